@@ -1,0 +1,109 @@
+"""Puts the application together: routes, errors, middleware, and the lifespan that owns the pool and the client."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+
+import anyio
+from fastapi import APIRouter, FastAPI
+
+from cronwright_api import errors
+from cronwright_api.deps import Backends
+from cronwright_api.middleware import RequestFrame
+from cronwright_api.routes import executions, health, projects, tasks
+from cronwright_api.schemas.openapi import document_for
+from cronwright_api.schemas.projects import ProjectCreate
+from cronwright_api.schemas.tasks import TaskCreate, TaskUpdate
+from cronwright_api.settings import BASE_PATH, ApiSettings
+from cronwright_api.tokens import KeyRing, TokenVerifier
+from cronwright_core.kube.client import KubeClient
+from cronwright_core.store.executions import ExecutionStore
+from cronwright_core.store.logs import LogStore
+from cronwright_core.store.projects import ProjectStore
+from cronwright_core.store.session import Database
+from cronwright_core.store.tasks import TaskStore
+
+PINGS = 2
+"""Threads for the readiness probe's ping of the database, apart from those that serve requests."""
+OpenBackends = Callable[[], AbstractAsyncContextManager[Backends]]
+
+
+def create_app(settings: ApiSettings, open_backends: OpenBackends | None = None) -> FastAPI:
+    """The application; `open_backends` replaces database and API server in tests.
+
+    Nothing is opened before the lifespan starts, and a database that is away does not keep it from starting.
+    """
+    opener = open_backends or (lambda: real_backends(settings))
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with opener() as backends:
+            app.state.backends = backends
+            app.state.ping_limiter = anyio.CapacityLimiter(PINGS)
+            yield
+
+    app = FastAPI(
+        title="Cronwright 任务调度 API",
+        version=package_version(),
+        description="基础路径 `/api/v1/scheduler`；所有接口都需要JWT认证。",
+        lifespan=lifespan,
+        root_path=settings.root_path,
+        docs_url=None,  # the pages would load scripts from a CDN
+        redoc_url=None,
+        redirect_slashes=False,
+    )
+    api = APIRouter(prefix=BASE_PATH)
+    for module in (tasks, executions, projects):
+        api.include_router(module.router)
+    app.include_router(api)
+    app.include_router(health.router)
+    errors.install(app)
+    app.add_middleware(RequestFrame)
+    app.openapi = document_for(app, (TaskCreate, TaskUpdate, ProjectCreate))  # type: ignore[method-assign]
+    return app
+
+
+@asynccontextmanager
+async def real_backends(settings: ApiSettings) -> AsyncIterator[Backends]:
+    """PostgreSQL, the API server and the key ring that the settings name.
+
+    Raises:
+        KeyRingError, KubeConfigError, ValueError: with what to do.
+    """
+    ring = KeyRing.load(settings.jwt_keys_dir)
+    database = Database(
+        settings.database_url.get_secret_value(),
+        application_name="cronwright-api",
+        pool_size=settings.database_pool_size,
+        max_overflow=settings.database_max_overflow,
+    )
+    try:
+        client = await KubeClient.connect(user_agent=f"cronwright-api/{package_version()}")
+        try:
+            yield Backends(
+                verifier=TokenVerifier(ring, settings.jwt_audience, settings.jwt_issuer),
+                database=database,
+                tasks=TaskStore(database),
+                projects=ProjectStore(database),
+                executions=ExecutionStore(database),
+                logs=LogStore(database),
+                objects=client,
+                clock=lambda: datetime.now(UTC),
+                namespace=settings.home_namespace,
+                default_time_zone=settings.default_time_zone,
+            )
+        finally:
+            await client.close()
+    finally:
+        database.dispose()
+
+
+def package_version() -> str:
+    """The installed distribution's version."""
+    try:
+        return version("cronwright")
+    except PackageNotFoundError:
+        return "0"

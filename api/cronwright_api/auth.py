@@ -1,0 +1,57 @@
+"""Who is calling: the bearer token of a request to a `User`."""
+
+from __future__ import annotations
+
+import logging
+from typing import Annotated
+
+from fastapi import Depends, Request, Security
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+
+from cronwright_api import messages, request_context
+from cronwright_api.errors import Unauthenticated
+from cronwright_api.tokens import ExpiredToken, InvalidToken, TokenVerifier, User
+from cronwright_core.domain.errors import Forbidden
+
+logger = logging.getLogger(__name__)
+BEARER = HTTPBearer(scheme_name="jwt", bearerFormat="JWT", auto_error=False)
+"""Takes the token from the header and tells the OpenAPI document so; what is wrong is answered by `authenticate`."""
+
+
+async def authenticate(
+    request: Request, credentials: Annotated[HTTPAuthorizationCredentials | None, Security(BEARER)]
+) -> User:
+    """Returns the caller.
+
+    Raises:
+        Unauthenticated: there is no bearer token, or it is not accepted; the log says why.
+    """
+    if credentials is None:
+        raise Unauthenticated(messages.UNAUTHENTICATED)
+    verifier: TokenVerifier = request.app.state.backends.verifier
+    try:
+        user = verifier.verify(credentials.credentials)
+    except ExpiredToken as error:
+        raise Unauthenticated(messages.TOKEN_EXPIRED) from error
+    except InvalidToken as error:
+        logger.info("token refused", extra={"problem": str(error)})
+        raise Unauthenticated(messages.UNAUTHENTICATED) from error
+    request_context.current().user = user.name
+    return user
+
+
+CurrentUser = Annotated[User, Depends(authenticate)]
+
+
+async def require_admin(user: CurrentUser) -> User:
+    """The caller, who must be an administrator.
+
+    Raises:
+        Forbidden
+    """
+    if not user.is_admin:
+        raise Forbidden(messages.ADMIN_ONLY)
+    return user
+
+
+CurrentAdmin = Annotated[User, Depends(require_admin)]

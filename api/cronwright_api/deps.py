@@ -1,0 +1,62 @@
+"""What routes are given: the stores, the API server and the clock, as one bundle that tests can replace."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated
+
+from fastapi import Depends, Path, Query, Request
+
+from cronwright_api.ports import Executions, Logs, Pingable, Projects, Tasks
+from cronwright_api.schemas.fields import QueryInt, RowId
+from cronwright_api.tokens import TokenVerifier
+from cronwright_core.kube.ports import ObjectClient
+
+MAX_PAGE = 2**31 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Backends:
+    """Everything outside of this process that a request may touch, and the settings that requests depend on."""
+
+    verifier: TokenVerifier
+    database: Pingable
+    tasks: Tasks
+    projects: Projects
+    executions: Executions
+    logs: Logs
+    objects: ObjectClient
+    clock: Callable[[], datetime]
+    namespace: str = "default"
+    default_time_zone: str = "UTC"
+
+
+def backends(request: Request) -> Backends:
+    """The application's backends; `app.create_app` made them."""
+    found: Backends = request.app.state.backends
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Paging:
+    """Which page of a list is asked for."""
+
+    page: int
+    size: int
+
+
+def paging(
+    page: Annotated[QueryInt, Query(ge=1, le=MAX_PAGE, description="页码")] = 1,
+    size: Annotated[QueryInt, Query(ge=1, le=100, description="每页数量")] = 20,
+) -> Paging:
+    """Reads `page` and `size`."""
+    return Paging(page, size)
+
+
+CurrentBackends = Annotated[Backends, Depends(backends)]
+CurrentPaging = Annotated[Paging, Depends(paging)]
+TaskId = Annotated[RowId, Path(description="任务ID")]
+ProjectId = Annotated[RowId, Path(description="项目ID")]
+ExecutionId = Annotated[str, Path(description="执行记录ID", max_length=200)]

@@ -1,0 +1,134 @@
+"""What the API needs of the stores, as ports; the real ones are `cronwright_core.store`, unit tests bring fakes.
+
+Every method is one transaction, blocks its thread, and raises `domain.errors` only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Protocol
+
+from cronwright_core.domain.execution import Attempt, Execution, ExecutionStatus
+from cronwright_core.store.records import (
+    ExecutionRecord,
+    LogFile,
+    LogType,
+    Page,
+    ProjectDraft,
+    ProjectRecord,
+    RequestedExecution,
+    TaskDraft,
+    TaskProjection,
+    TaskRecord,
+)
+
+
+class Tasks(Protocol):
+    """Tasks: `owner` None is an administrator, who sees all."""
+
+    def reserve(self, draft: TaskDraft, now: datetime) -> int:
+        """Takes the name and an id; Conflict if the name is taken."""
+
+    def activate(
+        self,
+        task_id: int,
+        *,
+        cr_uid: str,
+        namespace: str,
+        cr_name: str,
+        generation: int,
+        next_run_time: datetime | None,
+        now: datetime,
+    ) -> TaskRecord:
+        """The resource exists: readers see the task from now on."""
+
+    def register(self, task: TaskProjection, now: datetime) -> int:
+        """Projects a resource as the API server answered it."""
+
+    def set_next_run_time(self, cr_uid: str, next_run_time: datetime | None) -> None:
+        """Writes the next run alone."""
+
+    def mark_deleted(self, cr_uid: str, now: datetime) -> None:
+        """Hides the task from readers and frees its name."""
+
+    def discard(self, task_id: int) -> None:
+        """Gives a reserved name back."""
+
+    def get(self, task_id: int, *, owner: str | None) -> TaskRecord:
+        """One task; NotFound also if it is another's."""
+
+    def list(
+        self,
+        *,
+        owner: str | None,
+        page: int,
+        size: int,
+        status: ExecutionStatus | None = None,
+        is_active: bool | None = None,
+    ) -> Page[TaskRecord]:
+        """Newest first."""
+
+
+class Projects(Protocol):
+    """Projects."""
+
+    def reserve(self, draft: ProjectDraft, now: datetime) -> int:
+        """Takes the name and an id; Conflict if the name is taken."""
+
+    def activate(
+        self, project_id: int, *, cr_uid: str, namespace: str, cr_name: str, generation: int, now: datetime
+    ) -> ProjectRecord:
+        """The resource exists."""
+
+    def discard(self, project_id: int) -> None:
+        """Gives a reserved name back."""
+
+    def get(self, project_id: int) -> ProjectRecord:
+        """One project; NotFound."""
+
+    def list(self, *, user: str | None, page: int, size: int) -> Page[ProjectRecord]:
+        """Those that the user owns or is a member of; None: all."""
+
+
+class Executions(Protocol):
+    """Executions."""
+
+    def request(self, draft: Execution, *, max_waiting: int = 200) -> RequestedExecution:
+        """A manual run: one row for each (task, request key), however often asked; Conflict beyond `max_waiting`."""
+
+    def withdraw(self, execution_id: str) -> None:
+        """Takes back a request that could not be put to the cluster."""
+
+    def get(self, execution_id: str, *, owner: str | None) -> ExecutionRecord:
+        """One execution; NotFound also if it is another's."""
+
+    def attempts(self, execution_id: str) -> Sequence[Attempt]:
+        """Its Pods, oldest first."""
+
+    def list(
+        self,
+        task_id: int,
+        *,
+        owner: str | None,
+        page: int,
+        size: int,
+        status: ExecutionStatus | None = None,
+        start: datetime | None = None,
+        end: datetime | None = None,
+    ) -> Page[ExecutionRecord]:
+        """Newest first."""
+
+
+class Logs(Protocol):
+    """Stored output."""
+
+    def read(self, execution_id: str, *, log_type: LogType, lines: int) -> LogFile:
+        """The last `lines` lines."""
+
+
+class Pingable(Protocol):
+    """The database's connection pool."""
+
+    def ping(self) -> None:
+        """Unavailable if the database does not answer."""

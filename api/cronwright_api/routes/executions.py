@@ -1,0 +1,40 @@
+"""Endpoints 10 and 11: one execution, and its log."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+
+from cronwright_api import messages
+from cronwright_api.auth import CurrentUser
+from cronwright_api.deps import CurrentBackends, ExecutionId
+from cronwright_api.envelope import Envelope, success
+from cronwright_api.schemas.executions import ExecutionDetail, LogOut
+from cronwright_api.schemas.fields import QueryInt
+from cronwright_core.store.records import LogType
+
+MAX_LINES = 10_000
+router = APIRouter(prefix="/executions", tags=["executions"])
+
+
+@router.get("/{execution_id}", summary="获取执行详情", name="get_execution")
+def get(user: CurrentUser, backends: CurrentBackends, execution_id: ExecutionId) -> Envelope[ExecutionDetail]:
+    """One execution with its attempts."""
+    execution = backends.executions.get(execution_id, owner=user.owner_filter)
+    attempts = backends.executions.attempts(execution_id)
+    return success(messages.FETCHED, ExecutionDetail.with_attempts(execution, attempts))
+
+
+@router.get("/{execution_id}/logs/file", summary="获取执行日志")
+def read_log(
+    user: CurrentUser,
+    backends: CurrentBackends,
+    execution_id: ExecutionId,
+    log_type: Annotated[LogType, Query(description="日志类型")] = "output",
+    lines: Annotated[QueryInt, Query(ge=1, le=MAX_LINES, description="返回的日志行数")] = MAX_LINES,
+) -> Envelope[LogOut]:
+    """The last lines of what the execution wrote, all attempts in order."""
+    backends.executions.get(execution_id, owner=user.owner_filter)
+    log = backends.logs.read(execution_id, log_type=log_type, lines=lines)
+    return success(messages.FETCHED, LogOut.of(execution_id, log_type, log))

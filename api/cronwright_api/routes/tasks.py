@@ -1,0 +1,114 @@
+"""Endpoints 1 to 9: tasks, their manual runs and their history."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Header, Query, Request, Response
+
+from cronwright_api import messages
+from cronwright_api.auth import CurrentUser
+from cronwright_api.bodies import Body
+from cronwright_api.deps import CurrentBackends, CurrentPaging, TaskId
+from cronwright_api.envelope import Envelope, PageOf, success
+from cronwright_api.schemas.executions import ExecutionItem
+from cronwright_api.schemas.fields import QueryBool
+from cronwright_api.schemas.openapi import body_of
+from cronwright_api.schemas.tasks import TaskCreate, TaskDetail, TaskItem, TaskOut, TaskUpdate
+from cronwright_api.services.task_edits import delete_task, pause_task, resume_task, update_task
+from cronwright_api.services.tasks import create_task
+from cronwright_api.services.time_window import time_window
+from cronwright_api.services.triggers import trigger_task
+from cronwright_core.domain.execution import ExecutionStatus
+
+router = APIRouter(prefix="/tasks", tags=["tasks"])
+Status = Annotated[ExecutionStatus | None, Query(description="任务状态筛选")]
+Moment = Annotated[str | None, Query(max_length=64, json_schema_extra={"format": "date-time"})]
+
+
+@router.post("", summary="创建调度任务", openapi_extra=body_of(TaskCreate))
+async def create(user: CurrentUser, backends: CurrentBackends, body: Body) -> Envelope[TaskOut]:
+    """Creates a task that belongs to the caller."""
+    return success(messages.TASK_CREATED, TaskOut.of(await create_task(backends, user, body)))
+
+
+@router.get("", summary="获取任务列表")
+def list_tasks(
+    user: CurrentUser,
+    backends: CurrentBackends,
+    paging: CurrentPaging,
+    status: Status = None,
+    is_active: Annotated[QueryBool | None, Query(description="激活状态筛选")] = None,
+) -> PageOf[TaskItem]:
+    """The caller's tasks (all, for an administrator), newest first."""
+    page = backends.tasks.list(
+        owner=user.owner_filter, page=paging.page, size=paging.size, status=status, is_active=is_active
+    )
+    return PageOf(total=page.total, page=page.page, size=page.size, items=[TaskItem.of(task) for task in page.items])
+
+
+@router.get("/{task_id}", summary="获取任务详情")
+def get(user: CurrentUser, backends: CurrentBackends, task_id: TaskId) -> Envelope[TaskDetail]:
+    """One task with its counts."""
+    return success(messages.FETCHED, TaskDetail.of(backends.tasks.get(task_id, owner=user.owner_filter)))
+
+
+@router.put("/{task_id}", summary="更新任务", openapi_extra=body_of(TaskUpdate))
+async def update(user: CurrentUser, backends: CurrentBackends, task_id: TaskId, body: Body) -> Envelope[TaskOut]:
+    """Changes the fields that the body holds; the answer is the whole task."""
+    return success(messages.TASK_UPDATED, TaskOut.of(await update_task(backends, user, task_id, body)))
+
+
+@router.delete("/{task_id}", summary="删除任务")
+async def delete(user: CurrentUser, backends: CurrentBackends, task_id: TaskId) -> Envelope[None]:
+    """Deletes the task for good and cancels what runs of it."""
+    await delete_task(backends, user, task_id)
+    return success(messages.TASK_DELETED, None)
+
+
+@router.post("/{task_id}/pause", summary="暂停任务")
+async def pause(user: CurrentUser, backends: CurrentBackends, task_id: TaskId) -> Envelope[None]:
+    """Holds back new scheduled runs; what runs goes on, and manual runs still work."""
+    await pause_task(backends, user, task_id)
+    return success(messages.TASK_PAUSED, None)
+
+
+@router.post("/{task_id}/resume", summary="恢复任务")
+async def resume(user: CurrentUser, backends: CurrentBackends, task_id: TaskId) -> Envelope[None]:
+    """Lets scheduled runs go on from now; what was missed while paused is not made up for."""
+    await resume_task(backends, user, task_id)
+    return success(messages.TASK_RESUMED, None)
+
+
+@router.post("/{task_id}/trigger", summary="立即触发任务")
+async def trigger(
+    user: CurrentUser,
+    backends: CurrentBackends,
+    task_id: TaskId,
+    request: Request,
+    response: Response,
+    idempotency_key: Annotated[str | None, Header(max_length=255, description="同一个键只触发一次执行")] = None,
+) -> Envelope[None]:
+    """Runs the task once, now or as soon as its limits allow; `Location` names the execution."""
+    execution_id = await trigger_task(backends, user, task_id, idempotency_key)
+    response.headers["Location"] = request.url_for("get_execution", execution_id=execution_id).path
+    return success(messages.TASK_TRIGGERED, None)
+
+
+@router.get("/{task_id}/executions", summary="获取任务执行历史")
+def list_executions(
+    user: CurrentUser,
+    backends: CurrentBackends,
+    task_id: TaskId,
+    paging: CurrentPaging,
+    status: Status = None,
+    start_date: Moment = None,
+    end_date: Moment = None,
+) -> PageOf[ExecutionItem]:
+    """The task's executions, newest first."""
+    start, end = time_window(start_date, end_date, backends.default_time_zone)
+    page = backends.executions.list(
+        task_id, owner=user.owner_filter, page=paging.page, size=paging.size, status=status, start=start, end=end
+    )
+    items = [ExecutionItem.of(execution) for execution in page.items]
+    return PageOf(total=page.total, page=page.page, size=page.size, items=items)

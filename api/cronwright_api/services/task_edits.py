@@ -1,0 +1,244 @@
+"""Editing, pausing, resuming and deleting a task: the resource first, then the row; the resource is the truth.
+
+An edit starts from the resource as it is now and patches what differs, under its resourceVersion: what somebody else
+changes by kubectl at the same time is neither lost nor overwritten.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import replace
+from typing import Any
+
+from starlette.concurrency import run_in_threadpool
+
+from cronwright_api import messages
+from cronwright_api.bodies import Form, invalid, read_form, required
+from cronwright_api.deps import Backends
+from cronwright_api.schemas.tasks import TaskUpdate
+from cronwright_api.services.rejections import to_invalid_input
+from cronwright_api.services.tasks import check_env_sources, first_run, usable_project
+from cronwright_api.tokens import User
+from cronwright_core.domain.errors import Conflict, FieldError, Message, NotFound
+from cronwright_core.domain.schedule import ScheduleType, parse_schedule
+from cronwright_core.domain.task import ScheduledTask, TaskSpec
+from cronwright_core.domain.validation import (
+    check_image,
+    check_overrides,
+    check_schedule_not_past,
+    check_task,
+    unknown_project,
+)
+from cronwright_core.kube import codec
+from cronwright_core.kube.errors import KubeConflict, KubeInvalid, KubeNotFound
+from cronwright_core.kube.resources import SCHEDULED_TASKS
+from cronwright_core.store.records import ProjectRecord, TaskDraft, TaskProjection, TaskRecord
+
+_ATTEMPTS = 4
+"""The operator only patches status and annotations, so an edit rarely meets another; then it is judged anew."""
+_PLACEHOLDERS: Mapping[str, Any] = {}
+_ALREADY_PAUSED = Message("任务已处于暂停状态", "the task is paused already")
+_NOT_PAUSED = Message("任务未处于暂停状态", "the task is not paused")
+_FINISHED = Message("任务已执行完毕，无法恢复", "the task has had its run and cannot be resumed")
+Edit = Callable[[TaskSpec], TaskSpec]
+
+
+async def update_task(backends: Backends, user: User, task_id: int, raw: Mapping[str, Any]) -> TaskRecord:
+    """Endpoint 4: absent fields stay, and a body that changes nothing writes nothing.
+
+    Raises:
+        InvalidInput: with every wrong field.
+        Conflict: the name is taken, or the task is being changed by others all the time.
+        NotFound, Unavailable, KubeUnreachable
+    """
+    form = read_form(TaskUpdate, raw, _PLACEHOLDERS)
+    task = await run_in_threadpool(lambda: backends.tasks.get(task_id, owner=user.owner_filter))
+    project = await run_in_threadpool(_project, backends, user, task, form)
+    name = project.cr_name if project is not None else None
+
+    def edit(current: TaskSpec) -> TaskSpec:
+        wanted = form.body.changed(current, project_name=name)
+        errors = _judge(form, current, wanted, task, project, user, backends)
+        if errors:
+            raise invalid(errors)
+        return wanted
+
+    moved_to = project.project_id if project is not None else task.project_id
+    return await _apply(backends, task, moved_to, edit)
+
+
+async def pause_task(backends: Backends, user: User, task_id: int) -> None:
+    """Endpoint 6. Raises Conflict if the task is paused already."""
+
+    def edit(current: TaskSpec) -> TaskSpec:
+        if current.suspend:
+            raise Conflict(_ALREADY_PAUSED)
+        return replace(current, suspend=True)
+
+    task = await run_in_threadpool(lambda: backends.tasks.get(task_id, owner=user.owner_filter))
+    await _apply(backends, task, task.project_id, edit)
+
+
+async def resume_task(backends: Backends, user: User, task_id: int) -> None:
+    """Endpoint 7. Raises Conflict if the task is not paused, or has had its only run."""
+    task = await run_in_threadpool(lambda: backends.tasks.get(task_id, owner=user.owner_filter))
+
+    def edit(current: TaskSpec) -> TaskSpec:
+        if task.completed:
+            raise Conflict(_FINISHED)
+        if not current.suspend:
+            raise Conflict(_NOT_PAUSED)
+        return replace(current, suspend=False)
+
+    await _apply(backends, task, task.project_id, edit)
+
+
+async def delete_task(backends: Backends, user: User, task_id: int) -> None:
+    """Endpoint 5: the task is gone for readers at once; the operator ends what runs."""
+    task = await run_in_threadpool(lambda: backends.tasks.get(task_id, owner=user.owner_filter))
+    namespace, name, uid = _address(task)
+    # Not found: gone already. A conflict: the name is another resource's now, which is not ours to delete.
+    with suppress(KubeNotFound, KubeConflict):
+        await backends.objects.delete(SCHEDULED_TASKS, namespace, name, uid=uid)
+    # If we die here the operator marks the row when it sees that the resource is gone.
+    await run_in_threadpool(backends.tasks.mark_deleted, uid, backends.clock())
+
+
+async def _apply(backends: Backends, task: TaskRecord, project_id: int | None, edit: Edit) -> TaskRecord:
+    for _ in range(_ATTEMPTS):
+        current = await _read(backends, task)
+        wanted = edit(current.spec)
+        if wanted == current.spec:
+            return task
+        reserved = await _reserve_name(backends, task, current.spec, wanted)
+        try:
+            changed = await _patch(backends, current, wanted)
+        except KubeConflict:
+            continue
+        finally:
+            if reserved is not None:
+                await run_in_threadpool(backends.tasks.discard, reserved)
+        # If we die here the operator projects the edit: the resource has it.
+        return await run_in_threadpool(_project_edit, backends, task, project_id, current.spec, changed)
+    raise Conflict(messages.CHANGED_MEANWHILE)
+
+
+async def _read(backends: Backends, task: TaskRecord) -> ScheduledTask:
+    namespace, name, uid = _address(task)
+    try:
+        found = codec.to_task(await backends.objects.get(SCHEDULED_TASKS, namespace, name))
+    except KubeNotFound as error:
+        raise NotFound(messages.NO_SUCH_TASK) from error
+    if found.uid != uid or found.deleting:
+        raise NotFound(messages.NO_SUCH_TASK)
+    return found
+
+
+async def _reserve_name(backends: Backends, task: TaskRecord, current: TaskSpec, wanted: TaskSpec) -> int | None:
+    """Holds a new name while the resource is patched: a resource cannot be unpatched once its name turns out taken."""
+    if wanted.display_name in (current.display_name, task.spec.display_name) or task.project_id is None:
+        return None
+    draft = TaskDraft(owner=task.owner, project_id=task.project_id, spec=wanted)
+    return await run_in_threadpool(backends.tasks.reserve, draft, backends.clock())
+
+
+async def _patch(backends: Backends, current: ScheduledTask, wanted: TaskSpec) -> ScheduledTask:
+    difference = merge_difference(codec.from_task_spec(current.spec), codec.from_task_spec(wanted))
+    metadata = {"uid": current.uid, "resourceVersion": current.resource_version}
+    patch = {"metadata": metadata, "spec": difference}
+    try:
+        return codec.to_task(await backends.objects.patch(SCHEDULED_TASKS, current.namespace, current.name, patch))
+    except KubeNotFound as error:
+        raise NotFound(messages.NO_SUCH_TASK) from error
+    except KubeInvalid as error:
+        raise to_invalid_input(error) from error
+
+
+def _project_edit(
+    backends: Backends, task: TaskRecord, project_id: int | None, before: TaskSpec, changed: ScheduledTask
+) -> TaskRecord:
+    now, spec = backends.clock(), changed.spec
+    backends.tasks.register(
+        TaskProjection(
+            cr_uid=changed.uid,
+            namespace=changed.namespace,
+            cr_name=changed.name,
+            generation=changed.generation,
+            creation_time=changed.creation_time,
+            owner=task.owner,
+            project_id=project_id,
+            spec=spec,
+            task_id=task.task_id,
+        ),
+        now,
+    )
+    if _schedule_of(spec) != _schedule_of(before) or spec.suspend != before.suspend:
+        schedule = parse_schedule(spec.schedule_type, spec.schedule, spec.time_zone)
+        # A run that was had is not had again by a mere pause and resume.
+        had_run = task.completed and _schedule_of(spec) == _schedule_of(before)
+        next_run = None if had_run else first_run(schedule, since=now, suspended=spec.suspend)
+        backends.tasks.set_next_run_time(changed.uid, next_run)
+    return backends.tasks.get(task.task_id, owner=None)
+
+
+def merge_difference(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:
+    """The JSON merge patch (RFC 7386) that makes `after` of `before`; None takes a key away."""
+    patch: dict[str, Any] = {}
+    for key in before.keys() | after.keys():
+        old, new = before.get(key), after.get(key)
+        if old == new:
+            continue
+        nested = isinstance(old, Mapping) and isinstance(new, Mapping)
+        patch[key] = merge_difference(old, new) if nested else new  # type: ignore[arg-type]
+    return patch
+
+
+def _project(backends: Backends, user: User, task: TaskRecord, form: Form[TaskUpdate]) -> ProjectRecord | None:
+    """The project that the task shall belong to; None if it is unknown, or not one that the caller may move it to."""
+    wanted = form.body.project_id
+    if "project_id" in form.body.model_fields_set and wanted != task.project_id:
+        return usable_project(backends, user, wanted)
+    try:
+        return None if task.project_id is None else backends.projects.get(task.project_id)
+    except NotFound:
+        return None
+
+
+def _judge(
+    form: Form[TaskUpdate],
+    current: TaskSpec,
+    wanted: TaskSpec,
+    task: TaskRecord,
+    project: ProjectRecord | None,
+    user: User,
+    backends: Backends,
+) -> list[FieldError]:
+    given = form.body.model_fields_set
+    schedule, rules = check_task(wanted)
+    if wanted.schedule_type is not current.schedule_type and "schedule_config" not in given:
+        if wanted.schedule_type is not ScheduleType.ONCE:
+            rules = [rule for rule in rules if rule.field != "schedule_config"] + [required("schedule_config")]
+    elif schedule is not None and _schedule_of(wanted) != _schedule_of(current):
+        rules += check_schedule_not_past(schedule, backends.clock())
+    moves = "project_id" in given and form.body.project_id != task.project_id
+    if moves and (project is None or project.namespace != task.namespace):
+        # A resource cannot leave its namespace.
+        rules.append(unknown_project(form.body.project_id))
+    elif project is not None and (moves or wanted.overrides != current.overrides):
+        rules += check_overrides(wanted, project.spec)
+    if wanted.overrides.image is not None:
+        rules += check_image(wanted.overrides.image)
+    if wanted.overrides.env != current.overrides.env:
+        rules += check_env_sources(wanted, user)
+    return form.with_rules(*rules)
+
+
+def _schedule_of(spec: TaskSpec) -> tuple[ScheduleType, str, str]:
+    return spec.schedule_type, spec.schedule, spec.time_zone
+
+
+def _address(task: TaskRecord) -> tuple[str, str, str]:
+    if task.namespace is None or task.cr_name is None or task.cr_uid is None:
+        raise NotFound(messages.NO_SUCH_TASK)
+    return task.namespace, task.cr_name, task.cr_uid

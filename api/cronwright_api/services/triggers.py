@@ -1,0 +1,92 @@
+"""A manual run: a PENDING row, and the request for it as an annotation of the ScheduledTask, both under one key.
+
+The operator makes the Job and takes the annotation away. The same Idempotency-Key is the same run, however often sent.
+"""
+
+from __future__ import annotations
+
+import json
+import uuid
+from datetime import datetime
+
+from starlette.concurrency import run_in_threadpool
+
+from cronwright_api import messages
+from cronwright_api.deps import Backends
+from cronwright_api.tokens import User
+from cronwright_core.domain import naming
+from cronwright_core.domain.errors import Conflict, Message, NotFound
+from cronwright_core.domain.execution import Execution, ExecutionKey, ExecutionKind, ExecutionState, ExecutionStatus
+from cronwright_core.domain.times import to_rfc3339, whole_seconds
+from cronwright_core.kube.errors import KubeConflict, KubeInvalid, KubeNotFound, KubeRejected
+from cronwright_core.kube.resources import SCHEDULED_TASKS
+from cronwright_core.store.records import TaskRecord
+
+MAX_WAITING = 200
+"""Manual runs of one task that may wait; every one is an annotation, and an object holds 256 KiB of these."""
+
+
+async def trigger_task(backends: Backends, user: User, task_id: int, idempotency_key: str | None) -> str:
+    """Endpoint 8; returns the execution's id. Works while the task is paused.
+
+    Raises:
+        NotFound: there is no such task, or its resource has just been deleted.
+        Conflict: 200 manual runs wait already, or the operator refuses the task.
+        KubeUnreachable: the request may or may not stand; asking again with the same Idempotency-Key is safe.
+    """
+    task = await run_in_threadpool(lambda: backends.tasks.get(task_id, owner=user.owner_filter))
+    if task.ready is False:
+        reason = task.ready_message or task.ready_reason or ""
+        raise Conflict(Message(f"任务当前无法运行：{reason}", f"the task cannot run: {reason}"))
+    draft = _draft(task, user, naming.request_key_suffix(idempotency_key or uuid.uuid4().hex), backends.clock())
+    requested = await run_in_threadpool(lambda: backends.executions.request(draft, max_waiting=MAX_WAITING))
+    if not requested.created and requested.status is not ExecutionStatus.PENDING:
+        # It ran already. Asking the operator again could run it a second time, once its Job has been cleaned up.
+        return requested.execution_id
+    # If we die here the row waits without a request; the same Idempotency-Key repairs it, or the operator ends it.
+    try:
+        await _annotate(backends, task, draft, requested.time)
+    except KubeRejected as error:
+        await run_in_threadpool(backends.executions.withdraw, requested.execution_id)
+        if _is_gone(error):
+            raise NotFound(messages.NO_SUCH_TASK) from error
+        raise
+    return requested.execution_id
+
+
+def _draft(task: TaskRecord, user: User, request_key: str, now: datetime) -> Execution:
+    if task.cr_uid is None or task.cr_name is None or task.namespace is None:
+        raise NotFound(messages.NO_SUCH_TASK)
+    time = whole_seconds(now)
+    kind = ExecutionKind.ADHOC
+    stem = naming.cronjob_name(task.cr_name, task.cr_uid)
+    return Execution(
+        execution_id=naming.execution_id(task.cr_uid, kind.value, time, request_key),
+        key=ExecutionKey(task.cr_uid, kind, time, request_key),
+        task_id=task.task_id,
+        task_name=task.spec.display_name,
+        owner=task.owner,
+        project_id=task.project_id,
+        namespace=task.namespace,
+        job_name=naming.request_job_name(stem, task.cr_uid, request_key),
+        job_uid=None,
+        created_time=time,
+        state=ExecutionState(ExecutionStatus.PENDING),
+        requested_by=user.name,
+    )
+
+
+async def _annotate(backends: Backends, task: TaskRecord, draft: Execution, time: datetime) -> None:
+    value = json.dumps({"time": to_rfc3339(time), "by": draft.requested_by}, ensure_ascii=False)
+    metadata = {
+        # The uid makes the patch conditional: a task of the same name that was applied anew is another one.
+        "uid": task.cr_uid,
+        "annotations": {naming.TRIGGER_PREFIX + draft.key.request_key: value},
+    }
+    await backends.objects.patch(SCHEDULED_TASKS, draft.namespace, task.cr_name or "", {"metadata": metadata})
+
+
+def _is_gone(error: KubeRejected) -> bool:
+    """Whether the patch met no object, or one of another uid (called a conflict or an immutable field)."""
+    other_uid = isinstance(error, KubeInvalid) and any(cause.field == "metadata.uid" for cause in error.causes)
+    return other_uid or isinstance(error, KubeNotFound | KubeConflict)

@@ -1,0 +1,130 @@
+"""What Jobs, Pods and CronJobs of the cluster say, as far as decisions need it. `kube.workloads` reads them from
+JSON."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+
+class StopReason(StrEnum):
+    """Why the operator ends an execution: stands in the Job's stop annotation, where a successor reads it."""
+
+    TIMEOUT = "Timeout"
+    CANCELLED = "Cancelled"
+    REPLACED = "Replaced"
+    TASK_DELETED = "TaskDeleted"
+    CANNOT_START = "CannotStart"
+
+
+@dataclass(frozen=True, slots=True)
+class StopIntent:
+    """An end that was decided; `by` is a user's name or `operator`."""
+
+    reason: StopReason
+    by: str
+    at: datetime
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class JobFailure:
+    """The Job's `Failed` condition."""
+
+    reason: str
+    message: str
+    time: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class JobFacts:
+    """One Job of a task.
+
+    `tick` is the scheduled time, None for a manual run. `accepted`: carries our finalizer, or is recorded already.
+    `owner_uid` is the controlling owner's (CronJob or ScheduledTask).
+    """
+
+    namespace: str
+    name: str
+    uid: str
+    task_uid: str
+    owner_uid: str | None
+    owner_kind: str | None
+    creation_time: datetime
+    tick: datetime | None
+    request_key: str | None
+    requested_by: str | None
+    execution_id: str | None
+    has_finalizer: bool
+    recorded_time: datetime | None
+    suspended: bool
+    start_time: datetime | None
+    complete_time: datetime | None
+    failed: JobFailure | None
+    failed_pods: int
+    backoff_limit: int
+    pod_deadline_seconds: int | None
+    deletion_time: datetime | None
+    stop: StopIntent | None
+    succeeded_pods: int = 0
+    container: str = "task"
+
+    @property
+    def accepted(self) -> bool:
+        """Whether the operator has taken this Job as a run of the task."""
+        return self.has_finalizer or self.recorded_time is not None
+
+    @property
+    def finished(self) -> bool:
+        """Whether the Job controller has finished it."""
+        return self.complete_time is not None or self.failed is not None
+
+
+@dataclass(frozen=True, slots=True)
+class PodFacts:
+    """One Pod of a Job; times are those of its task container."""
+
+    namespace: str
+    name: str
+    uid: str
+    job_uid: str | None
+    creation_time: datetime
+    phase: str
+    deletion_time: datetime | None = None
+    reason: str | None = None
+    message: str | None = None
+    node_name: str | None = None
+    deadline_seconds: int | None = None
+    acknowledged_time: datetime | None = None
+    waiting_reason: str | None = None
+    waiting_message: str | None = None
+    start_time: datetime | None = None
+    end_time: datetime | None = None
+    exit_code: int | None = None
+    terminated_reason: str | None = None
+    terminated_message: str | None = None
+    output_summary: str | None = None
+
+    @property
+    def ended(self) -> bool:
+        """Whether no container of it runs any more."""
+        return self.phase in ("Succeeded", "Failed")
+
+
+@dataclass(frozen=True, slots=True)
+class CronJobFacts:
+    """The CronJob of a task. `spec_hash` is what we last wrote; the other fields are as they stand."""
+
+    namespace: str
+    name: str
+    uid: str
+    resource_version: str
+    creation_time: datetime
+    spec_hash: str | None
+    schedule: str
+    time_zone: str | None
+    suspend: bool
+    concurrency_policy: str
+    last_schedule_time: datetime | None
+    deleting: bool

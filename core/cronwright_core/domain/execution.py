@@ -1,0 +1,213 @@
+"""An execution is one Job with all its attempts, an attempt is one Pod; their state follows from what the cluster
+shows.
+
+`execution_state` is pure: Job and Pods in, state out. It holds no memory, so a restarted operator sees the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import StrEnum
+
+from cronwright_core.domain.cluster import JobFacts, PodFacts, StopReason
+
+
+class ExecutionStatus(StrEnum):
+    """The document's TaskStatus values."""
+
+    PENDING = "PENDING"
+    RUNNING = "RUNNING"
+    SUCCESS = "SUCCESS"
+    FAILED = "FAILED"
+    TIMEOUT = "TIMEOUT"
+    CANCELLED = "CANCELLED"
+
+    @property
+    def ended(self) -> bool:
+        """Whether this is a final state."""
+        return self not in (ExecutionStatus.PENDING, ExecutionStatus.RUNNING)
+
+
+class ExecutionKind(StrEnum):
+    """What caused a run: the schedule, or a request."""
+
+    SCHEDULED = "Scheduled"
+    ADHOC = "Adhoc"
+
+
+@dataclass(frozen=True, slots=True)
+class ExecutionKey:
+    """The natural key: recording the same key twice writes one row.
+
+    `time` is the scheduled time, or for a manual run the time of the request; whole seconds UTC. `request_key` is empty
+    for scheduled runs.
+    """
+
+    task_uid: str
+    kind: ExecutionKind
+    time: datetime
+    request_key: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One Pod of an execution. `number` counts from 1 in the order of creation."""
+
+    number: int
+    pod_name: str
+    pod_uid: str
+    status: ExecutionStatus
+    created_time: datetime
+    node_name: str | None = None
+    start_time: datetime | None = None
+    end_time: datetime | None = None
+    exit_code: int | None = None
+    reason: str | None = None
+    message: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ExecutionState:
+    """What is known of an execution at one moment. `reason` is one CamelCase word, `message` a sentence for people."""
+
+    status: ExecutionStatus
+    admitted_time: datetime | None = None
+    start_time: datetime | None = None
+    end_time: datetime | None = None
+    exit_code: int | None = None
+    reason: str | None = None
+    message: str | None = None
+    attempts: tuple[Attempt, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Execution:
+    """An execution as it is recorded: its key, whose it is, and its state. It outlives its task."""
+
+    execution_id: str
+    key: ExecutionKey
+    task_id: int
+    task_name: str
+    owner: str
+    project_id: int | None
+    namespace: str
+    job_name: str
+    job_uid: str | None
+    created_time: datetime
+    state: ExecutionState
+    requested_by: str | None = None
+    output_summary: str | None = None
+    error_message: str | None = None
+
+
+def execution_state(
+    job: JobFacts, pods: Sequence[PodFacts], numbers: Mapping[str, int] | None = None
+) -> ExecutionState:
+    """The state of the Job's execution as its Pods and conditions show it now.
+
+    `numbers` gives the attempt numbers already recorded by Pod uid, so that a Pod that is gone does not renumber
+    the rest.
+    The outcome of a Job that is being deleted comes from its Pods alone: the Job controller never finishes such a Job.
+    """
+    attempts = _attempts(pods, numbers or {})
+    running = ExecutionState(
+        status=ExecutionStatus.PENDING,
+        admitted_time=job.start_time,
+        start_time=min((a.start_time for a in attempts if a.start_time), default=None),
+        attempts=attempts,
+    )
+    last = attempts[-1] if attempts else None
+    if job.complete_time is not None:
+        return _ended(running, ExecutionStatus.SUCCESS, job.complete_time, last)
+    if job.failed is not None:
+        return _failed(job, running, last)
+    if job.deletion_time is not None and all(pod.ended for pod in pods):
+        if any(a.status is ExecutionStatus.SUCCESS for a in attempts):
+            return _ended(running, ExecutionStatus.SUCCESS, job.deletion_time, last)
+        message = "the Job was deleted" if job.stop is None else job.stop.message
+        ended = _ended(running, ExecutionStatus.CANCELLED, job.deletion_time, last)
+        return replace(ended, reason="Deleted" if job.stop is None else job.stop.reason.value, message=message)
+    if running.start_time is not None:
+        return replace(running, status=ExecutionStatus.RUNNING)
+    waiting = next((a for a in reversed(attempts) if a.reason is not None), None)
+    if waiting is not None:
+        return replace(running, reason=waiting.reason, message=waiting.message)
+    if job.suspended:
+        return replace(running, reason="Queued", message="waits for its turn")
+    return running
+
+
+def _failed(job: JobFacts, running: ExecutionState, last: Attempt | None) -> ExecutionState:
+    assert job.failed is not None  # noqa: S101 - for the type checker; the caller has looked
+    if last is not None and last.status is ExecutionStatus.SUCCESS:
+        # It ended with 0 while a stop was on its way: what the program did counts.
+        return _ended(running, ExecutionStatus.SUCCESS, job.failed.time, last)
+    if job.stop is not None and job.stop.reason is not StopReason.TIMEOUT:
+        status = ExecutionStatus.FAILED if job.stop.reason is StopReason.CANNOT_START else ExecutionStatus.CANCELLED
+        ended = _ended(running, status, job.failed.time, last)
+        return replace(ended, reason=job.stop.reason.value, message=job.stop.message)
+    timed_out = (
+        job.stop is not None
+        or job.failed.reason == "DeadlineExceeded"
+        or (last is not None and last.status is ExecutionStatus.TIMEOUT)
+    )
+    if timed_out:
+        ended = _ended(running, ExecutionStatus.TIMEOUT, job.failed.time, last)
+        limit = f" of {job.pod_deadline_seconds} s" if job.pod_deadline_seconds is not None else ""
+        return replace(ended, reason="DeadlineExceeded", message=f"ended at its time limit{limit}")
+    ended = _ended(running, ExecutionStatus.FAILED, job.failed.time, last)
+    if last is not None and last.reason is not None:
+        return replace(ended, reason=last.reason, message=last.message)
+    return replace(ended, reason=job.failed.reason, message=job.failed.message)
+
+
+def _ended(running: ExecutionState, status: ExecutionStatus, time: datetime, last: Attempt | None) -> ExecutionState:
+    end = max((a.end_time for a in running.attempts if a.end_time), default=None) or time
+    return replace(running, status=status, end_time=end, exit_code=last.exit_code if last else None)
+
+
+def _attempts(pods: Sequence[PodFacts], numbers: Mapping[str, int]) -> tuple[Attempt, ...]:
+    result: list[Attempt] = []
+    highest = max(numbers.values(), default=0)
+    for pod in sorted(pods, key=lambda pod: (pod.creation_time, pod.name)):
+        number = numbers.get(pod.uid)
+        if number is None:
+            highest += 1
+            number = highest
+        result.append(_attempt(pod, number))
+    return tuple(sorted(result, key=lambda attempt: attempt.number))
+
+
+def _attempt(pod: PodFacts, number: int) -> Attempt:
+    status = ExecutionStatus.PENDING
+    reason, message = pod.reason, pod.message
+    if pod.phase == "Succeeded":
+        status, reason, message = ExecutionStatus.SUCCESS, None, None
+    elif pod.phase == "Failed":
+        status = ExecutionStatus.TIMEOUT if pod.reason == "DeadlineExceeded" else ExecutionStatus.FAILED
+        if reason is None:
+            reason, message = pod.terminated_reason, pod.terminated_message
+        if reason == "OOMKilled" and not message:
+            message = "ended by the kernel: it used more memory than its limit"
+        elif reason in (None, "Error"):
+            reason = "Error"
+            message = message or (f"ended with exit code {pod.exit_code}" if pod.exit_code is not None else None)
+    elif pod.start_time is not None:
+        status, reason, message = ExecutionStatus.RUNNING, None, None
+    else:
+        reason, message = pod.waiting_reason, pod.waiting_message
+    return Attempt(
+        number=number,
+        pod_name=pod.name,
+        pod_uid=pod.uid,
+        status=status,
+        created_time=pod.creation_time,
+        node_name=pod.node_name,
+        start_time=pod.start_time,
+        end_time=pod.end_time,
+        exit_code=pod.exit_code,
+        reason=reason,
+        message=message,
+    )

@@ -1,0 +1,266 @@
+"""Requests to the API server as raw JSON over aiohttp; the `kubernetes` package brings the credentials.
+
+Raw JSON and not the package's models: these drop fields that they do not know and cost ten times the time to decode
+(docs/adr/0003). One `KubeClient` belongs to one event loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import ssl
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, Self
+
+import aiohttp
+from kubernetes.aio import config as kube_config
+from kubernetes.aio.client import Configuration
+
+from cronwright_core.kube.errors import KubeError, KubeUnreachable, error_for
+from cronwright_core.kube.ports import Json, Listing, PatchKind, WatchEvent
+from cronwright_core.kube.resources import PODS, Resource
+
+REQUEST_SECONDS = 30.0
+"""One request, connection included. Nothing that we send is slow on a healthy API server."""
+WATCH_SECONDS = 300
+"""A watch is renewed after this; the server would end it at 30 to 60 minutes anyway."""
+WATCH_SILENCE_SECONDS = 90.0
+"""Bookmarks come about once a minute; a watch that is silent for longer is dead and starts again."""
+_TLS_CLOSE_SECONDS = 0.25
+_PAGE = 500
+_LINE_LIMIT = 4 * 1024 * 1024
+
+
+class KubeConfigError(KubeError):
+    """There are no usable credentials: neither in a cluster nor by a kubeconfig."""
+
+
+class KubeClient:
+    """The real `ObjectClient`, `ListWatchClient` and `LogClient`."""
+
+    def __init__(self, configuration: Configuration, session: aiohttp.ClientSession) -> None:
+        self._configuration = configuration
+        self._session = session
+
+    @classmethod
+    async def connect(cls, *, user_agent: str, connections: int = 100) -> Self:
+        """Loads credentials - of the Pod, or else of $KUBECONFIG or ~/.kube/config - and opens a session.
+
+        Raises:
+            KubeConfigError: no credentials are found, or they cannot be read.
+        """
+        configuration = await load_configuration()
+        connector = aiohttp.TCPConnector(limit=connections, ssl=_ssl_context(configuration))
+        session = aiohttp.ClientSession(
+            connector=connector,
+            headers={"User-Agent": user_agent, "Accept": "application/json"},
+            read_bufsize=_LINE_LIMIT,
+            auto_decompress=True,
+        )
+        return cls(configuration, session)
+
+    async def close(self) -> None:
+        """Closes the connections."""
+        await self._session.close()
+        # TLS transports close a little later (aiohttp docs, "Graceful Shutdown"); a loop that ends first leaks sockets.
+        await asyncio.sleep(_TLS_CLOSE_SECONDS)
+
+    async def get(self, resource: Resource, namespace: str, name: str) -> Json:
+        return await self._json("GET", resource.path(namespace, name))
+
+    async def create(self, resource: Resource, namespace: str, body: Mapping[str, Any]) -> Json:
+        return await self._json("POST", resource.path(namespace), body=body)
+
+    async def patch(
+        self,
+        resource: Resource,
+        namespace: str,
+        name: str,
+        patch: Mapping[str, Any] | Sequence[Mapping[str, Any]],
+        *,
+        subresource: str | None = None,
+        kind: PatchKind = PatchKind.MERGE,
+    ) -> Json:
+        return await self._json(
+            "PATCH", resource.path(namespace, name, subresource), body=patch, content_type=kind.value
+        )
+
+    async def replace(self, resource: Resource, namespace: str, name: str, body: Mapping[str, Any]) -> Json:
+        """Replaces an object that we own whole (the Lease); its resourceVersion makes it conditional."""
+        return await self._json("PUT", resource.path(namespace, name), body=body)
+
+    async def delete(
+        self, resource: Resource, namespace: str, name: str, *, uid: str | None = None, grace_seconds: int | None = None
+    ) -> None:
+        options: Json = {"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": "Background"}
+        if uid is not None:
+            options["preconditions"] = {"uid": uid}
+        if grace_seconds is not None:
+            options["gracePeriodSeconds"] = grace_seconds
+        await self._json("DELETE", resource.path(namespace, name), body=options)
+
+    async def list(
+        self, resource: Resource, namespace: str | None, *, label_selector: str = "", field_selector: str = ""
+    ) -> Listing:
+        items: list[Json] = []
+        query = {"limit": str(_PAGE)}
+        if label_selector:
+            query["labelSelector"] = label_selector
+        if field_selector:
+            query["fieldSelector"] = field_selector
+        while True:
+            page = await self._json("GET", resource.path(namespace), query=query)
+            items += page.get("items") or []
+            metadata = page.get("metadata") or {}
+            if not metadata.get("continue"):
+                return Listing(items, str(metadata.get("resourceVersion") or ""))
+            query["continue"] = metadata["continue"]
+
+    async def watch(
+        self, resource: Resource, namespace: str | None, *, resource_version: str, label_selector: str = ""
+    ) -> AsyncIterator[WatchEvent]:
+        query = {
+            "watch": "true",
+            "allowWatchBookmarks": "true",
+            "resourceVersion": resource_version,
+            "timeoutSeconds": str(WATCH_SECONDS),
+        }
+        if label_selector:
+            query["labelSelector"] = label_selector
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=REQUEST_SECONDS, sock_read=WATCH_SILENCE_SECONDS)
+        async with self._request("GET", resource.path(namespace), query=query, timeout=timeout) as response:
+            try:
+                async for line in response.content:
+                    event = json.loads(line)
+                    if event["type"] == "ERROR":
+                        status = event["object"]
+                        raise error_for(int(status.get("code") or 500), status)
+                    yield WatchEvent(event["type"], event["object"])
+            except (aiohttp.ClientError, TimeoutError, ValueError) as error:
+                raise KubeUnreachable(f"the watch of {resource.plural} broke: {type(error).__name__}") from error
+
+    async def read_log(
+        self,
+        namespace: str,
+        pod: str,
+        *,
+        container: str,
+        stream: str | None,
+        since_time: str | None,
+        limit_bytes: int | None,
+    ) -> AsyncIterator[bytes]:
+        query = {"container": container, "timestamps": "true"}
+        if stream is not None:
+            query["stream"] = stream
+        if since_time is not None:
+            query["sinceTime"] = since_time
+        if limit_bytes is not None:
+            query["limitBytes"] = str(limit_bytes)
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=REQUEST_SECONDS, sock_read=REQUEST_SECONDS)
+        path = PODS.path(namespace, pod, "log")
+        async with self._request("GET", path, query=query, timeout=timeout, accept="*/*") as response:
+            try:
+                async for chunk in response.content.iter_chunked(256 * 1024):
+                    yield chunk
+            except (aiohttp.ClientError, TimeoutError) as error:
+                raise KubeUnreachable(f"reading the log of Pod {pod} broke: {type(error).__name__}") from error
+
+    async def _json(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str] | None = None,
+        body: object = None,
+        content_type: str = "application/json",
+    ) -> Json:
+        timeout = aiohttp.ClientTimeout(total=REQUEST_SECONDS)
+        async with self._request(
+            method, path, query=query, body=body, content_type=content_type, timeout=timeout
+        ) as response:
+            try:
+                result: Json = json.loads(await response.read())
+            except (aiohttp.ClientError, TimeoutError, ValueError) as error:
+                raise KubeUnreachable(f"{method} {path}: the answer broke off ({type(error).__name__})") from error
+            return result
+
+    @asynccontextmanager
+    async def _request(
+        self,
+        method: str,
+        path: str,
+        *,
+        timeout: aiohttp.ClientTimeout,
+        query: Mapping[str, str] | None = None,
+        body: object = None,
+        content_type: str = "application/json",
+        accept: str = "application/json",
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        headers = {"Accept": accept}
+        token = await self._configuration.get_api_key_with_prefix("BearerToken")
+        if token:
+            headers["Authorization"] = token
+        elif self._configuration.username:
+            headers["Authorization"] = self._configuration.get_basic_auth_token() or ""
+        data = None
+        if body is not None:
+            headers["Content-Type"] = content_type
+            data = json.dumps(body).encode()
+        try:
+            response = await self._session.request(
+                method, self._configuration.host + path, params=query, data=data, headers=headers, timeout=timeout
+            )
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            # The text of the error may hold the address but never a header, so it is safe to show.
+            raise KubeUnreachable(f"{method} {path}: {type(error).__name__}: {str(error)[:200]}") from error
+        async with response:
+            if response.status >= 400:
+                raise error_for(response.status, await _status_object(response))
+            yield response
+
+
+async def _status_object(response: aiohttp.ClientResponse) -> Mapping[str, Any] | None:
+    try:
+        body = json.loads(await response.content.read(64 * 1024))
+    except (aiohttp.ClientError, TimeoutError, ValueError, asyncio.IncompleteReadError):
+        return None
+    return body if isinstance(body, dict) else None
+
+
+async def load_configuration() -> Configuration:
+    """Finds credentials as kubectl does: of the Pod inside a cluster (unless KUBECONFIG is set), else the kubeconfig.
+
+    Raises:
+        KubeConfigError: with what was looked for and what to do.
+    """
+    configuration = Configuration()
+    try:
+        if "KUBERNETES_SERVICE_HOST" in os.environ and "KUBECONFIG" not in os.environ:
+            kube_config.load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
+        else:
+            # Named, as the package reads KUBECONFIG only once, when it is imported.
+            file = os.environ.get("KUBECONFIG") or None
+            await kube_config.load_kube_config(file, client_configuration=configuration)  # type: ignore[no-untyped-call]
+    except Exception as error:
+        # The package raises ConfigException, OSError, yaml errors and KeyErrors alike for an unusable file.
+        where = os.environ.get("KUBECONFIG") or str(Path.home() / ".kube" / "config")
+        raise KubeConfigError(
+            f"no usable Kubernetes credentials: not inside a Pod, and the kubeconfig {where} cannot be used"
+            f" ({type(error).__name__}: {str(error)[:200]}). Set KUBECONFIG to a file that kubectl can use."
+        ) from error
+    return configuration
+
+
+def _ssl_context(configuration: Configuration) -> ssl.SSLContext | bool:
+    if not configuration.host.startswith("https"):
+        return True
+    context = ssl.create_default_context(cafile=configuration.ssl_ca_cert)
+    if configuration.cert_file:
+        context.load_cert_chain(configuration.cert_file, configuration.key_file)
+    if not configuration.verify_ssl:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    return context

@@ -1,0 +1,155 @@
+"""A live copy of one kind of object: list, then watch, and after every gap list again and compare.
+
+The comparison is the point: a watch that broke may have missed deletions, and these must be seen.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable, Iterator
+from time import monotonic
+
+from cronwright_core.kube.errors import KubeError, KubeGone
+from cronwright_core.kube.ports import Json, ListWatchClient
+from cronwright_core.kube.resources import Resource
+
+logger = logging.getLogger(__name__)
+
+_BACKOFF_SECONDS = (0.2, 0.5, 1.0, 2.0, 5.0)
+
+Listener = Callable[[Json | None, Json | None], None]
+"""Called with (old, new); new is None for a deletion."""
+
+
+class Reflector:
+    """Keeps the objects of a resource, by uid; `listener` hears each change once, in the event loop's thread."""
+
+    def __init__(
+        self,
+        client: ListWatchClient,
+        resource: Resource,
+        *,
+        namespaces: tuple[str | None, ...],
+        label_selector: str,
+        listener: Listener,
+    ) -> None:
+        self._client = client
+        self._resource = resource
+        self._namespaces = namespaces
+        self._selector = label_selector
+        self._listener = listener
+        self._objects: dict[str, Json] = {}
+        self._removed: deque[str] = deque(maxlen=10_000)
+        self._last_contact = dict.fromkeys(namespaces, 0.0)
+        self._synced = {namespace: asyncio.Event() for namespace in namespaces}
+
+    async def run(self) -> None:
+        """Lists and watches until cancelled; trouble is logged and tried again."""
+        async with asyncio.TaskGroup() as group:
+            for namespace in self._namespaces:
+                group.create_task(self._follow(namespace))
+
+    async def wait_synced(self) -> None:
+        """Returns once every namespace has been listed completely."""
+        for event in self._synced.values():
+            await event.wait()
+
+    @property
+    def synced(self) -> bool:
+        """Whether the copy has been complete at least once."""
+        return all(event.is_set() for event in self._synced.values())
+
+    def age_seconds(self) -> float:
+        """Seconds since the API server was last heard of, for the slowest namespace."""
+        return monotonic() - min(self._last_contact.values())
+
+    def get(self, uid: str) -> Json | None:
+        """The object as last seen."""
+        return self._objects.get(uid)
+
+    def remember(self, body: Json) -> None:
+        """Takes what a write of ours returned, so that the next decision sees it before the watch brings it."""
+        uid = body["metadata"]["uid"]
+        old = self._objects.get(uid)
+        # A write's answer may arrive after the watch has told of the deletion; it must not bring a ghost back.
+        if uid not in self._removed and (old is None or _version(body) > _version(old)):
+            self._store(uid, body)
+
+    def __iter__(self) -> Iterator[Json]:
+        return iter(self._objects.values())
+
+    async def _follow(self, namespace: str | None) -> None:
+        failures = 0
+        version: str | None = None
+        while True:
+            try:
+                if version is None:
+                    version = await self._list(namespace)
+                failures = 0
+                async for event in self._client.watch(
+                    self._resource, namespace, resource_version=version, label_selector=self._selector
+                ):
+                    self._last_contact[namespace] = monotonic()
+                    version = event.object["metadata"]["resourceVersion"]
+                    if event.type == "DELETED":
+                        self._remove(event.object["metadata"]["uid"])
+                    elif event.type in ("ADDED", "MODIFIED"):
+                        self._store(event.object["metadata"]["uid"], event.object)
+                self._last_contact[namespace] = monotonic()
+            except KubeGone:
+                version = None
+            except KubeError as error:
+                # After any trouble the version may still be good; if not, the server says Gone and we list again.
+                delay = _BACKOFF_SECONDS[min(failures, len(_BACKOFF_SECONDS) - 1)]
+                failures += 1
+                logger.warning("watch of %s: %s; again in %.1f s", self._resource.plural, error, delay)
+                await asyncio.sleep(delay)
+
+    async def _list(self, namespace: str | None) -> str:
+        listing = await self._client.list(self._resource, namespace, label_selector=self._selector)
+        self._last_contact[namespace] = monotonic()
+        seen = set()
+        for body in listing.items:
+            body.setdefault("kind", self._resource.kind)
+            seen.add(body["metadata"]["uid"])
+            self._store(body["metadata"]["uid"], body)
+        for uid in [u for u, body in self._objects.items() if u not in seen and self._within(body, namespace)]:
+            self._remove(uid)
+        self._synced[namespace].set()
+        return listing.resource_version
+
+    @staticmethod
+    def _within(body: Json, namespace: str | None) -> bool:
+        return namespace is None or body["metadata"]["namespace"] == namespace
+
+    def _store(self, uid: str, body: Json) -> None:
+        old = self._objects.get(uid)
+        if old is not None and _version(body) < _version(old):
+            return
+        # Nobody reads managedFields, and they are half of a small object's memory.
+        body["metadata"].pop("managedFields", None)
+        self._objects[uid] = body
+        if old is None or _version(old) != _version(body):
+            self._tell(old, body)
+
+    def _remove(self, uid: str) -> None:
+        old = self._objects.pop(uid, None)
+        self._removed.append(uid)
+        if old is not None:
+            self._tell(old, None)
+
+    def _tell(self, old: Json | None, new: Json | None) -> None:
+        try:
+            self._listener(old, new)
+        except Exception:
+            # One odd object, which anybody with rights in one namespace can make, must not stop the watch for all.
+            metadata = (new or old or {}).get("metadata") or {}
+            where = f"{metadata.get('namespace')}/{metadata.get('name')}"
+            logger.exception("%s %s cannot be understood and is left alone", self._resource.kind, where)
+
+
+def _version(body: Json) -> int:
+    # Comparable as numbers within one kind since Kubernetes 1.35 (KEP-5504), and in fact ever since etcd3.
+    return int(body["metadata"]["resourceVersion"])

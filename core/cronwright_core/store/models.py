@@ -1,0 +1,266 @@
+"""The tables, as SQLAlchemy Core sees them. The migrations make them; a test holds the two together.
+
+`executions`, `attempts`, `log_streams` and `log_chunks` are partitioned by month of `execution_time`, the time in the
+execution's key, which its id repeats: whoever has an id knows the partition. There are no foreign keys from executions
+to tasks, as the record outlives the task, and none between partitioned tables, so that a month can be dropped.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    DateTime,
+    Double,
+    ForeignKey,
+    Identity,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    PrimaryKeyConstraint,
+    Table,
+    UniqueConstraint,
+    false,
+    text,
+)
+from sqlalchemy.dialects.postgresql import ARRAY
+
+from cronwright_core.store.columns import CleanJson, CleanText
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+Time = DateTime(timezone=True)
+STATES = "state IN ('pending', 'active', 'deleted')"
+STATUSES = "status IN ('PENDING', 'RUNNING', 'SUCCESS', 'FAILED', 'TIMEOUT', 'CANCELLED')"
+BY_MONTH = "RANGE (execution_time)"
+
+projects = Table(
+    "projects",
+    metadata,
+    Column("id", BigInteger, Identity(always=False), primary_key=True),
+    Column("state", CleanText, nullable=False),
+    Column("cr_uid", CleanText),
+    Column("namespace", CleanText),
+    Column("cr_name", CleanText),
+    Column("generation", BigInteger),
+    Column("display_name", CleanText, nullable=False),
+    Column("description", CleanText),
+    Column("owner", CleanText),
+    Column("members", ARRAY(CleanText), nullable=False, server_default=text("'{}'::text[]")),
+    Column("image", CleanText, nullable=False),
+    Column("spec", CleanJson, nullable=False, comment="All further fields of the spec, named as REST names them"),
+    Column("max_concurrent_executions", Integer),
+    Column("allow_overrides", Boolean, nullable=False, server_default=false()),
+    Column("ready", Boolean),
+    Column("ready_reason", CleanText),
+    Column("ready_message", CleanText),
+    Column("created_at", Time, nullable=False),
+    Column("updated_at", Time, nullable=False),
+    Column("deleted_at", Time),
+    CheckConstraint(STATES, name="state"),
+    UniqueConstraint("cr_uid"),
+)
+Index(
+    "uq_projects_live_display_name", projects.c.display_name, unique=True, postgresql_where=text("state <> 'deleted'")
+)
+Index("ix_projects_live_cr", projects.c.namespace, projects.c.cr_name, postgresql_where=text("state = 'active'"))
+
+tasks = Table(
+    "tasks",
+    metadata,
+    Column("id", BigInteger, Identity(always=False), primary_key=True),
+    Column("state", CleanText, nullable=False),
+    Column("cr_uid", CleanText),
+    Column("namespace", CleanText),
+    Column("cr_name", CleanText),
+    Column("generation", BigInteger),
+    Column("name", CleanText, nullable=False),
+    Column("owner", CleanText, nullable=False),
+    Column("description", CleanText),
+    Column("project_id", BigInteger, ForeignKey("projects.id"), comment="Null while the Project is unknown"),
+    Column("schedule_type", CleanText, nullable=False),
+    Column("schedule_config", CleanText, nullable=False),
+    Column("time_zone", CleanText, nullable=False),
+    Column("is_active", Boolean, nullable=False),
+    Column("timeout_seconds", Integer, nullable=False),
+    Column("max_instances", Integer, nullable=False),
+    Column("retry_count", Integer, nullable=False),
+    Column("priority", Integer, nullable=False),
+    Column("spec", CleanJson, nullable=False, comment="All further fields of the spec, named as REST names them"),
+    Column("next_run_time", Time),
+    Column("ready", Boolean),
+    Column("ready_reason", CleanText),
+    Column("ready_message", CleanText),
+    Column("completed", Boolean, nullable=False, server_default=false(), comment="A ONCE or DATE task has had its run"),
+    Column("created_at", Time, nullable=False),
+    Column("updated_at", Time, nullable=False),
+    Column("deleted_at", Time),
+    CheckConstraint(STATES, name="state"),
+    UniqueConstraint("cr_uid"),
+    Index("ix_tasks_project_id", "project_id"),
+)
+Index("uq_tasks_live_owner_name", tasks.c.owner, tasks.c.name, unique=True, postgresql_where=text("state <> 'deleted'"))
+Index("ix_tasks_active_owner_id", tasks.c.owner, tasks.c.id.desc(), postgresql_where=text("state = 'active'"))
+
+task_stats = Table(
+    "task_stats",
+    metadata,
+    Column("task_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("waiting", Integer, nullable=False, server_default="0"),
+    Column("running", Integer, nullable=False, server_default="0"),
+    Column("success_count", BigInteger, nullable=False, server_default="0"),
+    Column("failed_count", BigInteger, nullable=False, server_default="0", comment="FAILED and TIMEOUT"),
+    Column("cancelled_count", BigInteger, nullable=False, server_default="0"),
+    Column("duration_sum_seconds", Double, nullable=False, server_default="0"),
+    Column("duration_count", BigInteger, nullable=False, server_default="0"),
+    Column("last_success", Time),
+    Column("last_failure", Time),
+    Column("last_execution_id", CleanText),
+    Column("last_execution_time", Time),
+    Column("last_status", CleanText),
+    Column("last_start_time", Time),
+    Column("last_end_time", Time),
+)
+
+executions = Table(
+    "executions",
+    metadata,
+    Column("execution_time", Time, nullable=False),
+    Column("execution_id", CleanText, nullable=False),
+    Column("task_id", BigInteger, nullable=False),
+    Column("task_uid", CleanText, nullable=False),
+    Column("task_name", CleanText, nullable=False),
+    Column("owner", CleanText, nullable=False),
+    Column("project_id", BigInteger),
+    Column("namespace", CleanText, nullable=False),
+    Column("job_name", CleanText, nullable=False),
+    Column("job_uid", CleanText),
+    Column("kind", CleanText, nullable=False),
+    Column("scheduled_time", Time, comment="Null for a manual run"),
+    Column("request_key", CleanText, nullable=False, server_default=""),
+    Column("requested_by", CleanText),
+    Column("status", CleanText, nullable=False),
+    Column("reason", CleanText),
+    Column("message", CleanText),
+    Column("admitted_time", Time),
+    Column("start_time", Time),
+    Column("end_time", Time),
+    Column("exit_code", Integer),
+    Column("output_summary", CleanText),
+    Column("error_message", CleanText),
+    Column("max_memory_mb", Double),
+    Column("avg_cpu_percent", Double),
+    Column("log_incomplete", Boolean, nullable=False, server_default=false()),
+    Column("created_at", Time, nullable=False),
+    Column("updated_at", Time, nullable=False),
+    PrimaryKeyConstraint("execution_time", "execution_id"),
+    UniqueConstraint("execution_time", "task_uid", "kind", "request_key"),
+    CheckConstraint(STATUSES, name="status"),
+    CheckConstraint("kind IN ('Scheduled', 'Adhoc')", name="kind"),
+    postgresql_partition_by=BY_MONTH,
+)
+Index(
+    "ix_executions_task_newest",
+    executions.c.task_id,
+    executions.c.execution_time.desc(),
+    executions.c.execution_id.desc(),
+)
+Index(
+    "ix_executions_unfinished",
+    executions.c.status,
+    executions.c.task_id,
+    postgresql_where=text("status IN ('PENDING', 'RUNNING')"),
+)
+Index(
+    "ix_executions_request", executions.c.task_uid, executions.c.request_key, postgresql_where=text("request_key <> ''")
+)
+
+attempts = Table(
+    "attempts",
+    metadata,
+    Column("execution_time", Time, nullable=False),
+    Column("execution_id", CleanText, nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("pod_name", CleanText, nullable=False),
+    Column("pod_uid", CleanText, nullable=False),
+    Column("status", CleanText, nullable=False),
+    Column("created_time", Time, nullable=False),
+    Column("node_name", CleanText),
+    Column("start_time", Time),
+    Column("end_time", Time),
+    Column("exit_code", Integer),
+    Column("reason", CleanText),
+    Column("message", CleanText),
+    PrimaryKeyConstraint("execution_time", "execution_id", "number"),
+    UniqueConstraint("execution_time", "execution_id", "pod_uid"),
+    CheckConstraint(STATUSES, name="status"),
+    postgresql_partition_by=BY_MONTH,
+)
+
+log_streams = Table(
+    "log_streams",
+    metadata,
+    Column("execution_time", Time, nullable=False),
+    Column("execution_id", CleanText, nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("stream", CleanText, nullable=False),
+    Column("lines", BigInteger, nullable=False, server_default="0"),
+    Column("bytes", BigInteger, nullable=False, server_default="0"),
+    Column("last_line_time", Time),
+    Column("last_stamp", CleanText, comment="RFC 3339 with nanoseconds, as the kubelet gave it"),
+    Column(
+        "last_stamp_count",
+        Integer,
+        nullable=False,
+        server_default="0",
+        comment="How many stored lines carry last_stamp",
+    ),
+    Column("partial_line", Boolean, nullable=False, server_default=false()),
+    Column("complete", Boolean, nullable=False, server_default=false()),
+    Column("incomplete_reason", CleanText),
+    Column("last_modified", Time),
+    PrimaryKeyConstraint("execution_time", "execution_id", "attempt", "stream"),
+    CheckConstraint("stream IN ('stdout', 'stderr', 'all')", name="stream"),
+    postgresql_partition_by=BY_MONTH,
+)
+
+log_chunks = Table(
+    "log_chunks",
+    metadata,
+    Column("execution_time", Time, nullable=False),
+    Column("execution_id", CleanText, nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("stream", CleanText, nullable=False),
+    Column("first_line", BigInteger, nullable=False, comment="Counted from 0"),
+    Column("line_count", Integer, nullable=False),
+    Column("byte_count", Integer, nullable=False),
+    Column("data", LargeBinary, nullable=False, comment="Raw bytes, each line ended by a newline"),
+    PrimaryKeyConstraint("execution_time", "execution_id", "attempt", "stream", "first_line"),
+    postgresql_partition_by=BY_MONTH,
+)
+
+operator_heartbeat = Table(
+    "operator_heartbeat",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("holder", CleanText, nullable=False),
+    Column("version", CleanText, nullable=False),
+    Column("time", Time, nullable=False),
+    Column("tz_release", CleanText, nullable=False),
+    Column("details", CleanJson, nullable=False),
+    CheckConstraint("id = 1", name="one_row"),
+)
+
+PARTITIONED = ("executions", "attempts", "log_streams", "log_chunks")
+"""The tables that are partitioned by month."""

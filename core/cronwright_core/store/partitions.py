@@ -1,0 +1,106 @@
+"""Monthly partitions of the execution tables: made ahead by `cronwright migrate`, and on demand by whoever writes.
+
+A partition is made as a table of its own and then attached, since `CREATE TABLE ... PARTITION OF` would lock readers
+and writers of the parent out, and ATTACH does not (PostgreSQL 15, "Partition Maintenance").
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable
+from datetime import UTC, datetime
+
+from sqlalchemy import Connection, text
+
+from cronwright_core.store.models import PARTITIONED
+
+PARTITION_LOCK = 0x63726F6E_70617274
+"""Advisory lock "cronpart": one session makes partitions at a time."""
+
+Month = tuple[int, int]
+"""Year and month."""
+
+
+def month_of(time: datetime) -> Month:
+    """The month, in UTC, whose partition holds the time."""
+    utc = time.astimezone(UTC)
+    return utc.year, utc.month
+
+
+def shift(month: Month, count: int) -> Month:
+    """The month `count` months later (earlier if negative)."""
+    index = month[0] * 12 + month[1] - 1 + count
+    return index // 12, index % 12 + 1
+
+
+def upcoming_months(now: datetime) -> list[Month]:
+    """The months that are made ahead: the previous one, the current one, and the next two."""
+    return [shift(month_of(now), count) for count in range(-1, 3)]
+
+
+def partition_name(table: str, month: Month) -> str:
+    """`executions_y2024m01`."""
+    return f"{table}_y{month[0]:04d}m{month[1]:02d}"
+
+
+def ensure_partitions(connection: Connection, months: Iterable[Month]) -> list[str]:
+    """Makes the missing partitions of the four tables and returns their names; idempotent, safe in parallel.
+
+    Runs in the caller's transaction, under an advisory lock that lasts until it ends; commit it soon.
+    """
+    wanted = [(table, month, partition_name(table, month)) for month in sorted(set(months)) for table in PARTITIONED]
+    if not wanted:
+        return []
+    missing = _missing(connection, wanted)
+    if not missing:
+        return []
+    connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": PARTITION_LOCK})
+    # Looked up again: another session may have made them while we waited for the lock.
+    missing = _missing(connection, missing)
+    for table, month, name in missing:
+        connection.execute(text(f'CREATE TABLE "{name}" (LIKE "{table}" INCLUDING ALL)'))
+        bounds = f"FROM ('{_first(month)}') TO ('{_first(shift(month, 1))}')"
+        connection.execute(text(f'ALTER TABLE "{table}" ATTACH PARTITION "{name}" FOR VALUES {bounds}'))
+    return [name for _, _, name in missing]
+
+
+class KnownMonths:
+    """The months whose partitions this process has seen; shared by all threads. Forgotten when a row finds none."""
+
+    def __init__(self) -> None:
+        self._months: set[Month] = set()
+        self._lock = threading.Lock()
+
+    def unknown(self, times: Iterable[datetime]) -> set[Month]:
+        """The months of the times that are not known yet."""
+        months = {month_of(time) for time in times}
+        with self._lock:
+            return months - self._months
+
+    def add(self, months: Iterable[Month]) -> None:
+        """Remembers months."""
+        with self._lock:
+            self._months.update(months)
+
+    def forget(self) -> None:
+        """Forgets all: somebody dropped a partition."""
+        with self._lock:
+            self._months.clear()
+
+
+def _missing(connection: Connection, wanted: list[tuple[str, Month, str]]) -> list[tuple[str, Month, str]]:
+    """Those that are not attached to their parent in the schema that the connection works in."""
+    attached = connection.execute(
+        text(
+            "SELECT child.relname FROM pg_inherits"
+            " JOIN pg_class child ON child.oid = inhrelid"
+            " WHERE inhparent = ANY (SELECT to_regclass(name) FROM unnest(CAST(:parents AS text[])) AS name)"
+        ),
+        {"parents": list(PARTITIONED)},
+    ).scalars()
+    names = set(attached)
+    return [entry for entry in wanted if entry[2] not in names]
+
+
+def _first(month: Month) -> str:
+    return f"{month[0]:04d}-{month[1]:02d}-01 00:00:00+00"

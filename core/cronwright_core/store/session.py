@@ -1,0 +1,118 @@
+"""Connections and transactions: one `Database` per process, one transaction per method of a store."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any, TypeVar
+
+from sqlalchemy import URL, Connection, create_engine, make_url, text
+from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
+
+from cronwright_core.store.errors import is_missing_partition, translate
+from cronwright_core.store.partitions import KnownMonths, ensure_partitions
+
+Result = TypeVar("Result")
+
+CONNECT_TIMEOUT_SECONDS = 3
+STATEMENT_TIMEOUT_SECONDS = 10
+POOL_TIMEOUT_SECONDS = 5
+DRIVER = "postgresql+psycopg2"
+
+
+def parse_url(url: str) -> URL:
+    """Reads `postgresql://user:password@host:port/database` (also `postgres://`) for the one driver that is installed.
+
+    Raises:
+        ValueError: no such URL; the message does not repeat it, as it may hold a password.
+    """
+    try:
+        parsed = make_url(url)
+    except (ArgumentError, ValueError):
+        raise ValueError("DATABASE_URL must read postgresql://user:password@host:port/database") from None
+    if parsed.get_backend_name() not in ("postgresql", "postgres"):
+        raise ValueError(f"DATABASE_URL must start with postgresql://, not {parsed.drivername}://")
+    return parsed.set(drivername=DRIVER)
+
+
+def connect_arguments(application_name: str) -> dict[str, Any]:
+    """libpq's settings: fail fast, notice a dead server, speak UTC, and never wait for ever."""
+    return {
+        "application_name": application_name,
+        "connect_timeout": CONNECT_TIMEOUT_SECONDS,
+        "keepalives": 1,
+        "keepalives_idle": 10,
+        "keepalives_interval": 5,
+        "keepalives_count": 3,
+        "tcp_user_timeout": (STATEMENT_TIMEOUT_SECONDS + 5) * 1000,
+        "options": (
+            f"-c timezone=UTC -c statement_timeout={STATEMENT_TIMEOUT_SECONDS}s"
+            " -c idle_in_transaction_session_timeout=60s"
+        ),
+    }
+
+
+class Database:
+    """A pool of connections to one database; safe to share between threads. Connects when first used, not before."""
+
+    def __init__(self, url: str, *, application_name: str, pool_size: int = 5, max_overflow: int = 10) -> None:
+        """Raises ValueError if the URL is none."""
+        self._engine = create_engine(
+            parse_url(url),
+            pool_size=pool_size,
+            max_overflow=max_overflow,
+            pool_timeout=POOL_TIMEOUT_SECONDS,
+            pool_pre_ping=True,
+            # Values in error texts could be names, environment variables, output of programs.
+            hide_parameters=True,
+            connect_args=connect_arguments(application_name),
+        )
+        self._months = KnownMonths()
+
+    def ping(self) -> None:
+        """Returns if the database answers. Raises Unavailable."""
+        with self.transaction() as connection:
+            connection.execute(text("SELECT 1"))
+
+    def dispose(self) -> None:
+        """Closes the connections that are not in use."""
+        self._engine.dispose()
+
+    @contextmanager
+    def transaction(self) -> Iterator[Connection]:
+        """One transaction: committed at the end, rolled back by any exception. Database errors come out translated.
+
+        Raises:
+            Unavailable: no connection, or a reason to try again.
+            StoreError: a bug.
+        """
+        try:
+            with self._engine.begin() as connection:
+                yield connection
+        except SQLAlchemyError as error:
+            if isinstance(error, DBAPIError) and is_missing_partition(error):
+                raise
+            # `from None`: the original's text holds SQL, and DETAIL lines with the rows' values.
+            raise translate(error) from None
+
+    def write_partitioned(self, times: Iterable[datetime], work: Callable[[Connection], Result]) -> Result:
+        """Runs `work` in one transaction, after making the partitions for `times`; all rows written must be of these.
+
+        `work` may run twice: if a partition known here was dropped by somebody, it is made anew and `work` repeated.
+        """
+        times = list(times)
+        for last_try in (False, True):
+            months = self._months.unknown(times)
+            if months:
+                with self.transaction() as connection:
+                    ensure_partitions(connection, months)
+                self._months.add(months)
+            try:
+                with self.transaction() as connection:
+                    return work(connection)
+            except DBAPIError as error:
+                self._months.forget()
+                if last_try:
+                    raise translate(error) from None
+        raise AssertionError("unreachable")

@@ -1,0 +1,226 @@
+"""Tasks: the projection of ScheduledTask resources, with the ids and unique names that only a database can give."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, func, select, update
+
+from cronwright_core.domain.errors import Conflict, FieldError, InvalidInput, Message, NotFound
+from cronwright_core.domain.execution import ExecutionStatus
+from cronwright_core.domain.validation import unknown_project
+from cronwright_core.store import projection
+from cronwright_core.store.models import task_stats, tasks
+from cronwright_core.store.paging import offset_of
+from cronwright_core.store.records import (
+    LiveTask,
+    Page,
+    PendingTask,
+    TaskDraft,
+    TaskIdentity,
+    TaskProjection,
+    TaskRecord,
+)
+from cronwright_core.store.session import Database
+from cronwright_core.store.task_rows import from_task_spec, has_status, owned_by, select_tasks, to_task_record
+
+
+def no_such_task() -> NotFound:
+    """The answer for a task that is not there, and for one of somebody else."""
+    return NotFound(Message("任务不存在", "there is no such task"))
+
+
+def _taken(values: Mapping[str, Any]) -> Conflict:
+    message = Message(f"任务名称已存在：{values['name']}", f"there is a task of this name already: {values['name']}")
+    return Conflict(message, (FieldError("name", message, "spec.displayName"),))
+
+
+def _unknown_project(values: Mapping[str, Any]) -> InvalidInput:
+    error = unknown_project(values.get("project_id"))
+    return InvalidInput(error.message, (error,))
+
+
+_TASKS = projection.Projected(tasks, ("owner", "name"), _taken, no_such_task, _unknown_project)
+
+
+class TaskStore:
+    """Reads and writes tasks. Every method is one transaction, and raises Unavailable if the database is away."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def reserve(self, draft: TaskDraft, now: datetime) -> int:
+        """Makes a pending row, invisible to readers, and returns its id; the name is the draft's from here on.
+
+        Raises:
+            Conflict: the owner has a live task of that name. A pending row older than 60 s is replaced instead.
+            InvalidInput: there is no such project.
+        """
+        values = {"owner": draft.owner, "project_id": draft.project_id, **from_task_spec(draft.spec)}
+        with self._database.transaction() as connection:
+            return projection.reserve(connection, _TASKS, values, now)
+
+    def activate(
+        self,
+        task_id: int,
+        *,
+        cr_uid: str,
+        namespace: str,
+        cr_name: str,
+        generation: int,
+        next_run_time: datetime | None,
+        now: datetime,
+    ) -> TaskRecord:
+        """Completes a pending row once its resource exists. Idempotent; no matter if the operator was first.
+
+        Raises:
+            NotFound: the row was given up meanwhile (older than a minute), or the task is deleted already. If the
+                resource exists, the operator registers it anew.
+            Conflict: the id belongs to another resource.
+        """
+        resource = projection.Resource(cr_uid=cr_uid, namespace=namespace, cr_name=cr_name, generation=generation)
+        with self._database.transaction() as connection:
+            projection.activate(connection, _TASKS, task_id, resource, {}, now)
+            # The operator may have been first, and have judged the task: then it knows the next run better.
+            connection.execute(
+                update(tasks)
+                .where(tasks.c.id == task_id, tasks.c.ready.is_(None), tasks.c.generation <= generation)
+                .values(next_run_time=next_run_time)
+            )
+            return _get(connection, task_id, owner=None)
+
+    def discard(self, task_id: int) -> None:
+        """Gives up a pending row and its name; a row that is not pending stays."""
+        with self._database.transaction() as connection:
+            projection.discard(connection, tasks, task_id)
+
+    def stale_pending(self, older_than: datetime) -> list[PendingTask]:
+        """The pending rows made before `older_than`, oldest first."""
+        with self._database.transaction() as connection:
+            return [
+                PendingTask(
+                    task_id=row.id, owner=row.owner, name=row.name, project_id=row.project_id, created_at=row.created_at
+                )
+                for row in projection.stale_pending(connection, tasks, older_than)
+            ]
+
+    def register(self, task: TaskProjection, now: datetime) -> int:
+        """Projects a resource as the operator saw it (or as the API server answered the API), and returns its id.
+
+        Idempotent; an older generation than the row's changes nothing, and `updated_at` moves only if something that
+        users see has changed. A row marked deleted within the last ten minutes stays deleted.
+
+        Raises:
+            Conflict: another live task of the owner has the name; nothing is changed.
+            InvalidInput: there is no such project.
+        """
+        values = {"owner": task.owner, "project_id": task.project_id, **from_task_spec(task.spec)}
+        resource = projection.Resource(
+            cr_uid=task.cr_uid, namespace=task.namespace, cr_name=task.cr_name, generation=task.generation
+        )
+        with self._database.transaction() as connection:
+            return projection.register(
+                connection,
+                _TASKS,
+                resource,
+                values,
+                created_at=task.creation_time,
+                own_id=task.task_id,
+                labelled_id=task.labelled_task_id,
+                now=now,
+            )
+
+    def set_observed(
+        self,
+        cr_uid: str,
+        *,
+        next_run_time: datetime | None,
+        ready: bool | None,
+        reason: str | None,
+        message: str | None,
+        completed: bool,
+    ) -> None:
+        """Writes what the operator has judged, if it differs. `updated_at` stays. An unknown uid is no error."""
+        values = {
+            "next_run_time": next_run_time,
+            "ready": ready,
+            "ready_reason": reason,
+            "ready_message": message,
+            "completed": completed,
+        }
+        with self._database.transaction() as connection:
+            projection.set_columns(connection, tasks, cr_uid, values)
+
+    def set_next_run_time(self, cr_uid: str, next_run_time: datetime | None) -> None:
+        """Writes the next run alone: for the API after an edit, so that the writer's next read shows it."""
+        with self._database.transaction() as connection:
+            projection.set_columns(connection, tasks, cr_uid, {"next_run_time": next_run_time})
+
+    def mark_deleted(self, cr_uid: str, now: datetime) -> None:
+        """Soft-deletes the task and frees its name. Idempotent; an unknown uid is no error."""
+        with self._database.transaction() as connection:
+            projection.mark_deleted(connection, tasks, cr_uid, now)
+
+    def live(self) -> list[LiveTask]:
+        """All active rows, to be compared with the cluster's resources."""
+        with self._database.transaction() as connection:
+            return [
+                LiveTask(cr_uid=row.cr_uid, namespace=row.namespace, cr_name=row.cr_name, task_id=row.id)
+                for row in projection.live(connection, tasks)
+            ]
+
+    def find_by_uid(self, cr_uid: str) -> TaskIdentity | None:
+        """Whose executions a resource's are; deleted tasks too, as their last runs are still to be recorded."""
+        columns = (tasks.c.id, tasks.c.name, tasks.c.owner, tasks.c.project_id)
+        with self._database.transaction() as connection:
+            row = connection.execute(select(*columns).where(tasks.c.cr_uid == cr_uid)).one_or_none()
+        if row is None:
+            return None
+        return TaskIdentity(task_id=row.id, name=row.name, owner=row.owner, project_id=row.project_id)
+
+    def locate(self, cr_uid: str) -> tuple[str, str] | None:
+        """Namespace and name of a resource that was projected, deleted or not; None: never seen."""
+        with self._database.transaction() as connection:
+            row = connection.execute(
+                select(tasks.c.namespace, tasks.c.cr_name).where(tasks.c.cr_uid == cr_uid)
+            ).one_or_none()
+        return None if row is None else (row.namespace, row.cr_name)
+
+    def get(self, task_id: int, *, owner: str | None) -> TaskRecord:
+        """One task. `owner` None: an administrator asks. Raises NotFound, for somebody else's task too."""
+        with self._database.transaction() as connection:
+            return _get(connection, task_id, owner=owner)
+
+    def list(
+        self,
+        *,
+        owner: str | None,
+        page: int,
+        size: int,
+        status: ExecutionStatus | None = None,
+        is_active: bool | None = None,
+    ) -> Page[TaskRecord]:
+        """A page of tasks, newest first; two statements whatever the size. `owner` None: everybody's."""
+        conditions = [owned_by(owner)]
+        if status is not None:
+            conditions.append(has_status(status))
+        if is_active is not None:
+            conditions.append(tasks.c.is_active.is_(is_active))
+        source = tasks if status is None else tasks.outerjoin(task_stats, task_stats.c.task_id == tasks.c.id)
+        counted = select(func.count()).select_from(source).where(tasks.c.state == "active", *conditions)
+        listed = select_tasks().where(*conditions).order_by(tasks.c.id.desc()).limit(size).offset(offset_of(page, size))
+        with self._database.transaction() as connection:
+            total = connection.execute(counted).scalar_one()
+            rows = connection.execute(listed).all()
+        return Page(total, page, size, tuple(to_task_record(row) for row in rows))
+
+
+def _get(connection: Connection, task_id: int, *, owner: str | None) -> TaskRecord:
+    if not projection.in_range(task_id):
+        raise no_such_task()
+    row = connection.execute(select_tasks().where(tasks.c.id == task_id, owned_by(owner))).one_or_none()
+    if row is None:
+        raise no_such_task()
+    return to_task_record(row)

@@ -1,0 +1,157 @@
+"""The parts of `make test`, in their order, and what each needs first.
+
+Cheap parts come first, so that a slip shows within seconds. The binaries of the local cluster take minutes to compile
+on a new machine: that is begun at the start, at low priority, while the parts that need no cluster run.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from cluster.console import say, step
+from testrun import environment, results
+from testrun.background import Background
+from up import tools
+from up.commands import ROOT, failure, read_pairs, stream
+
+LOGS = ROOT / ".local" / "log"
+ENV_FILE = ROOT / ".local" / "env"
+
+DISTURBING = "tests/e2e/test_absence.py"
+"""Takes away the operator and the database, so nothing else may run beside it."""
+
+CHECKS = {
+    "ruff check": ["ruff", "check", "."],
+    "ruff format": ["ruff", "format", "--check", "."],
+    "mypy": ["mypy"],
+    "direction of imports": ["lint-imports"],
+}
+
+
+@dataclass(frozen=True)
+class Part:
+    """One line of the table: `run` returns a note for it and raises ClusterError when the part fails."""
+
+    name: str
+    what: str
+    run: Callable[[Background], str]
+    needs: tuple[str, ...] = ()
+
+
+def needed(names: Iterable[str]) -> list[Part]:
+    """The named parts with all that they need, in the order of the table."""
+    by_name = {part.name: part for part in ALL}
+    wanted: set[str] = set()
+
+    def want(name: str) -> None:
+        wanted.add(name)
+        for other in by_name[name].needs:
+            want(other)
+
+    for name in names:
+        want(name)
+    return [part for part in ALL if part.name in wanted]
+
+
+def _environment(_: Background) -> str:
+    return environment.make_environment()
+
+
+def _postgresql(_: Background) -> str:
+    return environment.make_postgresql()
+
+
+def _compile(background: Background) -> str:
+    if not tools.must_build():
+        return "nothing to compile"
+    background.start()
+    return "begun in the background"
+
+
+def _lint(_: Background) -> str:
+    failed = []
+    # All of them run, so that one round shows everything that is wrong.
+    for title, (program, *arguments) in CHECKS.items():
+        with step(title) as current:
+            done = subprocess.run(
+                [environment.VENV / "bin" / program, *arguments],
+                cwd=ROOT,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                check=False,
+            )
+            if done.returncode != 0:
+                failed.append(title)
+                current.detail = "FAILED"
+        if done.returncode != 0:
+            say(done.stdout.rstrip())
+    if failed:
+        todo = "`.venv/bin/ruff check --fix . && .venv/bin/ruff format .` repairs most of style; the rest stands above."
+        raise failure(f"lint: {', '.join(failed)}", todo)
+    return f"{len(CHECKS)} checks"
+
+
+def _cluster(background: Background) -> str:
+    background.wait()
+    if stream([sys.executable, ROOT / "dev" / "up"]) != 0:
+        raise failure("the cluster with Cronwright on it did not come up", "See above; `make up` repeats just this.")
+    return ""
+
+
+def _pytest(name: str, *arguments: str) -> Callable[[Background], str]:
+    """A part that runs pytest with its output visible, and fails when a test fails or none ran."""
+
+    def run(background: Background) -> str:
+        background.wait()
+        report = LOGS / f"{name}.xml"
+        report.parent.mkdir(parents=True, exist_ok=True)
+        report.unlink(missing_ok=True)
+        # A caller's own variables win over those of the last `make up`.
+        written = read_pairs(ENV_FILE.read_text()) if ENV_FILE.exists() else {}
+        env = {key: value for key, value in written.items() if key not in os.environ}
+        options = ["--durations=5", f"--junitxml={report}", "-o", "junit_family=xunit2"]
+        code = stream([environment.PYTHON, "-m", "pytest", *arguments, *options], env=tools.paths() | env)
+        if code == 5:
+            raise failure(f"{name}: pytest found no test in {arguments[0]}")
+        if code != 0:
+            raise failure(f"{name}: pytest ended with exit code {code}", f"Run it alone: python3 dev/testrun {name}")
+        return str(results.read_counts(report))
+
+    return run
+
+
+def _quick(name: str, *arguments: str) -> Callable[[Background], str]:
+    """Like `_pytest`, for parts that need nothing of what is being compiled."""
+    run = _pytest(name, *arguments)
+    return lambda _: run(Background())
+
+
+ALL: tuple[Part, ...] = (
+    Part("environment", ".venv from the lock file", _environment),
+    Part("compile", "the cluster's binaries", _compile),
+    Part("lint", "style, types, direction of imports", _lint, ("environment",)),
+    Part("unit", "no socket, no database", _quick("unit", "tests/unit", "-n2"), ("environment",)),
+    Part("postgresql", "server binaries for the tests' own servers", _postgresql),
+    Part(
+        "integration",
+        "on a real PostgreSQL",
+        _quick("integration", "tests/integration", "-n2", "--ignore=tests/integration/kube"),
+        ("environment", "postgresql"),
+    ),
+    Part("contract", "chart, CRDs, OpenAPI, cron", _pytest("contract", "tests/contract"), ("environment", "compile")),
+    Part("cluster", "a cluster with the chart installed", _cluster, ("compile",)),
+    Part("kube", "on a real API server", _pytest("kube", "tests/integration/kube"), ("environment", "cluster")),
+    # Most of the time these wait: for a full minute, for a retry's delay. Each has a namespace of its own.
+    Part(
+        "e2e",
+        "through the installed chart",
+        _pytest("e2e", "tests/e2e", "-n4", "-v", f"--ignore={DISTURBING}"),
+        ("environment", "cluster"),
+    ),
+    Part("absence", "operator or database away", _pytest("absence", DISTURBING, "-v"), ("environment", "cluster")),
+)

@@ -1,0 +1,111 @@
+"""ScheduledTasks and Projects as last seen. Written by kopf's events and by the periodic list, read by decisions.
+
+Lives in the operator's main loop; kopf's thread hands events over with `call_soon_threadsafe`.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Callable, Iterable
+
+from cronwright_core.domain.project import Project
+from cronwright_core.domain.task import ScheduledTask
+from cronwright_core.kube.codec import to_project, to_task
+from cronwright_core.kube.ports import Json
+
+logger = logging.getLogger(__name__)
+
+
+class DefinitionCache:
+    """All tasks by uid and all projects by (namespace, name); `on_task` and `on_project` hear of each change."""
+
+    def __init__(self, on_task: Callable[[str], None], on_project: Callable[[str], None]) -> None:
+        self._on_task = on_task
+        self._on_project = on_project
+        self._tasks: dict[str, ScheduledTask] = {}
+        self._projects: dict[str, Project] = {}
+        self._project_uids: dict[tuple[str, str], str] = {}
+        self._removed: deque[str] = deque(maxlen=10_000)
+
+    def task(self, uid: str) -> ScheduledTask | None:
+        """The task, or None if it is gone."""
+        return self._tasks.get(uid)
+
+    def tasks(self) -> Iterable[ScheduledTask]:
+        """All tasks."""
+        return self._tasks.values()
+
+    def project(self, namespace: str, name: str) -> Project | None:
+        """The project of that name, or None."""
+        uid = self._project_uids.get((namespace, name))
+        return self._projects.get(uid) if uid is not None else None
+
+    def project_by_uid(self, uid: str) -> Project | None:
+        """The project, or None if it is gone."""
+        return self._projects.get(uid)
+
+    def projects(self) -> Iterable[Project]:
+        """All projects."""
+        return self._projects.values()
+
+    def put_task(self, body: Json) -> None:
+        """Takes a task as read or written; an older one than is known is ignored."""
+        try:
+            task = to_task(body)
+        except (KeyError, ValueError, TypeError, OverflowError) as error:
+            # The CRD's schema makes this impossible but for objects of an older CRD.
+            metadata = body.get("metadata") or {}
+            logger.error(
+                "ScheduledTask %s/%s cannot be read: %r", metadata.get("namespace"), metadata.get("name"), error
+            )
+            return
+        if task.uid in self._removed:
+            return  # a list or an answer that was under way when it was deleted: no ghost
+        old = self._tasks.get(task.uid)
+        if old is not None and int(old.resource_version) >= int(task.resource_version):
+            return
+        self._tasks[task.uid] = task
+        self._on_task(task.uid)
+
+    def remove_task(self, uid: str) -> None:
+        """Forgets a deleted task."""
+        self._removed.append(uid)
+        if self._tasks.pop(uid, None) is not None:
+            self._on_task(uid)
+
+    def put_project(self, body: Json) -> None:
+        """Takes a project as read or written."""
+        try:
+            project = to_project(body)
+        except (KeyError, ValueError, TypeError, OverflowError) as error:
+            metadata = body.get("metadata") or {}
+            logger.error("Project %s/%s cannot be read: %r", metadata.get("namespace"), metadata.get("name"), error)
+            return
+        if project.uid in self._removed:
+            return
+        old = self._projects.get(project.uid)
+        if old is not None and int(old.resource_version) >= int(project.resource_version):
+            return
+        self._projects[project.uid] = project
+        self._project_uids[project.namespace, project.name] = project.uid
+        self._on_project(project.uid)
+        # A change of status alone concerns no task.
+        if old is None or old.generation != project.generation or old.project_id != project.project_id:
+            self._wake_tasks_of(project)
+
+    def remove_project(self, uid: str) -> None:
+        """Forgets a deleted project."""
+        self._removed.append(uid)
+        project = self._projects.pop(uid, None)
+        if project is None:
+            return
+        if self._project_uids.get((project.namespace, project.name)) == uid:
+            del self._project_uids[project.namespace, project.name]
+        self._on_project(uid)
+        self._wake_tasks_of(project)
+
+    def _wake_tasks_of(self, project: Project) -> None:
+        for task in self._tasks.values():
+            if task.namespace == project.namespace and task.spec.project_name == project.name:
+                self._on_task(task.uid)

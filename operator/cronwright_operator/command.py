@@ -1,0 +1,49 @@
+"""`cronwright operator`: reads the settings, sets up logging, runs."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+from collections.abc import Sequence
+
+from pydantic import ValidationError
+
+from cronwright_core.json_log import configure
+from cronwright_core.kube.client import KubeConfigError
+from cronwright_operator.leadership import LeadershipLost
+from cronwright_operator.main import run_operator
+from cronwright_operator.settings import OperatorSettings
+
+
+def run(argv: Sequence[str]) -> int:
+    """Runs the operator until SIGTERM; returns the exit code. All settings come from the environment."""
+    if argv:
+        print(
+            "usage: cronwright operator\n"
+            "Runs the operator. Settings are environment variables (CRONWRIGHT_*, DATABASE_URL).",
+            file=sys.stdout if argv[0] in ("-h", "--help") else sys.stderr,
+        )
+        return 0 if argv[0] in ("-h", "--help") else 2
+    try:
+        settings = OperatorSettings()
+    except ValidationError as error:
+        for problem in error.errors(include_url=False, include_input=False):
+            name = ".".join(str(part) for part in problem["loc"])
+            print(f"cronwright operator: the setting {name}: {problem['msg']}", file=sys.stderr)
+        return 1
+    configure(settings.log_level)
+    # One line per event that says only that our handler returned; its extras hold kopf's whole settings.
+    logging.getLogger("kopf.objects").setLevel(logging.WARNING)
+    while True:
+        try:
+            asyncio.run(run_operator(settings))
+        except KubeConfigError as error:
+            print(f"cronwright operator: {error}", file=sys.stderr)
+            return 1
+        except LeadershipLost as lost:
+            # Everything of this life has ended; a new one starts from the cluster, as any other candidate. Not by a new
+            # process: the kubelet would wait ever longer between restarts, up to five minutes.
+            logging.getLogger(__name__).warning("the lease is lost, starting anew: %s", lost)
+        else:
+            return 0

@@ -1,0 +1,63 @@
+"""The operator's HTTP port: liveness, readiness and metrics. A few lines of HTTP/1.1, for probes and scrapers only."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+_MAX_REQUEST = 8192
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """`problems` says in words what is wrong; empty means healthy."""
+
+    problems: tuple[str, ...] = ()
+
+
+class HealthServer:
+    """Serves `/healthz`, `/readyz` and `/metrics` from functions that are called for each request."""
+
+    def __init__(
+        self, live: Callable[[], Health], ready: Callable[[], Health], metrics: Callable[[], Mapping[str, float]]
+    ) -> None:
+        self._live = live
+        self._ready = ready
+        self._metrics = metrics
+        self._server: asyncio.Server | None = None
+
+    async def start(self, host: str, port: int) -> None:
+        """Opens the port."""
+        self._server = await asyncio.start_server(self._serve, host, port)
+
+    async def stop(self) -> None:
+        """Closes the port."""
+        if self._server is not None:
+            self._server.close()
+            await self._server.wait_closed()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            async with asyncio.timeout(5):
+                request = await reader.readuntil(b"\r\n\r\n")
+            path = request[:_MAX_REQUEST].split(b" ", 2)[1].decode("ascii", "replace").partition("?")[0]
+            status, type_, body = self._answer(path)
+            head = (f"HTTP/1.1 {status}", f"Content-Type: {type_}", f"Content-Length: {len(body)}", "Connection: close")
+            writer.write("\r\n".join((*head, "", "")).encode() + body)
+            await writer.drain()
+        except (TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, IndexError, ConnectionError):
+            pass  # not a request; the peer gets a closed connection
+        finally:
+            writer.close()
+
+    def _answer(self, path: str) -> tuple[str, str, bytes]:
+        if path == "/metrics":
+            lines = [f"# TYPE {name} gauge\n{name} {value}\n" for name, value in self._metrics().items()]
+            return "200 OK", "text/plain; version=0.0.4", "".join(lines).encode()
+        if path not in ("/healthz", "/readyz"):
+            return "404 Not Found", "application/json", b"{}"
+        health = self._live() if path == "/healthz" else self._ready()
+        body = json.dumps({"status": "ok" if not health.problems else "failing", "problems": health.problems}).encode()
+        return ("200 OK" if not health.problems else "503 Service Unavailable"), "application/json", body

@@ -1,0 +1,149 @@
+"""The Lease that makes one operator active (coordination.k8s.io/v1, as client-go's leaderelection uses it).
+
+A holder that cannot renew stops writing before its lease runs out, so a successor never meets it: the deadline to renew
+(5 s) and the longest request (3 s) together are shorter than the lease (10 s). Other machines' clocks are not
+trusted: a
+candidate counts from the moment at which it saw the lease change.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from datetime import datetime
+from time import monotonic
+from typing import Any
+
+from cronwright_core.kube.errors import KubeAlreadyExists, KubeConflict, KubeError, KubeNotFound
+from cronwright_core.kube.ports import Json
+from cronwright_core.kube.resources import LEASES
+
+logger = logging.getLogger(__name__)
+
+LEASE_SECONDS = 10
+RENEW_DEADLINE_SECONDS = 5.0
+RETRY_SECONDS = 2.0
+REQUEST_SECONDS = 3.0
+
+
+class LeadershipLost(Exception):
+    """The lease could not be renewed in time, or somebody else holds it; the process ends and starts anew."""
+
+
+class Leadership:
+    """Acquires and keeps the Lease; `check` guards each write."""
+
+    def __init__(self, client: Any, *, namespace: str, name: str, identity: str, now: Callable[[], datetime]) -> None:
+        self._client = client
+        self._namespace = namespace
+        self._name = name
+        self._identity = identity
+        self._now = now
+        self._renewed_at: float | None = None
+        self._seen: tuple[str, float] | None = None
+
+    @property
+    def held(self) -> bool:
+        """Whether this process may write at this moment."""
+        return self._renewed_at is not None and monotonic() - self._renewed_at < RENEW_DEADLINE_SECONDS
+
+    def check(self) -> None:
+        """Raises LeadershipLost unless the lease is held; called before each write."""
+        if not self.held:
+            raise LeadershipLost("the lease was not renewed in time")
+
+    async def acquire(self) -> None:
+        """Returns once the lease is ours."""
+        while True:
+            try:
+                if await self._try(monotonic()):
+                    logger.info("this operator (%s) is active", self._identity)
+                    return
+            except KubeError as error:
+                logger.warning("the lease cannot be read or written: %s", error)
+            await asyncio.sleep(RETRY_SECONDS)
+
+    async def keep(self) -> None:
+        """Renews until it fails.
+
+        Raises:
+            LeadershipLost: always, in the end.
+        """
+        while True:
+            await asyncio.sleep(RETRY_SECONDS)
+            started = monotonic()
+            try:
+                if not await self._try(started):
+                    raise LeadershipLost("another operator holds the lease")
+            except KubeError as error:
+                logger.warning("the lease could not be renewed: %s", error)
+            self.check()
+
+    async def release(self) -> None:
+        """Gives the lease back, so that a successor need not wait; best effort."""
+        if not self.held:
+            return
+        self._renewed_at = None
+        try:
+            async with asyncio.timeout(REQUEST_SECONDS):
+                lease = await self._client.get(LEASES, self._namespace, self._name)
+                if lease["spec"].get("holderIdentity") == self._identity:
+                    lease["spec"]["holderIdentity"] = ""
+                    await self._client.replace(LEASES, self._namespace, self._name, lease)
+        except (KubeError, TimeoutError) as error:
+            logger.info("the lease could not be given back: %s", error)
+
+    async def _try(self, started: float) -> bool:
+        """One attempt to take or renew. The time that counts is when it began, not when the answer came."""
+        try:
+            async with asyncio.timeout(REQUEST_SECONDS):
+                return await self._take_or_renew(started)
+        except TimeoutError as error:
+            raise KubeError("no answer within 3 s") from error
+
+    async def _take_or_renew(self, started: float) -> bool:
+        try:
+            lease = await self._client.get(LEASES, self._namespace, self._name)
+        except KubeNotFound:
+            body = {
+                "apiVersion": LEASES.api_version,
+                "kind": LEASES.kind,
+                "metadata": {"name": self._name, "namespace": self._namespace},
+                "spec": self._spec(None),
+            }
+            try:
+                await self._client.create(LEASES, self._namespace, body)
+            except (KubeAlreadyExists, KubeConflict):
+                return False
+            self._renewed_at = started
+            return True
+        holder = lease["spec"].get("holderIdentity") or ""
+        if holder not in ("", self._identity) and not self._expired(lease):
+            return False
+        lease["spec"] = self._spec(lease["spec"])
+        try:
+            # The resourceVersion in the body makes it conditional: of two candidates one wins.
+            await self._client.replace(LEASES, self._namespace, self._name, lease)
+        except KubeConflict:
+            return False
+        self._renewed_at = started
+        return True
+
+    def _expired(self, lease: Json) -> bool:
+        version = lease["metadata"]["resourceVersion"]
+        if self._seen is None or self._seen[0] != version:
+            self._seen = (version, monotonic())
+        return monotonic() - self._seen[1] > int(lease["spec"].get("leaseDurationSeconds") or LEASE_SECONDS)
+
+    def _spec(self, old: Json | None) -> Json:
+        stamp = self._now().strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        ours = old is not None and old.get("holderIdentity") == self._identity
+        transitions = int((old or {}).get("leaseTransitions") or 0)
+        return {
+            "holderIdentity": self._identity,
+            "leaseDurationSeconds": LEASE_SECONDS,
+            "acquireTime": (old or {}).get("acquireTime") if ours else stamp,
+            "renewTime": stamp,
+            "leaseTransitions": transitions if ours or old is None else transitions + 1,
+        }

@@ -1,0 +1,304 @@
+"""Wiring: who knows whom, what starts in which order, and what ends the process.
+
+One event loop holds everything but kopf, which has a thread and loop of its own. PostgreSQL is called in threads only.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from typing import Any
+
+from cronwright_core import __version__
+from cronwright_core.domain.errors import Unavailable
+from cronwright_core.domain.gate import AdmitAll
+from cronwright_core.domain.timezones import tz_release
+from cronwright_core.kube.client import KubeClient
+from cronwright_core.kube.errors import KubeError
+from cronwright_core.store.executions import ExecutionStore
+from cronwright_core.store.heartbeat import HeartbeatStore
+from cronwright_core.store.logs import LogStore
+from cronwright_core.store.projects import ProjectStore
+from cronwright_core.store.session import Database
+from cronwright_core.store.tasks import TaskStore
+from cronwright_operator.cache import DefinitionCache
+from cronwright_operator.fencing import FencedClient
+from cronwright_operator.health import Health, HealthServer
+from cronwright_operator.kopf_thread import KopfThread
+from cronwright_operator.launching.clock import Clock, system_now
+from cronwright_operator.leadership import Leadership, LeadershipLost
+from cronwright_operator.reconciling.apply import Applier, NameNotOurs
+from cronwright_operator.reconciling.events import EventPoster
+from cronwright_operator.reconciling.sync import TaskSync
+from cronwright_operator.recording.batching import RecordBatcher
+from cronwright_operator.recording.following import LogFollower
+from cronwright_operator.recording.identity import Identities, NotRegistered
+from cronwright_operator.recording.recorder import PodsStillEnding, Recorder
+from cronwright_operator.recording.skipped import SkippedTicks
+from cronwright_operator.settings import OperatorSettings
+from cronwright_operator.upkeep.cleanup import Cleanup
+from cronwright_operator.upkeep.orphans import Orphans
+from cronwright_operator.upkeep.projection import Projector
+from cronwright_operator.upkeep.resync import Resync
+from cronwright_operator.upkeep.rows import RowReconciliation
+from cronwright_operator.workloads import Workloads
+from cronwright_operator.workqueue import WorkQueue
+
+logger = logging.getLogger(__name__)
+
+STALE_SECONDS = 180.0
+"""Liveness fails when a watch has heard nothing for so long; bookmarks come once a minute."""
+_TROUBLE = (KubeError, Unavailable, NotRegistered, NameNotOurs, PodsStillEnding)
+
+
+class Operator:
+    """The whole operator. `run` returns when asked to stop, and raises when it has lost the lease."""
+
+    def __init__(self, settings: OperatorSettings, client: KubeClient) -> None:
+        self._settings = settings
+        self._client = client
+        namespaces: tuple[str | None, ...] = settings.namespaces or (None,)
+        database = Database(settings.database_url, application_name="cronwright-operator", pool_size=10)
+        self._database = database
+        tasks, projects = TaskStore(database), ProjectStore(database)
+        executions, logs = ExecutionStore(database), LogStore(database)
+        self._heartbeats = HeartbeatStore(database)
+        self._leadership = Leadership(
+            client,
+            namespace=settings.pod_namespace,
+            name=settings.lease_name,
+            identity=settings.pod_name,
+            now=system_now,
+        )
+        fenced = FencedClient(client, self._leadership.check)
+
+        self._task_queue: WorkQueue[str] = WorkQueue(
+            "reconcile", self._sync_task, workers=settings.reconcile_workers, expected=_TROUBLE
+        )
+        self._job_queue: WorkQueue[str] = WorkQueue(
+            "record", self._sync_job, workers=settings.record_workers, expected=_TROUBLE
+        )
+        self._row_queue: WorkQueue[tuple[str, str]] = WorkQueue("rows", self._sync_row, workers=4, expected=_TROUBLE)
+
+        self._cache = DefinitionCache(self._task_changed, self._project_changed)
+        self._workloads = Workloads(client, namespaces, wake_task=self._task_queue.add, wake_job=self._job_queue.add)
+        self._clock = Clock(self._task_queue.add)
+        self._batcher = RecordBatcher(executions.record)
+        self._skipped = SkippedTicks(self._batcher, self._cache, system_now)
+        self._projector = Projector(
+            self._cache, tasks, projects, fenced, registered=self._task_queue.add, now=system_now
+        )
+        applier = Applier(fenced, self._cache, self._workloads.jobs, self._workloads.cronjobs, self._skipped.add)
+        self._follower = LogFollower(poll_seconds=settings.log_poll_seconds)
+        self._recorder = Recorder(
+            objects=fenced,
+            log_client=client,
+            jobs=self._workloads.jobs,
+            pods_of=self._workloads.pods_of,
+            lists=client,
+            executions=executions,
+            logs=logs,
+            identities=Identities(self._cache, tasks),
+            batcher=self._batcher,
+            follower=self._follower,
+            wake_task=self._task_queue.add,
+            now=system_now,
+        )
+        self._task_sync = TaskSync(
+            cache=self._cache,
+            cronjob_of=self._workloads.cronjob_of,
+            jobs_of=self._workloads.jobs_of,
+            pods_of=self._workloads.pods_of,
+            registration=self._projector.registration,
+            outcome=self._recorder.outcome,
+            project_refused=self._projector.project_refused,
+            applier=applier,
+            events=EventPoster(fenced, settings.pod_name),
+            clock=self._clock,
+            gate=AdmitAll(),
+            now=system_now,
+        )
+        self._resync = Resync(client, self._cache, namespaces)
+        self._cleanup = Cleanup(
+            fenced,
+            self._cache,
+            self._workloads.jobs,
+            self._workloads.cronjobs,
+            keep=timedelta(seconds=settings.keep_finished_seconds),
+            now=system_now,
+        )
+        self._orphans = Orphans(
+            client, self._cache, self._workloads.jobs, executions, tasks, projects, namespaces, now=system_now
+        )
+        self._reconciliation = RowReconciliation(
+            client, self._cache, self._projector, tasks, projects, namespaces, look=self._row_queue.add
+        )
+        self._health = HealthServer(self._live, self._ready, self._metrics)
+        self._kopf: KopfThread | None = None
+        self._working = False
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Runs until `stop` is set.
+
+        Raises:
+            LeadershipLost: the lease is gone; the process must end, as others may write now.
+        """
+        await self._health.start(self._settings.health_host, self._settings.health_port)
+        work = asyncio.create_task(self._lead(), name="operator")
+        stopping = asyncio.create_task(stop.wait(), name="stop")
+        try:
+            await asyncio.wait({work, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            if work.done():
+                await work
+        finally:
+            stopping.cancel()
+            work.cancel()
+            await asyncio.gather(work, stopping, return_exceptions=True)
+            self._follower.close()
+            if self._kopf is not None:
+                await asyncio.to_thread(self._kopf.stop)
+            await self._leadership.release()
+            await self._health.stop()
+            await asyncio.to_thread(self._database.dispose)
+
+    async def _lead(self) -> None:
+        await self._leadership.acquire()
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._leadership.keep())
+                for reflector in self._workloads.reflectors:
+                    group.create_task(reflector.run())
+                await self._complete_first_lists()
+                self._kopf = KopfThread(self._on_event, self._settings.namespaces)
+                self._kopf.start()
+                self._working = True
+                logger.info("first lists are complete; working")
+                for work in (
+                    self._task_queue.run,
+                    self._job_queue.run,
+                    self._row_queue.run,
+                    self._clock.run,
+                    self._batcher.run,
+                    self._skipped.run,
+                ):
+                    group.create_task(work())
+                group.create_task(self._every(300, self._reconciliation.sweep))
+                group.create_task(self._every(self._settings.resync_seconds, self._resync.run_once))
+                group.create_task(self._every(30, self._cleanup.sweep))
+                group.create_task(self._every(60, self._orphans.sweep))
+                group.create_task(self._every(60, self._retry_refused))
+                group.create_task(self._every(10, self._beat))
+        except* LeadershipLost as lost:
+            raise LeadershipLost(str(lost.exceptions[0])) from None
+
+    async def _complete_first_lists(self) -> None:
+        """Nothing is decided on half a picture: a tick looks missed if its Job has not been listed yet."""
+        for reflector in self._workloads.reflectors:
+            await reflector.wait_synced()
+        while True:
+            try:
+                await self._resync.run_once()
+                return
+            except KubeError as error:
+                logger.warning("the first list of tasks failed: %s", error)
+                await asyncio.sleep(1)
+
+    async def _every(self, seconds: float, work: Callable[[], Awaitable[Any]]) -> None:
+        while True:
+            try:
+                await work()
+            except _TROUBLE as error:
+                logger.warning("%s: %s", getattr(work, "__qualname__", work), error)
+            except LeadershipLost:
+                raise
+            except Exception:  # one upkeep task's bug must not end the operator
+                logger.exception("%s failed", getattr(work, "__qualname__", work))
+            await asyncio.sleep(seconds)
+
+    async def _retry_refused(self) -> None:
+        tasks, projects = self._projector.refused()
+        for uid in tasks:
+            self._row_queue.add(("task", uid))
+        for uid in projects:
+            self._row_queue.add(("project", uid))
+
+    async def _beat(self) -> None:
+        details = {"tasks": sum(1 for _ in self._cache.tasks()), "queued": self._task_queue.depth()}
+        await asyncio.to_thread(
+            self._heartbeats.beat,
+            holder=self._settings.pod_name,
+            version=__version__,
+            tz_release=tz_release(),
+            details=details,
+            now=system_now(),
+        )
+
+    async def _sync_task(self, uid: str) -> None:
+        await self._task_sync.sync(uid)
+
+    async def _sync_job(self, uid: str) -> None:
+        await self._recorder.sync(uid)
+
+    async def _sync_row(self, key: tuple[str, str]) -> None:
+        kind, uid = key
+        await (self._projector.sync_task(uid) if kind == "task" else self._projector.sync_project(uid))
+
+    def _task_changed(self, uid: str) -> None:
+        self._task_queue.add(uid)
+        self._row_queue.add(("task", uid))
+
+    def _project_changed(self, uid: str) -> None:
+        self._row_queue.add(("project", uid))
+
+    def _on_event(self, kind: str, type_: str | None, body: dict[str, Any]) -> None:
+        uid = body["metadata"]["uid"]
+        if kind == "ScheduledTask":
+            if type_ == "DELETED":
+                self._cache.remove_task(uid)
+            else:
+                self._cache.put_task(body)
+        elif type_ == "DELETED":
+            self._cache.remove_project(uid)
+        else:
+            self._cache.put_project(body)
+
+    def _live(self) -> Health:
+        problems = []
+        if self._working:
+            for reflector, name in zip(self._workloads.reflectors, ("pods", "jobs", "cronjobs"), strict=True):
+                if reflector.age_seconds() > STALE_SECONDS:
+                    problems.append(f"the watch of {name} has heard nothing for {reflector.age_seconds():.0f} s")
+            if self._kopf is not None and not self._kopf.alive:
+                problems.append("kopf does not watch")
+        return Health(tuple(problems))
+
+    def _ready(self) -> Health:
+        # A standby is ready: it waits for the lease, and nothing else is asked of it.
+        if self._leadership.held and not self._working:
+            return Health(("the first lists are not complete",))
+        return Health()
+
+    def _metrics(self) -> dict[str, float]:
+        return {
+            "cronwright_operator_leader": float(self._leadership.held),
+            "cronwright_operator_tasks": float(sum(1 for _ in self._cache.tasks())),
+            "cronwright_operator_reconcile_queue_depth": float(self._task_queue.depth()),
+            "cronwright_operator_record_queue_depth": float(self._job_queue.depth()),
+            "cronwright_operator_kopf_restarts": float(self._kopf.restarts if self._kopf else 0),
+        }
+
+
+async def run_operator(settings: OperatorSettings) -> None:
+    """Connects, runs, and ends on SIGTERM or SIGINT."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for signal_ in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(signal_, stop.set)
+    client = await KubeClient.connect(user_agent=f"cronwright-operator/{__version__}")
+    try:
+        await Operator(settings, client).run(stop)
+    finally:
+        await client.close()

@@ -1,0 +1,1 @@
+"""A task -> its CronJob, its Jobs, its status: observe, decide (pure), apply."""

@@ -1,0 +1,115 @@
+"""What a reconcile may decide to do, as data; `apply` carries it out in the order given."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from cronwright_core.domain.cluster import JobFacts
+from cronwright_core.domain.task import TaskStatus
+
+
+@dataclass(frozen=True, slots=True)
+class CreateJob:
+    """Creates a Job; `AlreadyExists` is success if its owner is `owner_uids`' - somebody did the same before a
+    crash."""
+
+    manifest: Mapping[str, Any]
+    owner_uids: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class AcceptJob:
+    """Adds our finalizer to a Job of the CronJob controller: from now on it stays until it is recorded."""
+
+    job: JobFacts
+    execution_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteJob:
+    """Deletes a Job that must not run: its tick was decided before."""
+
+    job: JobFacts
+
+
+@dataclass(frozen=True, slots=True)
+class CreateCronJob:
+    """Creates the task's CronJob."""
+
+    manifest: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class MoveCronJobWatermark:
+    """Sets the CronJob's `status.lastScheduleTime`, so that the controller fires nothing up to that time."""
+
+    namespace: str
+    name: str
+    resource_version: str
+    time: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class UpdateCronJob:
+    """Writes the CronJob's spec (and our hash of it)."""
+
+    namespace: str
+    name: str
+    patch: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveRequest:
+    """Takes a trigger annotation off the task: its Job exists."""
+
+    annotation: str
+
+
+@dataclass(frozen=True, slots=True)
+class RecordSkipped:
+    """A tick that did not run, with the reason, for the history."""
+
+    tick: datetime
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class WriteStatus:
+    """The task's whole status; always last, so that a crash before it repeats the decision instead of losing it."""
+
+    status: TaskStatus
+
+
+Action = (
+    CreateJob
+    | AcceptJob
+    | DeleteJob
+    | CreateCronJob
+    | MoveCronJobWatermark
+    | UpdateCronJob
+    | RemoveRequest
+    | RecordSkipped
+    | WriteStatus
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """A Kubernetes event on the ScheduledTask."""
+
+    type: str
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What to do now, and when to look again although nothing changed (None: no need)."""
+
+    actions: tuple[Action, ...] = ()
+    wake_at: datetime | None = None
+    events: tuple[Event, ...] = ()

@@ -1,0 +1,205 @@
+"""Carries out a decision, in order. Each step says what a crash right after it means; repeating any of them is
+harmless."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from cronwright_core.domain import naming
+from cronwright_core.domain.cluster import JobFacts
+from cronwright_core.domain.task import Condition, ScheduledTask, TaskStatus
+from cronwright_core.domain.times import to_rfc3339, whole_seconds
+from cronwright_core.kube.codec import from_task_status
+from cronwright_core.kube.errors import (
+    KubeAlreadyExists,
+    KubeConflict,
+    KubeInvalid,
+    KubeNotFound,
+    KubeRejected,
+    is_another_object,
+)
+from cronwright_core.kube.ports import Json, ObjectClient, PatchKind
+from cronwright_core.kube.reflector import Reflector
+from cronwright_core.kube.resources import CRON_JOBS, JOBS, SCHEDULED_TASKS, Resource
+from cronwright_core.kube.status import replace_status
+from cronwright_operator.cache import DefinitionCache
+from cronwright_operator.reconciling.actions import (
+    AcceptJob,
+    Action,
+    CreateCronJob,
+    CreateJob,
+    DeleteJob,
+    MoveCronJobWatermark,
+    RecordSkipped,
+    RemoveRequest,
+    UpdateCronJob,
+    WriteStatus,
+)
+
+logger = logging.getLogger(__name__)
+
+
+class NameNotOurs(Exception):
+    """A Job or CronJob of the name that we need belongs to somebody else; nothing runs until it is gone."""
+
+
+class Applier:
+    """Applies actions through an `ObjectClient`; what writes return goes into the reflectors' copies at once."""
+
+    def __init__(
+        self,
+        client: ObjectClient,
+        cache: DefinitionCache,
+        jobs: Reflector,
+        cronjobs: Reflector,
+        skipped: Callable[[ScheduledTask, RecordSkipped], None],
+    ) -> None:
+        self._client = client
+        self._cache = cache
+        self._jobs = jobs
+        self._cronjobs = cronjobs
+        self._skipped = skipped
+
+    async def apply(self, task: ScheduledTask, actions: tuple[Action, ...], now: datetime) -> None:
+        """Carries out the actions one after the other; trouble ends it, and the whole is decided anew.
+
+        A Job that the API server refuses (a quota, an admission rule, somebody else's Job of the name) does not hold up
+        the rest: what depends on it is left out, the condition says why, and the refusal is raised at the end.
+        """
+        refused: KubeRejected | NameNotOurs | None = None
+        for action in actions:
+            match action:
+                case CreateJob():
+                    try:
+                        await self._create(JOBS, self._jobs, task, action.manifest, action.owner_uids)
+                    except (KubeRejected, NameNotOurs) as error:
+                        refused = error
+                case CreateCronJob():
+                    await self._create(CRON_JOBS, self._cronjobs, task, action.manifest, frozenset({task.uid}))
+                case AcceptJob():
+                    await self._accept(action)
+                case DeleteJob():
+                    await self._delete(action)
+                case MoveCronJobWatermark():
+                    await self._move_cronjob_watermark(action)
+                case UpdateCronJob():
+                    body = await self._client.patch(CRON_JOBS, action.namespace, action.name, action.patch)
+                    self._cronjobs.remember(body)
+                case RemoveRequest() if refused is None:
+                    await self._patch_task(task, {"metadata": {"annotations": {action.annotation: None}}})
+                case RecordSkipped() if refused is None:
+                    # Written to PostgreSQL later, see docs/concepts.md, crash points.
+                    self._skipped(task, action)
+                case WriteStatus():
+                    status = action.status if refused is None else _refused_status(task, action.status, refused, now)
+                    if status != task.status:
+                        await self._write_status(task, from_task_status(status))
+                case _:
+                    logger.info("%s waits: its Job was refused", type(action).__name__)
+        if refused is not None:
+            raise refused
+
+    async def _delete(self, action: DeleteJob) -> None:
+        job = action.job
+        logger.warning("Job %s/%s repeats a tick that was decided; it is deleted", job.namespace, job.name)
+        try:
+            await self._client.delete(JOBS, job.namespace, job.name, uid=job.uid)
+        except (KubeNotFound, KubeConflict):
+            return
+
+    async def _move_cronjob_watermark(self, action: MoveCronJobWatermark) -> None:
+        patch: Json = {
+            "metadata": {"resourceVersion": action.resource_version},
+            "status": {"lastScheduleTime": to_rfc3339(action.time)},
+        }
+        body = await self._client.patch(CRON_JOBS, action.namespace, action.name, patch, subresource="status")
+        self._cronjobs.remember(body)
+
+    async def _create(
+        self,
+        resource: Resource,
+        reflector: Reflector,
+        task: ScheduledTask,
+        manifest: Any,
+        owner_uids: frozenset[str],
+    ) -> None:
+        name = manifest["metadata"]["name"]
+        try:
+            body = await self._client.create(resource, task.namespace, manifest)
+        except KubeAlreadyExists:
+            body = await self._client.get(resource, task.namespace, name)
+            owners = {o["uid"] for o in body["metadata"].get("ownerReferences") or () if o.get("controller")}
+            if not owners & owner_uids:
+                raise NameNotOurs(
+                    f"{resource.kind} {task.namespace}/{name} exists and belongs to somebody else"
+                ) from None
+            logger.info("%s %s/%s was created before", resource.kind, task.namespace, name)
+        reflector.remember(body)
+
+    async def _accept(self, action: AcceptJob) -> None:
+        job = action.job
+        # A strategic merge patch adds to the list of finalizers and leaves others' alone; the uid makes sure that it
+        # is still the same Job.
+        patch = {
+            "metadata": {
+                "uid": job.uid,
+                "finalizers": [naming.FINALIZER],
+                "annotations": {naming.EXECUTION_ANNOTATION: action.execution_id},
+            }
+        }
+        try:
+            body = await self._client.patch(JOBS, job.namespace, job.name, patch, kind=PatchKind.STRATEGIC)
+        except (KubeNotFound, KubeConflict, KubeInvalid) as error:
+            if await self._stands(job):
+                raise  # refused for another reason, by a webhook maybe; its tick is not decided before it is accepted
+            # Deleted meanwhile (no finalizer may be added to such an object): its tick is decided all the same.
+            logger.warning("Job %s/%s went away before it could be accepted: %s", job.namespace, job.name, error)
+            return
+        self._jobs.remember(body)
+
+    async def _stands(self, job: JobFacts) -> bool:
+        try:
+            current = await self._client.get(JOBS, job.namespace, job.name)
+        except KubeNotFound:
+            return False
+        return current["metadata"]["uid"] == job.uid and "deletionTimestamp" not in current["metadata"]
+
+    async def _write_status(self, task: ScheduledTask, status: Json) -> None:
+        try:
+            body = await replace_status(self._client, SCHEDULED_TASKS, task.namespace, task.name, task.uid, status)
+        except KubeNotFound as error:
+            logger.info(
+                "the status of ScheduledTask %s/%s is not needed any more: %s", task.namespace, task.name, error
+            )
+            return
+        self._cache.put_task(body)
+
+    async def _patch_task(self, task: ScheduledTask, patch: Json) -> None:
+        patch["metadata"] = {**patch.get("metadata", {}), "uid": task.uid}
+        try:
+            body = await self._client.patch(SCHEDULED_TASKS, task.namespace, task.name, patch)
+        except KubeRejected as error:
+            if not isinstance(error, KubeNotFound) and not is_another_object(error):
+                raise
+            logger.info("ScheduledTask %s/%s is gone or another one now: %s", task.namespace, task.name, error)
+            return
+        self._cache.put_task(body)
+
+
+def _refused_status(
+    task: ScheduledTask, new: TaskStatus, refused: KubeRejected | NameNotOurs, now: datetime
+) -> TaskStatus:
+    """The status when a Job was refused: no tick counts as decided, and the condition says why."""
+    old = next((c for c in task.status.conditions if c.type == "Ready"), None)
+    since = old.last_transition_time if old is not None and not old.status else whole_seconds(now)
+    condition = Condition("Ready", False, "JobRefused", str(refused)[:1024], since, task.generation)
+    return replace(
+        new,
+        last_schedule_time=task.status.last_schedule_time,
+        completion_time=task.status.completion_time,
+        conditions=(*(c for c in new.conditions if c.type != "Ready"), condition),
+    )

@@ -1,0 +1,261 @@
+"""The CronJobs and Jobs that a task becomes. Pure: data in, JSON out.
+
+Everything here can be inspected with kubectl, and the CronJob works without the operator: its template carries the
+labels, the time limit and the retry rule.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from cronwright_core.domain import naming
+from cronwright_core.domain.execution import ExecutionKind
+from cronwright_core.domain.project import ContainerTemplate, Project
+from cronwright_core.domain.task import ScheduledTask
+from cronwright_core.domain.times import to_rfc3339
+
+Json = dict[str, Any]
+
+CONTAINER = "task"
+GRACE_SECONDS = 30
+"""Between SIGTERM and SIGKILL, Kubernetes' own default, written out because deadlines are computed with it."""
+BACKSTOP_SECONDS = 60
+HISTORY_LIMIT = 100
+"""High, so that the controller never removes a Job before it is recorded; the operator removes them itself."""
+TASK_TITLE_ANNOTATION = f"{naming.GROUP}/task-title"
+OWNER_ANNOTATION = f"{naming.GROUP}/owner"
+_JOB_NAME_LABEL = "batch.kubernetes.io/job-name"
+
+
+def build_cronjob(task: ScheduledTask, project: Project, *, owner: str, cron_line: str, suspend: bool) -> Json:
+    """The live CronJob of a Cron task. With the operator away the cluster's own controller runs it as it stands.
+
+    `timeZone` is always set (absent means the zone of the controller's process), and there is no
+    startingDeadlineSeconds: with one, a late run vanishes without a trace (kubernetes/kubernetes cronjob utils.go).
+    """
+    name = naming.cronjob_name(task.name, task.uid)
+    spec: Json = {
+        "schedule": cron_line,
+        "timeZone": task.spec.time_zone,
+        "suspend": suspend,
+        "concurrencyPolicy": "Forbid" if task.spec.max_instances == 1 else "Allow",
+        "successfulJobsHistoryLimit": HISTORY_LIMIT,
+        "failedJobsHistoryLimit": HISTORY_LIMIT,
+        "jobTemplate": {
+            "metadata": {"labels": _labels(task), "annotations": _annotations(task, owner)},
+            "spec": build_job_spec(task, project),
+        },
+    }
+    return {
+        "apiVersion": "batch/v1",
+        "kind": "CronJob",
+        "metadata": {
+            "name": name,
+            "namespace": task.namespace,
+            "labels": _labels(task),
+            "annotations": {naming.SPEC_HASH_ANNOTATION: spec_hash(spec)},
+            "ownerReferences": [_owned_by_task(task)],
+        },
+        "spec": spec,
+    }
+
+
+def build_tick_job(task: ScheduledTask, project: Project, *, owner: str, tick: datetime, admitted: bool) -> Json:
+    """The Job of an Interval, Date or Once tick; its name is the lock against a second run of the same tick."""
+    stem = naming.cronjob_name(task.name, task.uid)
+    return _job(
+        task,
+        project,
+        owner=owner,
+        name=naming.tick_job_name(stem, tick),
+        admitted=admitted,
+        annotations={
+            naming.EXECUTION_ANNOTATION: naming.execution_id(task.uid, ExecutionKind.SCHEDULED, tick, ""),
+            naming.SCHEDULED_TIME_ANNOTATION: to_rfc3339(tick),
+        },
+    )
+
+
+def build_request_job(
+    task: ScheduledTask,
+    project: Project,
+    *,
+    owner: str,
+    request_key: str,
+    time: datetime,
+    requested_by: str,
+    admitted: bool,
+) -> Json:
+    """The Job of a manual run; the same request key always gives the same name, however often it is asked for."""
+    stem = naming.cronjob_name(task.name, task.uid)
+    return _job(
+        task,
+        project,
+        owner=owner,
+        name=naming.request_job_name(stem, task.uid, request_key),
+        admitted=admitted,
+        annotations={
+            naming.EXECUTION_ANNOTATION: naming.execution_id(task.uid, ExecutionKind.ADHOC, time, request_key),
+            naming.REQUEST_KEY_ANNOTATION: request_key,
+            naming.REQUESTED_BY_ANNOTATION: requested_by,
+        },
+    )
+
+
+def build_job_spec(task: ScheduledTask, project: Project) -> Json:
+    """`spec` of every Job of the task.
+
+    The time limit stands on the Pod: there the kubelet ends the container and the Pod and its log stay. The Job's own
+    deadline deletes the Pod with its output, so it is a back-stop for Pods that no kubelet ever takes.
+    """
+    timeout = task.spec.timeout_seconds
+    return {
+        "completions": 1,
+        "parallelism": 1,
+        "backoffLimit": task.spec.retry_count,
+        # An attempt is a Pod, and no two overlap: the next one waits until the last has ended.
+        "podReplacementPolicy": "Failed",
+        "activeDeadlineSeconds": timeout + task.spec.pending_deadline_seconds + GRACE_SECONDS + BACKSTOP_SECONDS,
+        "template": {
+            "metadata": {"labels": _labels(task)},
+            "spec": _pod_spec(task, project),
+        },
+    }
+
+
+def merged_container(task: ScheduledTask, project: Project) -> ContainerTemplate:
+    """The Project's container with the task's overrides; a variable of the same name replaces the Project's."""
+    base, over = project.spec.container, task.spec.overrides
+    env = {variable["name"]: variable for variable in base.env}
+    env |= {variable["name"]: variable for variable in over.env}
+    return ContainerTemplate(
+        image=over.image or base.image,
+        command=base.command if over.command is None else over.command,
+        args=base.args if over.args is None else over.args,
+        env=tuple(env.values()),
+        resources=base.resources if over.resources is None else over.resources,
+    )
+
+
+def spec_hash(spec: Mapping[str, Any]) -> str:
+    """Tells whether the CronJob that stands there is the one that we would write."""
+    return naming.short_hash(json.dumps(spec, sort_keys=True, separators=(",", ":")), length=16)
+
+
+def _pod_spec(task: ScheduledTask, project: Project) -> Json:
+    container = merged_container(task, project)
+    context = dict(project.spec.security_context)
+    fs_group = context.pop("fsGroup", None)
+    body: Json = {
+        "name": CONTAINER,
+        "image": container.image,
+        "env": _environment(task, project, container),
+        # What a program prints last, if it writes no termination message of its own.
+        "terminationMessagePolicy": "File",
+        "securityContext": {
+            "allowPrivilegeEscalation": False,
+            "capabilities": {"drop": ["ALL"]},
+            "seccompProfile": {"type": "RuntimeDefault"},
+            **context,
+        },
+    }
+    if container.command:
+        body["command"] = list(container.command)
+    if container.args:
+        body["args"] = list(container.args)
+    if container.resources:
+        body["resources"] = dict(container.resources)
+    if project.spec.image_pull_policy:
+        body["imagePullPolicy"] = project.spec.image_pull_policy
+    spec: Json = {
+        "restartPolicy": "Never",
+        "activeDeadlineSeconds": task.spec.timeout_seconds,
+        "terminationGracePeriodSeconds": GRACE_SECONDS,
+        "containers": [body],
+        # Without a ServiceAccount named by the Project, a task's program gets no right on the cluster.
+        "automountServiceAccountToken": project.spec.service_account_name is not None,
+    }
+    if project.spec.service_account_name is not None:
+        spec["serviceAccountName"] = project.spec.service_account_name
+    if project.spec.image_pull_secrets:
+        spec["imagePullSecrets"] = [{"name": name} for name in project.spec.image_pull_secrets]
+    if fs_group is not None:
+        spec["securityContext"] = {"fsGroup": fs_group}
+    if project.spec.workspace is not None:
+        body["volumeMounts"] = [
+            {
+                "name": "workspace",
+                "mountPath": project.spec.workspace.mount_path,
+                "subPathExpr": "$(CRONWRIGHT_JOB_NAME)",
+            }
+        ]
+        spec["volumes"] = [
+            {"name": "workspace", "persistentVolumeClaim": {"claimName": project.spec.workspace.claim_name}}
+        ]
+    return spec
+
+
+def _environment(task: ScheduledTask, project: Project, container: ContainerTemplate) -> list[Json]:
+    ours: list[Json] = [
+        {
+            "name": "CRONWRIGHT_JOB_NAME",
+            "valueFrom": {"fieldRef": {"fieldPath": f"metadata.labels['{_JOB_NAME_LABEL}']"}},
+        },
+        {"name": "CRONWRIGHT_TASK", "value": task.spec.display_name},
+    ]
+    if project.spec.workspace is not None:
+        ours.append({"name": "CRONWRIGHT_WORKSPACE", "value": project.spec.workspace.mount_path})
+    # Ours cannot be replaced: the workspace's directory is named by one of them.
+    names = {variable["name"] for variable in ours}
+    return [dict(variable) for variable in container.env if variable["name"] not in names] + ours
+
+
+def _job(
+    task: ScheduledTask, project: Project, *, owner: str, name: str, admitted: bool, annotations: Mapping[str, str]
+) -> Json:
+    spec = build_job_spec(task, project)
+    if not admitted:
+        spec["suspend"] = True
+    return {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": {
+            "name": name,
+            "namespace": task.namespace,
+            "labels": _labels(task),
+            "annotations": {**_annotations(task, owner), **annotations},
+            # With it from the first moment: whatever happens to the operator, the Job stays until it is recorded.
+            "finalizers": [naming.FINALIZER],
+            "ownerReferences": [_owned_by_task(task)],
+        },
+        "spec": spec,
+    }
+
+
+def _labels(task: ScheduledTask) -> dict[str, str]:
+    return {
+        naming.MANAGED_BY_LABEL: naming.MANAGED_BY,
+        naming.TASK_UID_LABEL: task.uid,
+        naming.PROJECT_LABEL: task.spec.project_name[:63].rstrip("-."),
+        naming.TASK_NAME_LABEL: task.name[:63].rstrip("-."),
+    }
+
+
+def _annotations(task: ScheduledTask, owner: str) -> dict[str, str]:
+    # An execution outlives its task, so its Job says whose it is.
+    return {TASK_TITLE_ANNOTATION: task.spec.display_name, OWNER_ANNOTATION: owner}
+
+
+def _owned_by_task(task: ScheduledTask) -> Json:
+    return {
+        "apiVersion": naming.API_VERSION,
+        "kind": "ScheduledTask",
+        "name": task.name,
+        "uid": task.uid,
+        "controller": True,
+        # False: `true` would need the right to update the task's finalizers (OwnerReferencesPermissionEnforcement).
+        "blockOwnerDeletion": False,
+    }

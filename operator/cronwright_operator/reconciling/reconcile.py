@@ -1,0 +1,358 @@
+"""The heart of the operator: what is seen of a task -> what to do. Pure: no await, no clock, no log.
+
+Order matters and is kept by `apply`: Jobs first (their names are the lock), then the CronJob, then the task's status.
+A crash between two of them repeats the decision; the names make the repetition harmless.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from cronwright_core.domain import naming
+from cronwright_core.domain.cluster import CronJobFacts
+from cronwright_core.domain.errors import FieldError
+from cronwright_core.domain.gate import Candidate, Gate
+from cronwright_core.domain.project import Project
+from cronwright_core.domain.schedule import (
+    CronSchedule,
+    DateSchedule,
+    IntervalSchedule,
+    MissedTicks,
+    OnceSchedule,
+    Schedule,
+    next_time,
+    ticks_between,
+)
+from cronwright_core.domain.task import Request, ScheduledTask, TaskStatus
+from cronwright_core.domain.times import from_rfc3339, latest, to_rfc3339, whole_seconds
+from cronwright_core.domain.validation import (
+    check_overrides,
+    check_schedule_not_past,
+    check_task,
+    name_taken,
+    project_not_ready,
+    unknown_project,
+)
+from cronwright_operator.reconciling.actions import (
+    AcceptJob,
+    Action,
+    CreateCronJob,
+    CreateJob,
+    Decision,
+    DeleteJob,
+    Event,
+    MoveCronJobWatermark,
+    RecordSkipped,
+    RemoveRequest,
+    UpdateCronJob,
+    WriteStatus,
+)
+from cronwright_operator.reconciling.manifests import build_cronjob, build_request_job, build_tick_job
+from cronwright_operator.reconciling.observed import Observed
+from cronwright_operator.reconciling.task_status import ready_message, with_observed_runs, with_ready
+
+_CREATION_SLACK = timedelta(seconds=1)
+"""Times of the cluster have whole seconds, and the watermark is cut to them."""
+MAX_SKIPPED_ROWS = 100
+"""Missed ticks recorded one by one after an absence; the rest is one summary."""
+
+
+def reconcile(seen: Observed, gate: Gate) -> Decision:
+    """Decides everything about one task at one moment."""
+    task = seen.task
+    if task.deleting:
+        # Garbage collection removes its CronJob and Jobs; the recorder ends and records what still runs.
+        return Decision()
+    schedule, errors = _check(seen)
+    if errors or schedule is None or seen.project is None:
+        return _not_ready(seen, errors)
+    owner = task.spec.owner or seen.project.spec.owner or ""
+    status = _with_current_schedule(task, schedule, seen.now)
+    actions: list[Action] = []
+
+    actions += _accept(seen)
+    status = _moved(status, _accepted_tick(seen, actions))
+    # The CronJob before anything that the API server may refuse: a pause must not wait for a Job that is over a quota.
+    if isinstance(schedule, CronSchedule):
+        actions += _cronjob(seen, seen.project, schedule, owner, suspend=task.spec.suspend)
+    else:
+        # A CronJob of an earlier type is kept, suspended: deleting it would take its Jobs and their output with it.
+        actions += _retire(seen.cronjob)
+        ticks, status = _ticks(seen, seen.project, schedule, owner, status, gate)
+        actions += ticks
+    actions += _requests(seen, seen.project, owner, gate)
+
+    next_due = _next_due(task, schedule, status, seen.cronjob, seen.now)
+    new = replace(
+        with_observed_runs(seen, status),
+        task_id=seen.registration.task_id or task.status.task_id,
+        observed_generation=task.generation,
+        next_schedule_time=next_due,
+        conditions=with_ready(task, True, "Scheduled", ready_message(task, schedule, status), seen.now),
+    )
+    return _with_status(task, new, actions, wake_at=next_due)
+
+
+def schedule_hash(task: ScheduledTask) -> str:
+    """What the watermark belongs to: `<schedule>-active` or `<schedule>-suspended`."""
+    spec = task.spec
+    kind = naming.short_hash(spec.schedule_type.value, spec.schedule, spec.time_zone)
+    return f"{kind}-{'suspended' if spec.suspend else 'active'}"
+
+
+def request_annotation(request: Request) -> str:
+    """The annotation's full name."""
+    return naming.TRIGGER_PREFIX + request.key
+
+
+def parse_request(request: Request, now: datetime) -> tuple[datetime, str]:
+    """The time and author of a trigger annotation: the API writes JSON, a person anything, which counts as "now"."""
+    try:
+        value = json.loads(request.value)
+        return whole_seconds(from_rfc3339(value["time"])), str(value.get("by") or "kubectl")[:253]
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError):
+        return whole_seconds(now), "kubectl"
+
+
+def _check(seen: Observed) -> tuple[Schedule | None, list[tuple[str, FieldError]]]:
+    """The schedule, and what is wrong, each with the condition's reason; the first one is shown as the reason."""
+    schedule, fields = check_task(seen.task.spec)
+    errors = [
+        ("InvalidSpec" if e.field not in ("schedule_config", "time_zone") else "InvalidSchedule", e) for e in fields
+    ]
+    if seen.project is None or seen.project.deleting:
+        errors.append(("ProjectNotFound", unknown_project(seen.task.spec.project_name)))
+    elif seen.project_refused:
+        errors.append(("ProjectNotReady", project_not_ready(seen.task.spec.project_name)))
+    else:
+        errors += [("OverrideNotAllowed", e) for e in check_overrides(seen.task.spec, seen.project.spec)]
+    if seen.registration.name_taken:
+        errors.append(("NameTaken", name_taken(seen.task.spec.display_name)))
+    changed = seen.task.status.schedule_hash is None or _kind(seen.task.status.schedule_hash) != _kind(
+        schedule_hash(seen.task)
+    )
+    if schedule is not None and changed:
+        # "In the past" is judged at the moment that the date was set: for a new task its creation, which stands even if
+        # the operator was away; for an edit the moment of seeing it.
+        set_at = seen.task.creation_time if seen.task.status.schedule_hash is None else seen.now
+        errors += [("InvalidSchedule", e) for e in check_schedule_not_past(schedule, set_at)]
+    return schedule, errors
+
+
+def _not_ready(seen: Observed, errors: list[tuple[str, FieldError]]) -> Decision:
+    """Nothing runs: the CronJob is suspended, and the condition says why."""
+    task = seen.task
+    accepted = _accept(seen)
+    status = _moved(task.status, _accepted_tick(seen, accepted))
+    reason = errors[0][0] if errors else "InvalidSpec"
+    message = "; ".join(f"{error.kube_field}: {error.message.en}" for _, error in errors)
+    new = replace(
+        with_observed_runs(seen, status),
+        task_id=seen.registration.task_id or task.status.task_id,
+        observed_generation=task.generation,
+        next_schedule_time=None,
+        conditions=with_ready(task, False, reason, message, seen.now),
+    )
+    actions = [*accepted, *_retire(seen.cronjob)]
+    return _with_status(task, new, actions, wake_at=None)
+
+
+def _with_current_schedule(task: ScheduledTask, schedule: Schedule, now: datetime) -> TaskStatus:
+    """Moves the watermark to now if schedule, type, zone or suspend changed: an edit and a resume fire nothing."""
+    status, current = task.status, schedule_hash(task)
+    if status.schedule_hash == current:
+        return status
+    if status.schedule_hash is None:
+        # New to us, maybe not new: ticks since its creation that nobody ran are missed ticks and not forgotten.
+        return replace(status, schedule_hash=current, anchor_time=task.creation_time)
+    moment = whole_seconds(now)
+    same_kind = _kind(status.schedule_hash) == _kind(current)
+    return replace(
+        status,
+        schedule_hash=current,
+        anchor_time=moment,
+        last_schedule_time=latest(status.last_schedule_time, moment),
+        completion_time=status.completion_time if same_kind else None,
+    )
+
+
+def _kind(hash_: str) -> str:
+    return hash_.partition("-")[0]
+
+
+def _accept(seen: Observed) -> list[Action]:
+    """Takes on the Jobs that the CronJob controller or `kubectl create job --from` made."""
+    watermark = seen.task.status.last_schedule_time
+    actions: list[Action] = []
+    fresh = [view for view in seen.jobs if not view.job.accepted and view.job.deletion_time is None]
+    for view in sorted(fresh, key=lambda view: (view.job.creation_time, view.job.name)):
+        tick = view.job.tick
+        if tick is not None and watermark is not None and tick <= watermark < view.job.creation_time - _CREATION_SLACK:
+            # Its tick was decided before it was made: the controller made the name again. It must not run twice. A Job
+            # that stood when an edit moved the watermark past its tick is a run like any other (docs/adr/0006).
+            actions.append(DeleteJob(view.job))
+        else:
+            # If we die after this, a successor sees the finalizer; before it, the Job is still above the watermark.
+            actions.append(AcceptJob(view.job, view.execution_id))
+    return actions
+
+
+def _accepted_tick(seen: Observed, actions: list[Action]) -> datetime | None:
+    """The newest tick whose Job is accepted, now or before: also if the status could not be written then."""
+    before = [view.job.tick for view in seen.jobs if view.job.accepted and view.job.owner_kind == "CronJob"]
+    return latest(*before, *(action.job.tick for action in actions if isinstance(action, AcceptJob)))
+
+
+def _requests(seen: Observed, project: Project, owner: str, gate: Gate) -> list[Action]:
+    actions: list[Action] = []
+    task = seen.task
+    for request in task.triggers:
+        time, by = parse_request(request, seen.now)
+        manifest = build_request_job(
+            task,
+            project,
+            owner=owner,
+            request_key=request.key,
+            time=time,
+            requested_by=by,
+            admitted=gate.admits(_candidate(task)),
+        )
+        # The Job first, then the annotation: if we die in between, the name makes the second creation AlreadyExists.
+        actions.append(CreateJob(manifest, frozenset({task.uid})))
+        actions.append(RemoveRequest(request_annotation(request)))
+    return actions
+
+
+def _ticks(
+    seen: Observed, project: Project, schedule: Schedule, owner: str, status: TaskStatus, gate: Gate
+) -> tuple[list[Action], TaskStatus]:
+    """Runs the newest tick that is due and records the older ones as skipped."""
+    task, now = seen.task, seen.now
+    anchor = status.anchor_time or task.creation_time
+    if task.spec.suspend or status.completion_time is not None:
+        return [], status
+    actions: list[Action] = []
+    skipped: list[Action] = []
+    if isinstance(schedule, OnceSchedule) and schedule.at is None:
+        # As soon as it is active: the anchor is the tick, and what tells that it ran is completionTime.
+        due = anchor
+    else:
+        base = status.last_schedule_time or anchor
+        missed = ticks_between(schedule, base=base, until=now, anchor=anchor, limit=MAX_SKIPPED_ROWS + 1)
+        if not missed.newest:
+            # A single date that passed while the task was suspended never comes.
+            gone = not isinstance(schedule, IntervalSchedule) and next_time(schedule, base=base, anchor=anchor) is None
+            return [], replace(status, completion_time=whole_seconds(now)) if gone else status
+        due = missed.newest[-1]
+        skipped = _skipped(missed)
+    if due > now:
+        return [], status
+    deadline = task.spec.starting_deadline_seconds
+    if deadline is not None and now - due > timedelta(seconds=deadline):
+        message = f"missed by more than startingDeadlineSeconds ({deadline} s)"
+        actions.append(RecordSkipped(due, "StartingDeadlineExceeded", message))
+    else:
+        manifest = build_tick_job(task, project, owner=owner, tick=due, admitted=gate.admits(_candidate(task)))
+        # If we die after this and before the status is written, the successor finds the same tick due, computes the
+        # same name and gets AlreadyExists: one run.
+        actions.append(CreateJob(manifest, frozenset({task.uid})))
+    actions += skipped
+    done = isinstance(schedule, OnceSchedule | DateSchedule)
+    return actions, replace(_moved(status, due), completion_time=whole_seconds(now) if done else status.completion_time)
+
+
+def _skipped(missed: MissedTicks) -> list[Action]:
+    """All missed ticks but the newest; those beyond the limit in one row."""
+    message = "nobody was there to start it; only the newest missed run starts"
+    actions: list[Action] = []
+    if missed.older_last is not None and missed.older_first is not None:
+        summary = f"{missed.older_count} runs from {to_rfc3339(missed.older_first)} to {to_rfc3339(missed.older_last)}"
+        actions.append(RecordSkipped(missed.older_last, "MissedSchedule", f"{summary}: {message}"))
+    actions += [RecordSkipped(tick, "MissedSchedule", message) for tick in missed.newest[:-1]]
+    return actions
+
+
+def _cronjob(seen: Observed, project: Project, schedule: CronSchedule, owner: str, *, suspend: bool) -> list[Action]:
+    manifest = build_cronjob(seen.task, project, owner=owner, cron_line=schedule.expression.canonical, suspend=suspend)
+    current = seen.cronjob
+    if current is None or current.deleting:
+        return [CreateCronJob(manifest)] if current is None else []
+    wanted = manifest["spec"]
+    hash_ = manifest["metadata"]["annotations"][naming.SPEC_HASH_ANNOTATION]
+    same = (
+        current.spec_hash == hash_
+        and current.schedule == wanted["schedule"]
+        and current.time_zone == wanted["timeZone"]
+        and current.suspend == wanted["suspend"]
+        and current.concurrency_policy == wanted["concurrencyPolicy"]
+    )
+    if same:
+        return []
+    actions: list[Action] = []
+    rescheduled = (
+        current.schedule != wanted["schedule"]
+        or current.time_zone != wanted["timeZone"]
+        or (current.suspend and not suspend)
+    )
+    moment = whole_seconds(seen.now)
+    if rescheduled and (current.last_schedule_time is None or current.last_schedule_time < moment):
+        # Status before spec: the reverse lets the controller fire a stale run (kubernetes/kubernetes#130838).
+        actions.append(MoveCronJobWatermark(current.namespace, current.name, current.resource_version, moment))
+    patch = {
+        "metadata": {"annotations": {naming.SPEC_HASH_ANNOTATION: hash_}},
+        "spec": wanted,
+    }
+    actions.append(UpdateCronJob(current.namespace, current.name, patch))
+    return actions
+
+
+def _retire(cronjob: CronJobFacts | None) -> list[Action]:
+    if cronjob is None or cronjob.suspend or cronjob.deleting:
+        return []
+    # The hash goes, so that the spec is written anew, status first, when the task is a Cron task again.
+    patch = {"metadata": {"annotations": {naming.SPEC_HASH_ANNOTATION: None}}, "spec": {"suspend": True}}
+    return [UpdateCronJob(cronjob.namespace, cronjob.name, patch)]
+
+
+def _next_due(
+    task: ScheduledTask, schedule: Schedule, status: TaskStatus, cronjob: CronJobFacts | None, now: datetime
+) -> datetime | None:
+    """The next tick after now, computed from the base that the controller uses."""
+    if task.spec.suspend or status.completion_time is not None:
+        return None
+    anchor = status.anchor_time or task.creation_time
+    if isinstance(schedule, CronSchedule):
+        base = latest(status.last_schedule_time, cronjob.last_schedule_time if cronjob else None) or (
+            cronjob.creation_time if cronjob else now
+        )
+    else:
+        base = status.last_schedule_time or anchor
+    if isinstance(schedule, OnceSchedule) and schedule.at is None:
+        return anchor if anchor > now else None  # an API server whose clock is ahead of ours
+    found = next_time(schedule, base=base, anchor=anchor)
+    if found is not None and found <= now:
+        # A tick that is due this very moment (the controller is about to make its Job), or a gap: show what comes.
+        found = next_time(schedule, base=now, anchor=anchor)
+    return found
+
+
+def _with_status(task: ScheduledTask, new: TaskStatus, actions: list[Action], *, wake_at: datetime | None) -> Decision:
+    events: tuple[Event, ...] = ()
+    old_ready = next((c for c in task.status.conditions if c.type == "Ready"), None)
+    new_ready = next(c for c in new.conditions if c.type == "Ready")
+    if not new_ready.status and (old_ready is None or old_ready.status or old_ready.message != new_ready.message):
+        events = (Event("Warning", new_ready.reason, new_ready.message),)
+    if new != task.status or any(isinstance(action, CreateJob) for action in actions):
+        # With a Job to be made also if nothing else differs: the status is where a refusal is told.
+        actions = [*actions, WriteStatus(new)]
+    return Decision(tuple(actions), wake_at, events)
+
+
+def _moved(status: TaskStatus, watermark: datetime | None) -> TaskStatus:
+    return replace(status, last_schedule_time=latest(status.last_schedule_time, watermark))
+
+
+def _candidate(task: ScheduledTask) -> Candidate:
+    return Candidate(task.uid, task.spec.project_name, task.spec.priority)

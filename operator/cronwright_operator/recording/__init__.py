@@ -1,0 +1,1 @@
+"""Jobs and Pods -> executions, attempts and logs in PostgreSQL."""

@@ -1,0 +1,55 @@
+"""The attempts of an execution: those whose Pods are there, and those whose Pods are gone. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+
+from cronwright_core.domain.cluster import JobFacts, PodFacts
+from cronwright_core.domain.execution import Attempt, ExecutionState, ExecutionStatus
+
+
+def numbers_of(known: Mapping[str, Attempt]) -> dict[str, int]:
+    """The attempt numbers given so far, by Pod uid."""
+    return {uid: attempt.number for uid, attempt in known.items()}
+
+
+def pods_agree(job: JobFacts, pods: Sequence[PodFacts], known: Mapping[str, Attempt]) -> bool:
+    """Whether the Pods seen can be the whole story of a Job that has ended or is being deleted."""
+    if not job.finished:
+        # A Job that is being deleted ends with its Pods; having seen none at all may only mean a late watch.
+        return job.deletion_time is None or bool(pods)
+    seen = {pod.uid for pod in pods} | set(known)
+    return all(pod.ended for pod in pods) and len(seen) >= job.succeeded_pods + job.failed_pods
+
+
+def with_vanished(
+    state: ExecutionState, known: Mapping[str, Attempt], pods: Sequence[PodFacts], now: datetime
+) -> ExecutionState:
+    """Adds attempts whose Pods somebody deleted: an attempt that has been seen stays in the record."""
+    present = {pod.uid for pod in pods}
+    vanished = []
+    for uid, attempt in known.items():
+        if uid in present:
+            continue
+        if not attempt.status.ended:
+            attempt = replace(
+                attempt,
+                status=ExecutionStatus.FAILED,
+                end_time=attempt.end_time or now,
+                reason="PodDeleted",
+                message="its Pod was deleted before its end was seen",
+            )
+        vanished.append(attempt)
+    if not vanished:
+        return state
+    attempts = tuple(sorted((*vanished, *state.attempts), key=lambda attempt: attempt.number))
+    start = min((a.start_time for a in attempts if a.start_time), default=None)
+    last = attempts[-1]
+    changes: dict[str, object] = {"attempts": attempts, "start_time": start}
+    if state.status is ExecutionStatus.PENDING and start is not None:
+        changes |= {"status": ExecutionStatus.RUNNING, "reason": None, "message": None}
+    if state.status.ended and state.exit_code is None:
+        changes["exit_code"] = last.exit_code
+    return replace(state, **changes)  # type: ignore[arg-type]

@@ -1,0 +1,62 @@
+"""Polls the logs of all running Pods, each at its own pace: soon after output, ever more rarely while it is silent."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+from cronwright_core.domain.errors import Unavailable
+from cronwright_core.kube.errors import KubeError
+from cronwright_operator.recording.pod_log import PodLog
+
+logger = logging.getLogger(__name__)
+
+MAX_SILENCE_SECONDS = 30.0
+"""The longest pause between two reads of a running Pod's log."""
+_CONCURRENT_READS = 16
+
+
+class LogFollower:
+    """A task per running Pod; `finish` makes the last, complete read. Belongs to one event loop."""
+
+    def __init__(self, *, poll_seconds: float) -> None:
+        self._poll_seconds = poll_seconds
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._reads = asyncio.Semaphore(_CONCURRENT_READS)
+
+    def follow(self, pod_uid: str, log: PodLog) -> None:
+        """Starts polling the Pod, if nobody does yet."""
+        if pod_uid not in self._tasks:
+            self._tasks[pod_uid] = asyncio.get_running_loop().create_task(self._poll(log), name=f"log {pod_uid}")
+
+    async def finish(self, pod_uid: str, log: PodLog) -> None:
+        """Ends the polling and reads to the end. Raises what `PodLog.poll` raises."""
+        self.forget(pod_uid)
+        async with self._reads:
+            await log.poll(final=True)
+
+    def forget(self, pod_uid: str) -> None:
+        """Ends the polling of a Pod; what is stored stays."""
+        task = self._tasks.pop(pod_uid, None)
+        if task is not None:
+            task.cancel()
+
+    def close(self) -> None:
+        """Ends all polling."""
+        for pod_uid in list(self._tasks):
+            self.forget(pod_uid)
+
+    async def _poll(self, log: PodLog) -> None:
+        pause = self._poll_seconds
+        while True:
+            try:
+                async with self._reads:
+                    grown = await log.poll(final=False)
+                pause = self._poll_seconds if grown else min(pause * 2, MAX_SILENCE_SECONDS)
+            except (KubeError, Unavailable) as error:
+                logger.info("a running Pod's log could not be read now: %s", error)
+                pause = min(pause * 2, MAX_SILENCE_SECONDS)
+            except Exception:  # a bug here must not end the record of the execution
+                logger.exception("following a log failed")
+                pause = MAX_SILENCE_SECONDS
+            await asyncio.sleep(pause)

@@ -1,0 +1,327 @@
+"""Jobs and Pods -> the history. A Job's finalizer goes only after its final record is committed.
+
+Works on keys (Job uids) and is level-triggered: whatever was missed - events, an hour without PostgreSQL, the
+operator's
+own absence - the Job still stands there with its finalizer, and is looked at again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from cronwright_core.domain import naming
+from cronwright_core.domain.cluster import JobFacts, PodFacts
+from cronwright_core.domain.execution import (
+    Attempt,
+    Execution,
+    ExecutionKey,
+    ExecutionKind,
+    ExecutionState,
+    ExecutionStatus,
+    execution_state,
+)
+from cronwright_core.domain.times import to_rfc3339
+from cronwright_core.kube.errors import KubeConflict, KubeInvalid, KubeNotFound
+from cronwright_core.kube.ports import ListWatchClient, LogClient, ObjectClient, PatchKind
+from cronwright_core.kube.reflector import Reflector
+from cronwright_core.kube.resources import JOBS, PODS
+from cronwright_core.kube.workloads import RECORDED_ANNOTATION, to_job, to_pod
+from cronwright_core.store.executions import ExecutionStore
+from cronwright_core.store.logs import LogStore
+from cronwright_operator.reconciling.observed import execution_id_of
+from cronwright_operator.recording.attempts import numbers_of, pods_agree, with_vanished
+from cronwright_operator.recording.batching import RecordBatcher
+from cronwright_operator.recording.following import LogFollower
+from cronwright_operator.recording.identity import Identities
+from cronwright_operator.recording.output import error_message, output_summary
+from cronwright_operator.recording.pod_log import PodLog, StreamSupport
+
+logger = logging.getLogger(__name__)
+
+_TAIL_LINES = 20
+_MAX_OUTCOMES = 10_000
+
+
+class PodsStillEnding(Exception):
+    """The Job says that it is over and a Pod of it says that it is not; to be looked at again."""
+
+
+@dataclass(slots=True)
+class _Memory:
+    """What is known of a Job's execution besides the cluster: only saves work, may be lost at any time."""
+
+    attempts: dict[str, Attempt] = field(default_factory=dict)
+    recorded: ExecutionState | None = None
+    logs: dict[str, PodLog] = field(default_factory=dict)
+
+
+class Recorder:
+    """Records one Job at a time by `sync(uid)`; the queue around it keeps two from working on the same Job."""
+
+    def __init__(
+        self,
+        *,
+        objects: ObjectClient,
+        log_client: LogClient,
+        jobs: Reflector,
+        pods_of: Callable[[str], Iterable[PodFacts]],
+        lists: ListWatchClient,
+        executions: ExecutionStore,
+        logs: LogStore,
+        identities: Identities,
+        batcher: RecordBatcher,
+        follower: LogFollower,
+        wake_task: Callable[[str], None],
+        now: Callable[[], datetime],
+    ) -> None:
+        self._objects = objects
+        self._log_client = log_client
+        self._jobs = jobs
+        self._pods_of = pods_of
+        self._lists = lists
+        self._executions = executions
+        self._logs = logs
+        self._identities = identities
+        self._batcher = batcher
+        self._follower = follower
+        self._wake_task = wake_task
+        self._now = now
+        self._support = StreamSupport()
+        self._memory: dict[str, _Memory] = {}
+        self._outcomes: OrderedDict[str, ExecutionStatus] = OrderedDict()
+
+    async def sync(self, uid: str) -> None:
+        """Brings the history up to what the cluster shows of this Job.
+
+        Raises:
+            KubeError, Unavailable, NotRegistered: to be tried again; nothing is lost, the Job keeps its finalizer.
+        """
+        body = self._jobs.get(uid)
+        if body is None:
+            self._forget(uid)
+            return
+        job = to_job(body)
+        execution_id = execution_id_of(job)
+        if not job.has_finalizer or execution_id is None:
+            # Not accepted yet, or recorded and released.
+            if job.recorded_time is not None:
+                self._forget(uid)
+            return
+        memory = await self._remembered(uid, execution_id)
+        pods = list(self._pods_of(uid))
+        if not pods_agree(job, pods, memory.attempts):
+            # Jobs and Pods come by two watches, and one may lag: the end of an execution is taken from a fresh list.
+            pods = await self._list_pods(job)
+            if job.finished and not all(pod.ended for pod in pods):
+                raise PodsStillEnding(f"Pods of the finished Job {job.namespace}/{job.name} have not ended")
+        pods.sort(key=lambda pod: (pod.creation_time, pod.name))
+        if job.deletion_time is not None and not job.finished:
+            await self._end_pods(pods)
+        state = execution_state(job, pods, numbers_of(memory.attempts))
+        state = with_vanished(state, memory.attempts, pods, self._now())
+        if not state.status.ended:
+            await self._record(job, execution_id, state, memory)
+            self._follow(job, execution_id, state, pods, memory)
+            return
+        # The rows of execution and attempts come first: log chunks are filed under the attempt's number.
+        await self._record(job, execution_id, state, memory, ended=False)
+        await self._complete_logs(job, execution_id, pods, memory)
+        await self._record(job, execution_id, state, memory, summary=_summary_of(pods))
+        # If we die here, the record is committed and the finalizer stands: a successor records the same, which changes
+        # nothing, and releases.
+        await self._release(job)
+        self._forget(uid)
+        self._ended(job, execution_id, state)
+
+    def outcome(self, execution_id: str) -> ExecutionStatus | None:
+        """How an execution ended that was recorded lately by this process."""
+        return self._outcomes.get(execution_id)
+
+    def _ended(self, job: JobFacts, execution_id: str, state: ExecutionState) -> None:
+        self._outcomes[execution_id] = state.status
+        if len(self._outcomes) > _MAX_OUTCOMES:
+            self._outcomes.popitem(last=False)
+        self._wake_task(job.task_uid)
+
+    async def _list_pods(self, job: JobFacts) -> list[PodFacts]:
+        selector = f"batch.kubernetes.io/controller-uid={job.uid}"
+        listing = await self._lists.list(PODS, job.namespace, label_selector=selector)
+        return [to_pod(body) for body in listing.items]
+
+    async def _remembered(self, uid: str, execution_id: str) -> _Memory:
+        memory = self._memory.get(uid)
+        if memory is None:
+            memory = _Memory()
+            for attempt in await asyncio.to_thread(self._executions.attempts, execution_id):
+                memory.attempts[attempt.pod_uid] = attempt
+            self._memory[uid] = memory
+        return memory
+
+    async def _record(
+        self,
+        job: JobFacts,
+        execution_id: str,
+        state: ExecutionState,
+        memory: _Memory,
+        *,
+        ended: bool = True,
+        summary: tuple[str | None, str | None] = (None, None),
+    ) -> None:
+        if not ended:
+            # A first write of an execution that has ended already: its attempts, but not yet its end, which must be
+            # the last thing written - readers of a final status find the whole log.
+            state = _as_running(state)
+        if memory.recorded == state:
+            return
+        identity = await self._identities.of(job)
+        out: str | None = None
+        error: str | None = None
+        if state.status.ended:
+            stdout = await asyncio.to_thread(self._logs.read, execution_id, log_type="output", lines=_TAIL_LINES)
+            stderr = await asyncio.to_thread(self._logs.read, execution_id, log_type="error", lines=_TAIL_LINES)
+            out = output_summary(summary[0], summary[1], stdout.content)
+            tail = stdout.content if stdout.merged else stderr.content
+            error = error_message(state, tail)
+        execution = Execution(
+            execution_id=execution_id,
+            key=_key(job, execution_id),
+            task_id=identity.task_id,
+            task_name=identity.name,
+            owner=identity.owner,
+            project_id=identity.project_id,
+            namespace=job.namespace,
+            job_name=job.name,
+            job_uid=job.uid,
+            created_time=job.creation_time,
+            state=state,
+            requested_by=job.requested_by,
+            output_summary=out,
+            error_message=error,
+        )
+        recorded = await self._batcher.record(execution)
+        memory.recorded = state
+        for attempt in state.attempts:
+            memory.attempts[attempt.pod_uid] = _renumbered(attempt, recorded.attempt_numbers)
+
+    def _follow(
+        self, job: JobFacts, execution_id: str, state: ExecutionState, pods: list[PodFacts], memory: _Memory
+    ) -> None:
+        for pod in pods:
+            if pod.start_time is not None and not pod.ended and pod.uid in memory.attempts:
+                self._follower.follow(pod.uid, self._log_of(job, execution_id, memory.attempts[pod.uid], memory))
+
+    async def _complete_logs(self, job: JobFacts, execution_id: str, pods: list[PodFacts], memory: _Memory) -> None:
+        for pod in pods:
+            if pod.start_time is not None:
+                await self._follower.finish(pod.uid, self._log_of(job, execution_id, memory.attempts[pod.uid], memory))
+        present = {pod.uid for pod in pods}
+        for uid, attempt in memory.attempts.items():
+            if uid not in present and attempt.start_time is not None:
+                self._follower.forget(uid)
+                log = self._log_of(job, execution_id, attempt, memory)
+                await log.abandon("its Pod was deleted before its output was read to the end")
+        unseen = job.succeeded_pods + job.failed_pods - len(memory.attempts.keys() | present)
+        if unseen > 0:
+            reason = f"{unseen} Pods were deleted before they were seen"
+            number = max((attempt.number for attempt in memory.attempts.values()), default=0) + 1
+            await asyncio.to_thread(
+                self._logs.finish, execution_id, number, "all", complete=False, incomplete_reason=reason
+            )
+
+    def _log_of(self, job: JobFacts, execution_id: str, attempt: Attempt, memory: _Memory) -> PodLog:
+        log = memory.logs.get(attempt.pod_uid)
+        if log is None:
+            log = memory.logs[attempt.pod_uid] = PodLog(
+                self._log_client,
+                self._logs,
+                self._support,
+                namespace=job.namespace,
+                pod=attempt.pod_name,
+                container=job.container,
+                execution_id=execution_id,
+                execution_time=_key(job, execution_id).time,
+                attempt=attempt.number,
+                now=self._now,
+            )
+        return log
+
+    async def _end_pods(self, pods: list[PodFacts]) -> None:
+        """Ends the Pods of a Job that is being deleted, by their deadline: so their output stays readable.
+
+        The Job controller never finishes such a Job, so nobody else does it. A Pod that no kubelet has taken yet has no
+        output and cannot reach a deadline; it is deleted.
+        """
+        for pod in pods:
+            if pod.ended or pod.deletion_time is not None:
+                continue
+            try:
+                if pod.acknowledged_time is None:
+                    await self._objects.delete(PODS, pod.namespace, pod.name, uid=pod.uid)
+                elif pod.deadline_seconds != 1:
+                    await self._objects.patch(PODS, pod.namespace, pod.name, {"spec": {"activeDeadlineSeconds": 1}})
+            except (KubeNotFound, KubeConflict):
+                continue
+
+    async def _release(self, job: JobFacts) -> None:
+        body = self._jobs.get(job.uid)
+        finalizers = (body or {}).get("metadata", {}).get("finalizers") or []
+        if naming.FINALIZER not in finalizers:
+            return
+        index = finalizers.index(naming.FINALIZER)
+        path = f"/metadata/finalizers/{index}"
+        annotation = RECORDED_ANNOTATION.replace("/", "~1")
+        patch = [
+            {"op": "test", "path": "/metadata/uid", "value": job.uid},
+            # Fails if somebody else's change moved the list; the next event brings us here again.
+            {"op": "test", "path": path, "value": naming.FINALIZER},
+            {"op": "add", "path": f"/metadata/annotations/{annotation}", "value": to_rfc3339(self._now())},
+            {"op": "remove", "path": path},
+        ]
+        try:
+            stored = await self._objects.patch(JOBS, job.namespace, job.name, patch, kind=PatchKind.JSON)
+        except KubeNotFound:
+            return
+        except (KubeInvalid, KubeConflict):
+            if self._jobs.get(job.uid) is not None:
+                raise
+            return
+        if "deletionTimestamp" not in stored["metadata"]:
+            self._jobs.remember(stored)
+
+    def _forget(self, uid: str) -> None:
+        memory = self._memory.pop(uid, None)
+        if memory is not None:
+            for pod_uid in memory.attempts:
+                self._follower.forget(pod_uid)
+
+
+def _key(job: JobFacts, execution_id: str) -> ExecutionKey:
+    time = naming.execution_time(execution_id)
+    assert time is not None  # noqa: S101 - ids are made by naming.execution_id
+    kind = ExecutionKind.SCHEDULED if job.tick is not None else ExecutionKind.ADHOC
+    return ExecutionKey(job.task_uid, kind, time, job.request_key or "")
+
+
+def _as_running(state: ExecutionState) -> ExecutionState:
+    status = ExecutionStatus.RUNNING if state.start_time is not None else ExecutionStatus.PENDING
+    return ExecutionState(
+        status=status, admitted_time=state.admitted_time, start_time=state.start_time, attempts=state.attempts
+    )
+
+
+def _renumbered(attempt: Attempt, numbers: Mapping[str, int]) -> Attempt:
+    number = numbers.get(attempt.pod_uid)
+    return attempt if number is None or number == attempt.number else replace(attempt, number=number)
+
+
+def _summary_of(pods: list[PodFacts]) -> tuple[str | None, str | None]:
+    """(annotation, termination message) of the last Pod."""
+    if not pods:
+        return None, None
+    last = pods[-1]
+    return last.output_summary, last.terminated_message if last.exit_code == 0 else None

@@ -1,0 +1,40 @@
+"""The operator's settings, read from the environment once at start; the chart's values describe each."""
+
+from __future__ import annotations
+
+import socket
+
+from pydantic import Field, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class OperatorSettings(BaseSettings):
+    """`CRONWRIGHT_*`, and the names that users of Kubernetes know: DATABASE_URL, POD_NAME, POD_NAMESPACE."""
+
+    model_config = SettingsConfigDict(env_prefix="CRONWRIGHT_", extra="ignore")
+
+    database_url: str = Field(validation_alias="DATABASE_URL")
+    pod_name: str = Field(default_factory=socket.gethostname, validation_alias="POD_NAME")
+    pod_namespace: str = Field(default="default", validation_alias="POD_NAMESPACE")
+    log_level: str = "INFO"
+    watch_namespaces: str = ""
+    health_host: str = "0.0.0.0"  # noqa: S104 - the kubelet's probes come from outside the Pod
+    health_port: int = 8081
+    lease_name: str = "cronwright-operator"
+    keep_finished_seconds: int = Field(default=3600, ge=0)
+    log_poll_seconds: float = Field(default=2.0, gt=0)
+    resync_seconds: float = Field(default=300.0, ge=1)
+    reconcile_workers: int = Field(default=8, ge=1)
+    record_workers: int = Field(default=16, ge=1)
+
+    @field_validator("log_level")
+    @classmethod
+    def _known_level(cls, value: str) -> str:
+        if value.upper() not in ("DEBUG", "INFO", "WARNING", "ERROR"):
+            raise ValueError("must be DEBUG, INFO, WARNING or ERROR")
+        return value.upper()
+
+    @property
+    def namespaces(self) -> tuple[str, ...]:
+        """The namespaces to watch; empty means all."""
+        return tuple(name.strip() for name in self.watch_namespaces.split(",") if name.strip())

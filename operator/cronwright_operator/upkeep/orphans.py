@@ -1,0 +1,151 @@
+"""Rows that wait for something that will not come: found after an absence, and closed with an honest reason."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Collection
+from datetime import datetime, timedelta
+
+from cronwright_core.domain import naming
+from cronwright_core.domain.execution import (
+    Execution,
+    ExecutionKey,
+    ExecutionKind,
+    ExecutionState,
+    ExecutionStatus,
+)
+from cronwright_core.kube.errors import KubeNotFound
+from cronwright_core.kube.ports import ObjectClient
+from cronwright_core.kube.reflector import Reflector
+from cronwright_core.kube.resources import JOBS, SCHEDULED_TASKS
+from cronwright_core.store.executions import ExecutionStore
+from cronwright_core.store.projects import ProjectStore
+from cronwright_core.store.records import UnfinishedExecution
+from cronwright_core.store.tasks import TaskStore
+from cronwright_operator.cache import DefinitionCache
+
+logger = logging.getLogger(__name__)
+
+PATIENCE = timedelta(seconds=60)
+"""A row younger than this may still be in somebody's hands."""
+
+
+class Orphans:
+    """Closes executions whose Job is gone, and drops pending rows of tasks that were never created."""
+
+    def __init__(
+        self,
+        client: ObjectClient,
+        cache: DefinitionCache,
+        jobs: Reflector,
+        executions: ExecutionStore,
+        tasks: TaskStore,
+        projects: ProjectStore,
+        namespaces: Collection[str | None],
+        *,
+        now: Callable[[], datetime],
+    ) -> None:
+        self._client = client
+        self._namespaces = namespaces
+        self._cache = cache
+        self._jobs = jobs
+        self._executions = executions
+        self._tasks = tasks
+        self._projects = projects
+        self._now = now
+
+    async def sweep(self) -> None:
+        """One look. Raises Unavailable if PostgreSQL does not answer."""
+        before = self._now() - PATIENCE
+        await self._close_executions(before)
+        await self._drop_pending(before)
+
+    async def _close_executions(self, before: datetime) -> None:
+        rows = await asyncio.to_thread(self._executions.unfinished)
+        jobs = {(body["metadata"]["namespace"], body["metadata"]["name"]) for body in self._jobs}
+        lost = [
+            row
+            for row in rows
+            if row.created_at < before
+            and (row.namespace, row.job_name) not in jobs
+            and self._is_watched(row.namespace)
+            and await self._is_lost(row)
+        ]
+        if not lost:
+            return
+        closed = []
+        for row in lost:
+            record = await asyncio.to_thread(self._executions.get, row.execution_id, owner=None)
+            attempts = await asyncio.to_thread(self._executions.attempts, row.execution_id)
+            never_started = row.job_uid is None
+            state = ExecutionState(
+                status=ExecutionStatus.CANCELLED if never_started else ExecutionStatus.FAILED,
+                admitted_time=record.admitted_time,
+                start_time=record.start_time,
+                end_time=self._now(),
+                exit_code=record.exit_code,
+                reason="RequestLost" if never_started else "JobLost",
+                message=(
+                    "the request never reached the cluster, or its task was deleted; nothing was run"
+                    if never_started
+                    else "its Job was removed from the cluster before its end could be recorded"
+                ),
+                attempts=tuple(attempts),
+            )
+            closed.append(
+                Execution(
+                    execution_id=row.execution_id,
+                    key=ExecutionKey(row.task_uid, row.kind, row.time, row.request_key),
+                    task_id=row.task_id,
+                    task_name=record.task_name,
+                    owner=record.owner,
+                    project_id=record.project_id,
+                    namespace=row.namespace,
+                    job_name=row.job_name,
+                    job_uid=row.job_uid,
+                    created_time=record.created_at,
+                    state=state,
+                    requested_by=record.requested_by,
+                    error_message=f"{state.reason}: {state.message}",
+                )
+            )
+            logger.warning("execution %s: %s", row.execution_id, state.message)
+        await asyncio.to_thread(self._executions.record, closed)
+
+    def _is_watched(self, namespace: str) -> bool:
+        return None in self._namespaces or namespace in self._namespaces
+
+    async def _is_lost(self, row: UnfinishedExecution) -> bool:
+        """Asked of the API server itself, as a final state is never taken back: copies may lag, a watch may be deaf."""
+        # The request first, then the Job: the Job is made before the request is taken off, so between them they are
+        # never both missing.
+        if row.kind is ExecutionKind.ADHOC and row.job_uid is None and await self._is_requested(row):
+            return False
+        try:
+            await self._client.get(JOBS, row.namespace, row.job_name)
+        except KubeNotFound:
+            return True
+        return False
+
+    async def _is_requested(self, row: UnfinishedExecution) -> bool:
+        place = await asyncio.to_thread(self._tasks.locate, row.task_uid)
+        if place is None:
+            return False
+        try:
+            body = await self._client.get(SCHEDULED_TASKS, *place)
+        except KubeNotFound:
+            return False
+        annotations = body["metadata"].get("annotations") or {}
+        return body["metadata"]["uid"] == row.task_uid and naming.TRIGGER_PREFIX + row.request_key in annotations
+
+    async def _drop_pending(self, before: datetime) -> None:
+        task_names = {task.task_id_label for task in self._cache.tasks()}
+        for pending in await asyncio.to_thread(self._tasks.stale_pending, before):
+            if pending.task_id not in task_names:
+                await asyncio.to_thread(self._tasks.discard, pending.task_id)
+                logger.warning("task %d was never created in the cluster; its reservation is dropped", pending.task_id)
+        project_ids = {project.project_id_label for project in self._cache.projects()}
+        for project in await asyncio.to_thread(self._projects.stale_pending, before):
+            if project.project_id not in project_ids:
+                await asyncio.to_thread(self._projects.discard, project.project_id)

@@ -1,0 +1,103 @@
+"""Jobs, Pods and CronJobs as last seen, indexed by task and by Job; a change wakes whom it concerns."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+
+from cronwright_core.domain import naming
+from cronwright_core.domain.cluster import CronJobFacts, JobFacts, PodFacts
+from cronwright_core.kube.ports import Json, ListWatchClient
+from cronwright_core.kube.reflector import Reflector
+from cronwright_core.kube.resources import CRON_JOBS, JOBS, PODS
+from cronwright_core.kube.workloads import to_cronjob, to_job, to_pod
+
+
+class Workloads:
+    """Three reflectors and the indexes over them. `wake_task(uid)` and `wake_job(uid)` are called on changes."""
+
+    def __init__(
+        self,
+        client: ListWatchClient,
+        namespaces: Sequence[str | None],
+        *,
+        wake_task: Callable[[str], None],
+        wake_job: Callable[[str], None],
+    ) -> None:
+        self._wake_task = wake_task
+        self._wake_job = wake_job
+        self._jobs_of_task: dict[str, dict[str, JobFacts]] = {}
+        self._pods_of_job: dict[str, dict[str, PodFacts]] = {}
+        self._cronjobs: dict[str, CronJobFacts] = {}
+        spaces = tuple(namespaces)
+        selector = naming.MANAGED_SELECTOR
+        self.jobs = Reflector(client, JOBS, namespaces=spaces, label_selector=selector, listener=self._job_changed)
+        self.pods = Reflector(client, PODS, namespaces=spaces, label_selector=selector, listener=self._pod_changed)
+        self.cronjobs = Reflector(
+            client, CRON_JOBS, namespaces=spaces, label_selector=selector, listener=self._cronjob_changed
+        )
+
+    @property
+    def reflectors(self) -> tuple[Reflector, Reflector, Reflector]:
+        """All three; decisions wait until each has been listed."""
+        return self.pods, self.jobs, self.cronjobs
+
+    def jobs_of(self, task_uid: str) -> Iterable[JobFacts]:
+        """The Jobs of a task."""
+        return tuple(self._jobs_of_task.get(task_uid, {}).values())
+
+    def pods_of(self, job_uid: str) -> Iterable[PodFacts]:
+        """The Pods of a Job."""
+        return tuple(self._pods_of_job.get(job_uid, {}).values())
+
+    def cronjob_of(self, task_uid: str) -> CronJobFacts | None:
+        """The CronJob of a task."""
+        return self._cronjobs.get(task_uid)
+
+    def _job_changed(self, old: Json | None, new: Json | None) -> None:
+        body = new or old
+        assert body is not None  # noqa: S101 - a change has at least one side
+        facts = to_job(body)
+        jobs = self._jobs_of_task.setdefault(facts.task_uid, {})
+        if new is None:
+            jobs.pop(facts.uid, None)
+            if not jobs:
+                del self._jobs_of_task[facts.task_uid]
+        else:
+            jobs[facts.uid] = facts
+        self._wake_job(facts.uid)
+        self._wake_task(facts.task_uid)
+
+    def _pod_changed(self, old: Json | None, new: Json | None) -> None:
+        body = new or old
+        assert body is not None  # noqa: S101
+        facts = to_pod(body)
+        if facts.job_uid is None:
+            return
+        pods = self._pods_of_job.setdefault(facts.job_uid, {})
+        if new is None:
+            pods.pop(facts.uid, None)
+            if not pods:
+                del self._pods_of_job[facts.job_uid]
+        else:
+            pods[facts.uid] = facts
+        self._wake_job(facts.job_uid)
+        before = to_pod(old) if old is not None else None
+        if new is None or before is None or (before.start_time, before.phase) != (facts.start_time, facts.phase):
+            # The task's status shows RUNNING once the program runs; the Job alone does not tell. And a Job that is
+            # being
+            # deleted ends with its Pods.
+            task_uid = (body["metadata"].get("labels") or {}).get(naming.TASK_UID_LABEL)
+            if task_uid:
+                self._wake_task(task_uid)
+
+    def _cronjob_changed(self, old: Json | None, new: Json | None) -> None:
+        body = new or old
+        assert body is not None  # noqa: S101
+        task_uid = (body["metadata"].get("labels") or {}).get(naming.TASK_UID_LABEL, "")
+        facts = to_cronjob(body)
+        if new is None:
+            if self._cronjobs.get(task_uid) is not None and self._cronjobs[task_uid].uid == facts.uid:
+                del self._cronjobs[task_uid]
+        else:
+            self._cronjobs[task_uid] = facts
+        self._wake_task(task_uid)

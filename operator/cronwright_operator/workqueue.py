@@ -1,0 +1,112 @@
+"""A queue of keys: each key at most once waiting, at most one worker on a key, failures again after a back-off.
+
+The level-triggered heart of every controller (k8s.io/client-go workqueue): an event only says "look at this again".
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Awaitable, Callable, Hashable
+from typing import Generic, TypeVar
+
+Key = TypeVar("Key", bound=Hashable)
+
+logger = logging.getLogger(__name__)
+
+_FIRST_BACKOFF_SECONDS = 0.1
+_MAX_BACKOFF_SECONDS = 30.0
+_USUAL_FAILURES = 3
+
+
+class WorkQueue(Generic[Key]):
+    """Calls `work(key)` for each key added; `expected` errors are trouble outside, others are bugs and logged so.
+
+    Belongs to one event loop. Not persistent: what must survive stands in the cluster.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        work: Callable[[Key], Awaitable[None]],
+        *,
+        workers: int,
+        expected: tuple[type[Exception], ...] = (),
+    ) -> None:
+        self._name = name
+        self._work = work
+        self._workers = workers
+        self._expected = expected
+        self._waiting: deque[Key] = deque()
+        self._dirty: set[Key] = set()
+        self._busy: set[Key] = set()
+        self._failures: dict[Key, int] = {}
+        self._timers: dict[Key, asyncio.TimerHandle] = {}
+        self._wake = asyncio.Event()
+
+    def add(self, key: Key) -> None:
+        """Asks for `work(key)`; while it runs already, once more afterwards."""
+        if key in self._dirty:
+            return
+        self._dirty.add(key)
+        if key not in self._busy:
+            self._waiting.append(key)
+            self._wake.set()
+
+    def add_after(self, key: Key, seconds: float) -> None:
+        """Adds the key after a time; the earliest wish for a key counts."""
+        loop = asyncio.get_running_loop()
+        when = loop.time() + max(seconds, 0.0)
+        timer = self._timers.get(key)
+        if timer is not None and timer.when() <= when:
+            return
+        if timer is not None:
+            timer.cancel()
+        self._timers[key] = loop.call_at(when, self._fire, key)
+
+    def depth(self) -> int:
+        """How many keys wait or are being worked on."""
+        return len(self._waiting) + len(self._busy)
+
+    async def run(self) -> None:
+        """Works until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            for _ in range(self._workers):
+                group.create_task(self._worker())
+
+    def _fire(self, key: Key) -> None:
+        self._timers.pop(key, None)
+        self.add(key)
+
+    async def _worker(self) -> None:
+        while True:
+            while not self._waiting:
+                self._wake.clear()
+                await self._wake.wait()
+            key = self._waiting.popleft()
+            self._dirty.discard(key)
+            self._busy.add(key)
+            try:
+                await self._work(key)
+            except self._expected as error:
+                self._retry(key, error)
+            except Exception:  # a bug in one key's work must not end the others'
+                logger.exception("%s: unexpected error at %s", self._name, key)
+                self._retry(key, None)
+            else:
+                self._failures.pop(key, None)
+            finally:
+                self._busy.discard(key)
+                if key in self._dirty:
+                    self._waiting.append(key)
+                    self._wake.set()
+
+    def _retry(self, key: Key, error: Exception | None) -> None:
+        failures = self._failures[key] = self._failures.get(key, 0) + 1
+        delay = min(_FIRST_BACKOFF_SECONDS * 2 ** min(failures - 1, 10), _MAX_BACKOFF_SECONDS)
+        if error is not None:
+            # Trouble that passes within a second is usual: an object that another queue is just about to complete.
+            level = logging.WARNING if failures > _USUAL_FAILURES else logging.INFO
+            logger.log(level, "%s: %s: %s; again in %.1f s", self._name, key, error, delay)
+        self.add_after(key, delay)

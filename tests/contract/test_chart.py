@@ -1,0 +1,255 @@
+"""The chart renders to what an installation needs: objects, names, labels, security, settings."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+import yaml
+
+from support import chart
+
+OWN_DATABASE = {"postgresql.enabled": False, "database.existingSecret.name": "my-db"}
+VARIANTS: dict[str, dict[str, Any]] = {
+    "bundled": {},
+    "own database": OWN_DATABASE,
+    "own keys": {"auth.existingSecret": "my-keys"},
+    "namespaces": {"settings.watchNamespaces": ["cw", "team-a"]},
+    "no crds": {"crds.enabled": False},
+    "node ports": {
+        "api.service.type": "NodePort",
+        "api.service.nodePort": 30080,
+        "postgresql.service.type": "NodePort",
+        "postgresql.service.nodePort": 30432,
+    },
+    "placement": {
+        "api.nodeSelector": {"disk": "fast"},
+        "api.tolerations": [{"key": "dedicated", "operator": "Exists"}],
+        "operator.affinity": {"podAntiAffinity": {}},
+        "api.podAnnotations": {"a": "b"},
+        "imagePullSecrets": [{"name": "registry"}],
+    },
+}
+
+
+@pytest.fixture(params=VARIANTS, scope="module")
+def rendered(request: pytest.FixtureRequest) -> chart.Rendered:
+    return chart.render(VARIANTS[request.param])
+
+
+def test_helm_lint_is_clean() -> None:
+    assert "0 chart(s) failed" in chart.helm("lint", "--strict", str(chart.CHART))
+
+
+def test_every_object_has_the_labels_and_a_namespace(rendered: chart.Rendered) -> None:
+    for item in rendered.objects:
+        labels = item["metadata"]["labels"]
+        assert labels["app.kubernetes.io/name"] == "cronwright"
+        assert labels["app.kubernetes.io/instance"] == "cronwright"
+        assert labels["app.kubernetes.io/component"] in {"api", "operator", "postgresql", "crds"}
+        assert labels["app.kubernetes.io/version"] == "0.1.0"
+        assert labels["app.kubernetes.io/managed-by"] == "Helm"
+        clusterwide = item["kind"] in {"ClusterRole", "ClusterRoleBinding", "CustomResourceDefinition"}
+        assert clusterwide == ("namespace" not in item["metadata"]), item["metadata"]
+
+
+def test_every_pod_satisfies_the_restricted_standard(rendered: chart.Rendered) -> None:
+    templates = rendered.pod_templates()
+    assert {"cronwright-api", "cronwright-operator"} <= set(templates)
+    for owner, template in templates.items():
+        spec = template["spec"]
+        pod = spec["securityContext"]
+        assert pod["runAsNonRoot"] is True, owner
+        assert pod["runAsUser"] > 0
+        assert pod["seccompProfile"] == {"type": "RuntimeDefault"}
+        assert not any(spec.get(key) for key in ("hostNetwork", "hostPID", "hostIPC"))
+        for container in spec["containers"] + spec.get("initContainers", []):
+            context = container["securityContext"]
+            assert context["allowPrivilegeEscalation"] is False
+            assert context["readOnlyRootFilesystem"] is True
+            assert context["capabilities"] == {"drop": ["ALL"]}
+            assert "/tmp" in {mount["mountPath"] for mount in container["volumeMounts"]}
+            assert not any("hostPort" in port for port in container.get("ports", []))
+        for volume in spec["volumes"]:
+            assert set(volume) - {"name"} <= {"emptyDir", "secret"}, volume
+
+
+def test_services_and_selectors_meet_their_pods(rendered: chart.Rendered) -> None:
+    templates = rendered.pod_templates().values()
+    for service in rendered.of("Service"):
+        selector = service["spec"]["selector"]
+        matching = [item for item in templates if selector.items() <= item["metadata"]["labels"].items()]
+        assert len(matching) == 1, service["metadata"]["name"]
+        names = {port["name"] for container in matching[0]["spec"]["containers"] for port in container["ports"]}
+        assert {port["targetPort"] for port in service["spec"]["ports"]} <= names
+    for workload in rendered.of("Deployment") + rendered.of("StatefulSet"):
+        labels = workload["spec"]["template"]["metadata"]["labels"]
+        assert workload["spec"]["selector"]["matchLabels"].items() <= labels.items()
+
+
+def test_every_secret_that_is_referred_to_is_made_or_was_given(rendered: chart.Rendered) -> None:
+    made = {item["metadata"]["name"]: set(item["data"]) for item in rendered.of("Secret")}
+    given = {"my-db": {"url"}, "my-keys": set()}
+    for template in rendered.pod_templates().values():
+        spec = template["spec"]
+        for container in spec["containers"] + spec.get("initContainers", []):
+            for variable in container.get("env", []):
+                reference = variable.get("valueFrom", {}).get("secretKeyRef")
+                if reference:
+                    assert reference["key"] in {**made, **given}[reference["name"]]
+        for volume in spec["volumes"]:
+            if "secret" in volume:
+                assert volume["secret"]["secretName"] in {**made, **given}
+
+
+def environment(template: dict[str, Any], container: str) -> dict[str, Any]:
+    spec = template["spec"]
+    found = next(item for item in spec["containers"] + spec.get("initContainers", []) if item["name"] == container)
+    return {item["name"]: item.get("value", item.get("valueFrom")) for item in found["env"]}
+
+
+def test_settings_reach_the_program() -> None:
+    rendered = chart.render(
+        {
+            "settings.logLevel": "DEBUG",
+            "settings.namespace": "tasks",
+            "settings.watchNamespaces": ["tasks", "team-a"],
+            "settings.defaultTimeZone": "Asia/Shanghai",
+            "settings.keepFinishedSeconds": 1234567,
+            "settings.logPollSeconds": 0.5,
+            "settings.resyncSeconds": 60,
+            "auth.audience": "cw",
+            "auth.issuer": "me",
+            "api.rootPath": "/cron",
+            "api.migrate.waitSeconds": 7,
+            "operator.leaseName": "the-lease",
+            "operator.healthPort": 9000,
+        }
+    )
+    templates = rendered.pod_templates()
+    shared = {
+        "CRONWRIGHT_LOG_LEVEL": "DEBUG",
+        "CRONWRIGHT_NAMESPACE": "tasks",
+        "CRONWRIGHT_WATCH_NAMESPACES": "tasks,team-a",
+        "CRONWRIGHT_DEFAULT_TIME_ZONE": "Asia/Shanghai",
+        "DATABASE_URL": {"secretKeyRef": {"name": "cronwright-postgresql", "key": "url"}},
+        "POD_NAMESPACE": {"fieldRef": {"fieldPath": "metadata.namespace"}},
+        "POD_NAME": {"fieldRef": {"fieldPath": "metadata.name"}},
+    }
+    api = {
+        "CRONWRIGHT_HOST": "0.0.0.0",
+        "CRONWRIGHT_PORT": "8000",
+        "CRONWRIGHT_JWT_KEYS_DIR": "/etc/cronwright/jwt-keys",
+        "CRONWRIGHT_JWT_AUDIENCE": "cw",
+        "CRONWRIGHT_JWT_ISSUER": "me",
+        "CRONWRIGHT_ROOT_PATH": "/cron",
+    }
+    operator = {
+        "CRONWRIGHT_HEALTH_PORT": "9000",
+        "CRONWRIGHT_LEASE_NAME": "the-lease",
+        "CRONWRIGHT_KEEP_FINISHED_SECONDS": "1234567",
+        "CRONWRIGHT_LOG_POLL_SECONDS": "0.5",
+        "CRONWRIGHT_RESYNC_SECONDS": "60",
+    }
+    assert environment(templates["cronwright-api"], "api") == shared | api
+    assert environment(templates["cronwright-api"], "migrate") == shared
+    assert environment(templates["cronwright-operator"], "operator") == shared | operator
+    assert templates["cronwright-api"]["spec"]["initContainers"][0]["args"] == ["migrate", "--wait", "7"]
+    ports = templates["cronwright-operator"]["spec"]["containers"][0]["ports"]
+    assert ports == [{"name": "health", "containerPort": 9000, "protocol": "TCP"}]
+
+
+def test_the_defaults_serve_every_namespace_from_the_releases_own() -> None:
+    env = environment(chart.render().pod_templates()["cronwright-operator"], "operator")
+    assert (env["CRONWRIGHT_NAMESPACE"], env["CRONWRIGHT_WATCH_NAMESPACES"]) == ("cw", "")
+
+
+@pytest.mark.parametrize(
+    ("image", "expected"),
+    [
+        ({}, "cronwright:0.1.0"),
+        ({"image.repository": "r.example:5000/x/cw", "image.tag": "7"}, "r.example:5000/x/cw:7"),
+        ({"image.tag": "7", "image.digest": "sha256:" + "a" * 64}, "cronwright@sha256:" + "a" * 64),
+    ],
+)
+def test_image_reference(image: dict[str, Any], expected: str) -> None:
+    templates = chart.render(image).pod_templates()
+    used = {
+        container["image"]
+        for name in ("cronwright-api", "cronwright-operator")
+        for container in templates[name]["spec"]["containers"] + templates[name]["spec"].get("initContainers", [])
+    }
+    assert used == {expected}
+
+
+def test_only_one_operator_runs_during_an_upgrade() -> None:
+    operator = chart.render().one("Deployment", "cronwright-operator")["spec"]
+    assert operator["strategy"] == {"type": "Recreate"}
+    assert operator["replicas"] == 1
+
+
+def test_the_bundled_database_keeps_its_data_on_a_volume_of_its_own() -> None:
+    rendered = chart.render({"postgresql.storage.size": "3Gi", "postgresql.storage.storageClassName": "fast"})
+    database = rendered.one("StatefulSet", "cronwright-postgresql")["spec"]
+    claim = database["volumeClaimTemplates"][0]["spec"]
+    assert claim["storageClassName"] == "fast"
+    assert claim["resources"] == {"requests": {"storage": "3Gi"}}
+    container = database["template"]["spec"]["containers"][0]
+    mounts = {item["mountPath"]: item["name"] for item in container["volumeMounts"]}
+    assert mounts == {"/var/lib/postgresql/data": "data", "/var/run/postgresql": "run", "/tmp": "tmp"}
+    data = next(item["value"] for item in container["env"] if item["name"] == "PGDATA")
+    assert data.startswith("/var/lib/postgresql/data/")
+    assert database["template"]["spec"]["automountServiceAccountToken"] is False
+
+
+def test_an_own_database_brings_no_bundled_one() -> None:
+    rendered = chart.render(OWN_DATABASE)
+    assert not rendered.of("StatefulSet")
+    assert [item["metadata"]["name"] for item in rendered.of("Secret")] == ["cronwright-jwt-keys"]
+    url = environment(rendered.pod_templates()["cronwright-api"], "migrate")["DATABASE_URL"]
+    assert url == {"secretKeyRef": {"name": "my-db", "key": "url"}}
+
+
+def test_node_ports_are_fixed_only_where_the_service_is_one() -> None:
+    rendered = chart.render(VARIANTS["node ports"])
+    assert rendered.one("Service", "cronwright-api")["spec"]["ports"][0]["nodePort"] == 30080
+    assert rendered.one("Service", "cronwright-postgresql")["spec"]["ports"][0]["nodePort"] == 30432
+    plain = chart.render({"api.service.nodePort": 30080})
+    assert "nodePort" not in plain.one("Service", "cronwright-api")["spec"]["ports"][0]
+
+
+@pytest.mark.parametrize("release", ["a", "prod", "cronwright-prod", "r" * 53])
+def test_names_fit_and_are_unique(release: str) -> None:
+    rendered = chart.render({"settings.watchNamespaces": ["cw", "b"]}, release=release)
+    keys = [(item["kind"], item["metadata"].get("namespace"), item["metadata"]["name"]) for item in rendered.objects]
+    assert len(keys) == len(set(keys))
+    for kind, _, name in keys:
+        assert len(name) <= 63
+        assert re.fullmatch(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?", name), kind
+    for item in rendered.objects:
+        assert all(len(value) <= 63 for value in item["metadata"]["labels"].values())
+
+
+def test_two_releases_do_not_share_a_cluster_role() -> None:
+    names = [
+        {item["metadata"]["name"] for item in chart.render(namespace=namespace).of("ClusterRole")}
+        for namespace in ("a", "b")
+    ]
+    assert all(names)
+    assert not names[0] & names[1]
+
+
+def test_every_value_has_a_comment_above_it() -> None:
+    lines = (chart.CHART / "values.yaml").read_text().splitlines()
+    parents = {"image", "settings", "auth", "database", "postgresql", "api", "operator", "crds", "existingSecret"}
+    parents |= {"storage", "service", "migrate", "serviceAccount", "requests"}
+    bare = [
+        line.strip()
+        for number, line in enumerate(lines)
+        if (match := re.match(r"\s*(\w+):", line))
+        and match[1] not in parents | {"cpu", "memory"}
+        and not lines[number - 1].lstrip().startswith("#")
+    ]
+    assert bare == []
+    assert isinstance(yaml.safe_load("\n".join(lines)), dict)

@@ -1,0 +1,117 @@
+"""The rights that the chart grants are exactly these; one that is added is added here, with its reason in the chart."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+
+from support import chart
+
+Rights = set[tuple[str, str, str]]
+
+API: Rights = {
+    ("cronwright.dev", kind, verb)
+    for kind in ("scheduledtasks", "projects")
+    for verb in ("create", "get", "patch", "delete")
+}
+OPERATOR: Rights = {
+    *(
+        ("cronwright.dev", kind, verb)
+        for kind in ("scheduledtasks", "projects")
+        for verb in ("get", "list", "watch", "patch")
+    ),
+    *(("cronwright.dev", kind, "patch") for kind in ("scheduledtasks/status", "projects/status")),
+    *(
+        ("batch", kind, verb)
+        for kind in ("jobs", "cronjobs")
+        for verb in ("get", "list", "watch", "create", "patch", "delete")
+    ),
+    ("batch", "cronjobs/status", "patch"),
+    *(("", "pods", verb) for verb in ("get", "list", "watch", "patch", "delete")),
+    ("", "pods/log", "get"),
+    *(("", "events", verb) for verb in ("list", "create")),
+}
+LEASE: Rights = {("coordination.k8s.io", "leases", verb) for verb in ("get", "create", "update")}
+
+
+def rights(rules: list[dict[str, Any]]) -> Rights:
+    return {
+        (group, resource, verb)
+        for rule in rules
+        for group in rule["apiGroups"]
+        for resource in rule["resources"]
+        for verb in rule["verbs"]
+    }
+
+
+def granted(rendered: chart.Rendered, account: str) -> dict[str, Rights]:
+    """The rights of a ServiceAccount by namespace; `*` is the whole cluster."""
+    result: dict[str, Rights] = {}
+    for binding in rendered.of("RoleBinding") + rendered.of("ClusterRoleBinding"):
+        if {"kind": "ServiceAccount", "name": account, "namespace": "cw"} not in binding["subjects"]:
+            continue
+        kind = binding["roleRef"]["kind"]
+        namespace = binding["metadata"].get("namespace", "*")
+        role = next(
+            item
+            for item in rendered.of(kind)
+            if item["metadata"]["name"] == binding["roleRef"]["name"]
+            and item["metadata"].get("namespace", "*") == ("*" if kind == "ClusterRole" else namespace)
+        )
+        result.setdefault(namespace, set()).update(rights(role["rules"]))
+    return result
+
+
+def test_rights_when_all_namespaces_are_served() -> None:
+    rendered = chart.render()
+    assert granted(rendered, "cronwright-api") == {"*": API}
+    assert granted(rendered, "cronwright-operator") == {"*": OPERATOR, "cw": LEASE}
+
+
+def test_nothing_is_cluster_wide_when_namespaces_are_named() -> None:
+    rendered = chart.render({"settings.namespace": "a", "settings.watchNamespaces": ["a", "b"]})
+    assert rendered.of("ClusterRole") == rendered.of("ClusterRoleBinding") == []
+    assert granted(rendered, "cronwright-api") == {"a": API, "b": API}
+    assert granted(rendered, "cronwright-operator") == {"a": OPERATOR, "b": OPERATOR, "cw": LEASE}
+
+
+def test_the_lease_is_bound_to_its_name() -> None:
+    role = chart.render({"operator.leaseName": "the-lease"}).one("Role", "cronwright-operator-lease")
+    for rule in role["rules"]:
+        assert rule["verbs"] == ["create"] or rule["resourceNames"] == ["the-lease"]
+
+
+@pytest.mark.parametrize("part", ["api", "operator"])
+def test_pods_use_the_account_of_their_part(part: str) -> None:
+    rendered = chart.render()
+    name = f"cronwright-{part}"
+    assert rendered.pod_templates()[name]["spec"]["serviceAccountName"] == name
+    assert rendered.one("ServiceAccount", name)
+
+
+def test_no_wildcard_and_no_way_to_more_rights() -> None:
+    rendered = chart.render()
+    everything = set().union(*(rights(item["rules"]) for item in rendered.of("Role") + rendered.of("ClusterRole")))
+    assert not {item for item in everything if "*" in item}
+    forbidden = {
+        "secrets",
+        "nodes",
+        "nodes/proxy",
+        "pods/exec",
+        "pods/attach",
+        "roles",
+        "clusterroles",
+        "serviceaccounts/token",
+    }
+    assert not {resource for _, resource, _ in everything} & forbidden
+
+
+@pytest.mark.parametrize("part", ["api", "operator"])
+def test_each_rule_stands_below_its_reason(part: str) -> None:
+    lines = (chart.CHART / "templates" / part / "rbac.yaml").read_text().splitlines()
+    rules = [number for number, line in enumerate(lines) if re.match(r"\s*- apiGroups:", line)]
+    assert rules
+    unexplained = [lines[number] for number in rules if not lines[number - 1].lstrip().startswith("#")]
+    assert unexplained == []

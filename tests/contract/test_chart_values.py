@@ -1,0 +1,94 @@
+"""The chart refuses values that cannot work, with a message that says what to do."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import jsonschema
+import pytest
+import yaml
+
+from support import chart
+
+
+def schema() -> dict[str, Any]:
+    loaded: dict[str, Any] = json.loads((chart.CHART / "values.schema.json").read_text())
+    return loaded
+
+
+def test_the_defaults_satisfy_the_schema() -> None:
+    jsonschema.Draft7Validator.check_schema(schema())
+    jsonschema.validate(yaml.safe_load((chart.CHART / "values.yaml").read_text()), schema())
+
+
+def test_schema_and_values_name_the_same_keys() -> None:
+    def compare(properties: dict[str, Any], values: dict[str, Any], path: str) -> list[str]:
+        different = [f"{path}.{key}" for key in set(properties) ^ set(values)]
+        for key in set(properties) & set(values):
+            if "properties" in properties[key] and isinstance(values[key], dict):
+                different += compare(properties[key]["properties"], values[key], f"{path}.{key}")
+        return different
+
+    assert compare(schema()["properties"], yaml.safe_load((chart.CHART / "values.yaml").read_text()), "") == []
+
+
+def test_every_object_of_the_schema_is_closed() -> None:
+    def closed(node: dict[str, Any], path: str) -> list[str]:
+        opened = [] if "properties" not in node or node.get("additionalProperties") is False else [path]
+        return opened + [
+            item for key, child in node.get("properties", {}).items() for item in closed(child, f"{path}.{key}")
+        ]
+
+    assert closed(schema(), "") == []
+
+
+@pytest.mark.parametrize(
+    ("values", "part"),
+    [
+        ({"replicas": 2}, "replicas"),
+        ({"api.replica": 2}, "replica"),
+        ({"api.replicas": "2"}, "/api/replicas"),
+        ({"api.replicas": -1}, "/api/replicas"),
+        ({"api.service.type": "Nodeport"}, "/api/service/type"),
+        ({"api.service.nodePort": 80}, "/api/service/nodePort"),
+        ({"api.service.port": 70000}, "/api/service/port"),
+        ({"api.rootPath": "cron/"}, "/api/rootPath"),
+        ({"image.pullPolicy": "always"}, "/image/pullPolicy"),
+        ({"image.repository": ""}, "/image/repository"),
+        ({"image.repository": "a@sha256:1"}, "/image/repository"),
+        ({"image.digest": "abc"}, "/image/digest"),
+        ({"settings.logLevel": "debug"}, "/settings/logLevel"),
+        ({"settings.watchNamespaces": "a,b"}, "/settings/watchNamespaces"),
+        ({"settings.watchNamespaces": ["a", "a"]}, "/settings/watchNamespaces"),
+        ({"settings.watchNamespaces": ["A"]}, "/settings/watchNamespaces"),
+        ({"settings.defaultTimeZone": ""}, "/settings/defaultTimeZone"),
+        ({"settings.keepFinishedSeconds": 1.5}, "/settings/keepFinishedSeconds"),
+        ({"settings.logPollSeconds": 0}, "/settings/logPollSeconds"),
+        ({"operator.healthPort": 80}, "/operator/healthPort"),
+        ({"postgresql.storage.size": "8 GB"}, "/postgresql/storage/size"),
+        ({"postgresql.username": "a b"}, "/postgresql/username"),
+        ({"postgresql.service.type": "LoadBalancer"}, "/postgresql/service/type"),
+        ({"api.resources": {"request": {}}}, "/api/resources"),
+        ({"crds.enabled": "yes"}, "/crds/enabled"),
+    ],
+)
+def test_bad_values_are_refused_by_name(values: dict[str, Any], part: str) -> None:
+    with pytest.raises(chart.RenderError, match="values don't meet the specifications") as caught:
+        chart.render(values)
+    assert part in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("values", "advice"),
+    [
+        ({"database.existingSecret.name": "x"}, "Add --set postgresql.enabled=false"),
+        ({"postgresql.enabled": False}, "set database.existingSecret.name"),
+        ({"settings.watchNamespaces": ["other"]}, 'does not name "cw"'),
+        ({"settings.watchNamespaces": ["cw"], "settings.namespace": "b"}, 'does not name "b"'),
+    ],
+)
+def test_values_that_contradict_each_other_say_what_to_do(values: dict[str, Any], advice: str) -> None:
+    with pytest.raises(chart.RenderError) as caught:
+        chart.render(values)
+    assert advice in str(caught.value)

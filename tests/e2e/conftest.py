@@ -1,0 +1,55 @@
+"""End-to-end: the chart as `make up` installed it, real Pods, a real PostgreSQL. Every test has a namespace of its own.
+
+What is needed comes from the environment (`.local/env`, written by `make up`); nothing here starts a cluster.
+"""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Iterator
+
+import pytest
+
+from support.cluster import OWN_CONTEXTS, Cluster, Rest, Space, eventually, kubectl
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Cluster:
+    missing = [name for name in Cluster.NEEDED if not os.environ.get(name)]
+    assert not missing, f"{', '.join(missing)} not set: run `make up` and use the variables of .local/env"
+    context = kubectl("config", "current-context").strip()
+    allowed = OWN_CONTEXTS | {os.environ.get("CRONWRIGHT_ALLOW_CONTEXT", "")}
+    assert context in allowed, f"the context {context!r} is not one that `make up` made; nothing is done to it"
+    return Cluster.from_environment()
+
+
+@pytest.fixture
+def space(cluster: Cluster) -> Iterator[Space]:
+    name = f"e2e-{uuid.uuid4().hex[:8]}"
+    kubectl("create", "namespace", name)
+    kubectl("label", "namespace", name, "pod-security.kubernetes.io/enforce=restricted")
+    space = Space(cluster, name)
+    space.apply_project()
+    yield space
+    # The resources first: the operator takes its finalizers off their Jobs while the namespace still lets it.
+    kubectl("delete", "scheduledtasks", "--all", "-n", name, "--wait=false")
+    eventually(
+        lambda: not space.names("jobs"), seconds=90, what=f"the Jobs of {name} to be recorded and gone after the test"
+    )
+    kubectl("delete", "namespace", name, "--wait=false")
+
+
+@pytest.fixture
+def alice(cluster: Cluster) -> Rest:
+    return cluster.rest("alice")
+
+
+@pytest.fixture
+def bob(cluster: Cluster) -> Rest:
+    return cluster.rest("bob")
+
+
+@pytest.fixture
+def admin(cluster: Cluster) -> Rest:
+    return cluster.rest("admin")

@@ -1,0 +1,73 @@
+"""While the operator is away Kubernetes carries on by itself, and the record catches up."""
+
+from __future__ import annotations
+
+import time
+
+from support.cluster import SYSTEM, Cluster, Rest, Space, eventually, kubectl
+
+AWAY_SECONDS = 180
+"""Three ticks of a minutely task, whatever second it begins at."""
+
+
+def test_runs_of_an_absence_are_all_in_the_history(cluster: Cluster, space: Space, alice: Rest) -> None:
+    space.apply_task("minutely", "echo tick at $(date +%s)", scheduleType="Cron", schedule="* * * * *")
+    task_id = space.task_id("minutely")
+    eventually(lambda: space.names("cronjobs"), seconds=30, what="the CronJob")
+    cluster.scale("deployment", "cronwright-operator", 0)
+    try:
+        end = time.monotonic() + AWAY_SECONDS
+        # A task may be created, triggered and read while the operator is away; what it asks for waits.
+        answer = alice.call("POST", f"/tasks/{task_id}/trigger")
+        assert answer.status_code == 200
+        waiting = alice.data("GET", f"/executions/{answer.headers['location'].rsplit('/', 1)[1]}")
+        assert (waiting["status"], waiting["start_time"]) == ("PENDING", None)
+        eventually(
+            lambda: time.monotonic() > end and len(space.names("jobs")) >= 3,
+            seconds=AWAY_SECONDS + 60,
+            what="three Jobs made by the cluster alone",
+        )
+        made = {name.removeprefix("job.batch/") for name in space.names("jobs")}
+    finally:
+        cluster.scale("deployment", "cronwright-operator", 1)
+    runs = alice.ended(task_id, count=len(made) + 1, seconds=120)
+    assert all(run["status"] == "SUCCESS" for run in runs)
+    assert all(alice.log(run["execution_id"])[0].startswith("tick at ") for run in runs)
+    ids = [run["execution_id"] for run in runs]
+    assert len(set(ids)) == len(ids)
+    scheduled = [id_.split("-")[1] for id_ in ids if id_.split("-")[1].endswith("00")]
+    assert len(scheduled) == len(set(scheduled)), "no tick twice"
+
+
+def test_an_operator_that_is_killed_loses_and_repeats_no_line(space: Space, alice: Rest) -> None:
+    script = "i=0; while [ $i -lt 150 ]; do i=$((i+1)); echo line $i; sleep 0.1; done"
+    space.apply_task("talker", script, scheduleType="Once")
+    task_id = space.task_id("talker")
+    for _ in range(2):
+        eventually(
+            lambda: [e for e in alice.executions(task_id) if e["status"] == "RUNNING"], seconds=60, what="it to run"
+        )
+        kubectl(
+            "delete", "pod", "-n", SYSTEM, "-l", "app.kubernetes.io/component=operator", "--grace-period=0", "--force"
+        )
+        time.sleep(1)
+    (run,) = alice.ended(task_id, seconds=120)
+    assert alice.log(run["execution_id"]) == [f"line {n}" for n in range(1, 151)]
+
+
+def test_without_postgresql_tasks_run_and_the_record_follows(cluster: Cluster, space: Space, alice: Rest) -> None:
+    space.apply_task("manual", "echo ran without a database", scheduleType="Cron", schedule="0 0 1 1 *")
+    task_id = space.task_id("manual")
+    cluster.scale("statefulset", "cronwright-postgresql", 0)
+    try:
+        answer = alice.call("GET", f"/tasks/{task_id}")
+        assert (answer.status_code, answer.json()["code"]) == (503, 503)
+        kubectl("annotate", "-n", space.namespace, "scheduledtask/manual", "trigger.cronwright.dev/1=now")
+        (job,) = eventually(lambda: space.names("jobs"), seconds=60, what="the Job, although nothing can be recorded")
+        kubectl("wait", "-n", space.namespace, "--for=condition=Complete", job, "--timeout=60s")
+    finally:
+        cluster.scale("statefulset", "cronwright-postgresql", 1)
+    eventually(lambda: alice.call("GET", f"/tasks/{task_id}").status_code == 200, seconds=90, what="the API to be back")
+    (run,) = alice.ended(task_id, seconds=120)
+    assert run["status"] == "SUCCESS"
+    assert alice.log(run["execution_id"]) == ["ran without a database"]

@@ -1,0 +1,195 @@
+"""The client against a real API server: lists, watches, patches, errors - what no fake can promise."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import uuid
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Any, TypeVar
+
+import pytest
+
+from cronwright_core.kube.client import KubeClient
+from cronwright_core.kube.errors import (
+    KubeAlreadyExists,
+    KubeConflict,
+    KubeInvalid,
+    KubeNotFound,
+    is_another_object,
+)
+from cronwright_core.kube.ports import Json, PatchKind
+from cronwright_core.kube.reflector import Reflector
+from cronwright_core.kube.resources import JOBS, PROJECTS, SCHEDULED_TASKS
+from cronwright_core.kube.status import replace_status
+from support.cluster import OWN_CONTEXTS, kubectl
+
+Result = TypeVar("Result")
+
+
+@pytest.fixture(scope="module")
+def namespace() -> Iterator[str]:
+    context = kubectl("config", "current-context").strip()
+    allowed = OWN_CONTEXTS | {os.environ.get("CRONWRIGHT_ALLOW_CONTEXT", "")}
+    assert context in allowed, f"the context {context!r} is not one that `make up` made"
+    name = f"kube-{uuid.uuid4().hex[:8]}"
+    kubectl("create", "namespace", name)
+    yield name
+    kubectl("delete", "namespace", name, "--wait=false")
+
+
+def run(work: Callable[[KubeClient], Awaitable[Result]]) -> Result:
+    async def scenario() -> Result:
+        client = await KubeClient.connect(user_agent="cronwright-tests")
+        try:
+            async with asyncio.timeout(60):
+                return await work(client)
+        finally:
+            await client.close()
+
+    return asyncio.run(scenario())
+
+
+def job(name: str, **metadata: Any) -> Json:
+    """A Job that never starts."""
+    return {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": {"name": name, "labels": {"test": "yes"}, **metadata},
+        "spec": {
+            "suspend": True,
+            "template": {"spec": {"restartPolicy": "Never", "containers": [{"name": "task", "image": "none:1"}]}},
+        },
+    }
+
+
+def test_create_read_patch_delete(namespace: str) -> None:
+    async def work(client: KubeClient) -> None:
+        made = await client.create(JOBS, namespace, job("one"))
+        with pytest.raises(KubeAlreadyExists):
+            await client.create(JOBS, namespace, job("one"))
+        patched = await client.patch(JOBS, namespace, "one", {"metadata": {"annotations": {"a": "1"}}})
+        assert patched["metadata"]["annotations"]["a"] == "1"
+        stale = {"metadata": {"resourceVersion": made["metadata"]["resourceVersion"], "annotations": {"a": "2"}}}
+        with pytest.raises(KubeConflict):
+            await client.patch(JOBS, namespace, "one", stale)
+        with pytest.raises(KubeInvalid) as another:
+            await client.patch(JOBS, namespace, "one", {"metadata": {"uid": str(uuid.uuid4())}})
+        assert is_another_object(another.value)
+        with pytest.raises(KubeConflict):
+            await client.delete(JOBS, namespace, "one", uid=str(uuid.uuid4()))
+        await client.delete(JOBS, namespace, "one", uid=made["metadata"]["uid"])
+        with pytest.raises(KubeNotFound):
+            await client.get(JOBS, namespace, "one")
+
+    run(work)
+
+
+def test_a_strategic_patch_adds_a_finalizer_beside_others_and_a_json_patch_takes_ours_alone(namespace: str) -> None:
+    async def work(client: KubeClient) -> None:
+        await client.create(JOBS, namespace, job("held", finalizers=["example.com/other"]))
+        add = {"metadata": {"finalizers": ["cronwright.dev/record"]}}
+        body = await client.patch(JOBS, namespace, "held", add, kind=PatchKind.STRATEGIC)
+        assert set(body["metadata"]["finalizers"]) == {"example.com/other", "cronwright.dev/record"}
+        index = body["metadata"]["finalizers"].index("cronwright.dev/record")
+        path = f"/metadata/finalizers/{index}"
+        wrong = [{"op": "test", "path": path, "value": "example.com/other"}, {"op": "remove", "path": path}]
+        with pytest.raises(KubeInvalid):
+            await client.patch(JOBS, namespace, "held", wrong, kind=PatchKind.JSON)
+        right = [{"op": "test", "path": path, "value": "cronwright.dev/record"}, {"op": "remove", "path": path}]
+        body = await client.patch(JOBS, namespace, "held", right, kind=PatchKind.JSON)
+        assert body["metadata"]["finalizers"] == ["example.com/other"]
+        await client.patch(JOBS, namespace, "held", {"metadata": {"finalizers": None}})
+
+    run(work)
+
+
+def test_what_the_schema_refuses_names_the_field(namespace: str) -> None:
+    async def work(client: KubeClient) -> None:
+        task = {
+            "apiVersion": "cronwright.dev/v1",
+            "kind": "ScheduledTask",
+            "metadata": {"name": "bad"},
+            "spec": {"projectName": "p", "scheduleType": "Interval", "schedule": "5", "maxInstances": 0},
+        }
+        with pytest.raises(KubeInvalid) as refused:
+            await client.create(SCHEDULED_TASKS, namespace, task)
+        assert "spec.maxInstances" in [cause.field for cause in refused.value.causes]
+
+    run(work)
+
+
+def test_status_is_written_by_its_subresource_only(namespace: str) -> None:
+    async def work(client: KubeClient) -> None:
+        body = {
+            "apiVersion": "cronwright.dev/v1",
+            "kind": "Project",
+            "metadata": {"name": "quiet"},
+            "spec": {"image": "x:1"},
+        }
+        made = await client.create(PROJECTS, namespace, body)
+        patch = {"status": {"observedGeneration": 77}}
+        ignored = await client.patch(PROJECTS, namespace, "quiet", patch)
+        assert ignored.get("status", {}).get("observedGeneration") != 77
+        written = await client.patch(PROJECTS, namespace, "quiet", patch, subresource="status")
+        assert written["status"]["observedGeneration"] == 77
+        assert written["metadata"]["generation"] == made["metadata"]["generation"]
+
+    run(work)
+
+
+def test_a_status_is_never_written_to_another_object_of_the_name(namespace: str) -> None:
+    async def work(client: KubeClient) -> None:
+        body = {
+            "apiVersion": "cronwright.dev/v1",
+            "kind": "Project",
+            "metadata": {"name": "renewed"},
+            "spec": {"image": "x:1"},
+        }
+        old = (await client.create(PROJECTS, namespace, body))["metadata"]["uid"]
+        written = await replace_status(
+            client, PROJECTS, namespace, "renewed", old, {"projectId": 7, "conditions": None}
+        )
+        assert written["status"]["projectId"] == 7
+        await client.delete(PROJECTS, namespace, "renewed")
+        await client.create(PROJECTS, namespace, body)
+        with pytest.raises(KubeNotFound):
+            await replace_status(client, PROJECTS, namespace, "renewed", old, {"projectId": 8})
+        current = await client.get(PROJECTS, namespace, "renewed")
+        assert current.get("status", {}).get("projectId") != 8
+        with pytest.raises(KubeInvalid, match="projectId"):
+            await replace_status(
+                client, PROJECTS, namespace, "renewed", current["metadata"]["uid"], {"projectId": "seven"}
+            )
+
+    run(work)
+
+
+def test_the_live_copy_sees_creations_changes_and_deletions(namespace: str) -> None:
+    async def work(client: KubeClient) -> None:
+        changes: list[tuple[bool, bool]] = []
+        seen = asyncio.Event()
+
+        def listener(old: Json | None, new: Json | None) -> None:
+            changes.append((old is not None, new is not None))
+            if new is None:
+                seen.set()
+
+        await client.create(JOBS, namespace, job("before"))
+        reflector = Reflector(client, JOBS, namespaces=(namespace,), label_selector="test=yes", listener=listener)
+        task = asyncio.create_task(reflector.run())
+        await reflector.wait_synced()
+        assert len(list(reflector)) >= 1
+        await client.create(JOBS, namespace, job("unseen", labels={"test": "no"}))
+        await client.patch(JOBS, namespace, "before", {"metadata": {"annotations": {"x": "y"}}})
+        await client.delete(JOBS, namespace, "before")
+        await seen.wait()
+        assert (False, True) in changes
+        assert (True, True) in changes
+        assert "before" not in [body["metadata"]["name"] for body in reflector]
+        assert "unseen" not in [body["metadata"]["name"] for body in reflector]
+        assert reflector.age_seconds() < 30
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    run(work)

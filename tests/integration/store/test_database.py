@@ -1,0 +1,230 @@
+"""Connections, partitions on demand, notifications and the heartbeat against PostgreSQL."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+import traceback
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from sqlalchemy import make_url, text
+
+from cronwright_core.domain.errors import Unavailable
+from cronwright_core.store import session
+from cronwright_core.store.errors import StoreError
+from cronwright_core.store.executions import ExecutionStore
+from cronwright_core.store.heartbeat import HeartbeatStore
+from cronwright_core.store.logs import LogStore
+from cronwright_core.store.notifications import EXECUTION_CHANNEL, LOG_CHANNEL, listen
+from cronwright_core.store.records import LogAppend
+from cronwright_core.store.session import Database
+from cronwright_core.store.tasks import TaskStore
+from support.postgres import PostgresServer, execute, migrate
+from support.store_rows import NOW, add_task, later, make_execution
+
+PARTITIONS = "SELECT count(*) FROM pg_inherits WHERE inhparent = 'executions'::regclass"
+
+
+class TestUnavailable:
+    def test_while_the_server_is_away_and_not_after(self, own_server: PostgresServer) -> None:
+        migrate(own_server.url)
+        database = Database(own_server.url, application_name="tests")
+        store = TaskStore(database)
+        add_task(database)
+        own_server.stop()
+        for call in (database.ping, store.live, lambda: store.get(1, owner=None), lambda: add_task(database)):
+            with pytest.raises(Unavailable):
+                call()
+        with pytest.raises(Unavailable), listen(own_server.url, [LOG_CHANNEL]):
+            pass
+        own_server.start()
+        database.ping()
+        assert len(store.live()) == 1
+        database.dispose()
+
+    def test_without_a_schema_says_what_to_do(self, empty_database_url) -> None:
+        database = Database(empty_database_url, application_name="tests")
+        with pytest.raises(Unavailable, match="cronwright migrate"):
+            TaskStore(database).live()
+        database.dispose()
+
+    def test_with_a_wrong_password_and_without_telling_it(self, database_url) -> None:
+        url = make_url(database_url).set(password="wr0ng-Secret").render_as_string(hide_password=False)
+        database = Database(url, application_name="tests")
+        with pytest.raises(Unavailable) as caught:
+            database.ping()
+        shown = "".join(traceback.format_exception(caught.value))
+        assert "wr0ng-Secret" not in shown
+
+    def test_when_no_connection_is_free(self, database_url, monkeypatch) -> None:
+        monkeypatch.setattr(session, "POOL_TIMEOUT_SECONDS", 0.1)
+        database = Database(database_url, application_name="tests", pool_size=1, max_overflow=0)
+        with database.transaction(), pytest.raises(Unavailable):
+            database.ping()
+        database.dispose()
+
+    def test_when_a_statement_takes_too_long(self, database_url, monkeypatch) -> None:
+        monkeypatch.setattr(session, "STATEMENT_TIMEOUT_SECONDS", 1)
+        database = Database(database_url, application_name="tests")
+        with pytest.raises(Unavailable), database.transaction() as connection:
+            connection.execute(text("SELECT pg_sleep(5)"))
+        database.dispose()
+
+    def test_a_session_ended_by_the_server_is_replaced(self, database, database_url) -> None:
+        database.ping()
+        execute(database_url, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'tests'")
+        database.ping()
+
+    def test_other_errors_tell_no_values(self, database) -> None:
+        with pytest.raises(StoreError) as caught, database.transaction() as connection:
+            connection.execute(
+                text(
+                    "INSERT INTO projects (state, display_name, image, spec, created_at, updated_at)"
+                    " VALUES (:state, 'hunter2', 'x', '{}', now(), now())"
+                ),
+                {"state": "hunter2"},
+            )
+        shown = "".join(traceback.format_exception(caught.value))
+        assert "hunter2" not in shown
+        assert "ck_projects_state" in shown
+
+
+class TestAddresses:
+    @pytest.mark.parametrize("url", ["mysql://a:hunter2@b/c", "hunter2", ""])
+    def test_unusable_ones_are_refused_without_repeating_them(self, url) -> None:
+        with pytest.raises(ValueError, match="DATABASE_URL") as caught:
+            Database(url, application_name="tests")
+        assert "hunter2" not in str(caught.value)
+
+    def test_the_short_scheme_is_understood(self, database_url) -> None:
+        database = Database(database_url.replace("postgresql://", "postgres://"), application_name="tests")
+        database.ping()
+        database.dispose()
+
+
+class TestPartitions:
+    def test_are_made_when_a_month_is_first_written(self, database, database_url) -> None:
+        ((before,),) = execute(database_url, PARTITIONS)
+        task_id = add_task(database)
+        far = [NOW + timedelta(days=400), NOW - timedelta(days=4000)]
+        ExecutionStore(database).record([make_execution(task_id, when) for when in far])
+        assert ExecutionStore(database).list(task_id, owner=None, page=1, size=9).total == 2
+        assert execute(database_url, PARTITIONS) == [(before + 2,)]
+
+    def test_are_made_anew_after_somebody_dropped_them(self, database, database_url) -> None:
+        task_id = add_task(database)
+        store = ExecutionStore(database)
+        store.record([make_execution(task_id)])
+        for table in ("executions", "attempts", "log_streams", "log_chunks"):
+            execute(database_url, f"DROP TABLE {table}_y2026m03")
+        store.record([make_execution(task_id, later(60))])
+        assert store.list(task_id, owner=None, page=1, size=9).total == 1
+
+    def test_of_writers_at_once_are_made_once(self, database, database_url) -> None:
+        task_id = add_task(database)
+        others = [Database(database_url, application_name="tests") for _ in range(6)]
+
+        def write(number: int) -> None:
+            when = NOW + timedelta(days=31 * (number % 3) + 700, seconds=number)
+            ExecutionStore(others[number % 6]).record([make_execution(task_id, when)])
+
+        with ThreadPoolExecutor(6) as pool:
+            list(pool.map(write, range(18)))
+        assert ExecutionStore(database).list(task_id, owner=None, page=1, size=9).total == 18
+        for other in others:
+            other.dispose()
+
+    def test_hold_the_last_and_the_first_second_of_a_month(self, database, database_url) -> None:
+        task_id = add_task(database)
+        edge = datetime(2031, 1, 1, tzinfo=UTC)
+        times = [edge, edge - timedelta(seconds=1)]
+        ExecutionStore(database).record([make_execution(task_id, when) for when in times])
+        for name in ("executions_y2030m12", "executions_y2031m01"):
+            assert execute(database_url, f"SELECT count(*) FROM {name}") == [(1,)]
+
+
+class TestNotifications:
+    def test_tell_of_a_committed_change_and_only_of_changes(self, database, database_url) -> None:
+        task_id = add_task(database)
+        store = ExecutionStore(database)
+        execution = make_execution(task_id)
+        with listen(database_url, [EXECUTION_CHANNEL]) as listener:
+            assert listener.wait(0.05) == []
+            store.record([execution])
+            (notification,) = listener.wait(5)
+            assert notification.channel == EXECUTION_CHANNEL
+            assert json.loads(notification.payload) == [
+                {"execution_id": execution.execution_id, "task_id": task_id, "status": "SUCCESS"}
+            ]
+            store.record([execution])
+            assert listener.wait(0.2) == []
+
+    def test_wake_who_waits(self, database, database_url) -> None:
+        task_id = add_task(database)
+        with listen(database_url, [EXECUTION_CHANNEL]) as listener:
+            timer = threading.Timer(0.3, ExecutionStore(database).record, [[make_execution(task_id)]])
+            timer.start()
+            begin = time.monotonic()
+            assert len(listener.wait(20)) == 1
+            assert time.monotonic() - begin < 10
+            timer.join()
+
+    def test_of_a_large_batch_are_split(self, database, database_url) -> None:
+        task_id = add_task(database)
+        batch = [make_execution(task_id, later(60 * number)) for number in range(300)]
+        told: list[str] = []
+        with listen(database_url, [EXECUTION_CHANNEL]) as listener:
+            ExecutionStore(database).record(batch)
+            while len(told) < 300:
+                found = listener.wait(5)
+                assert found
+                told += [item["execution_id"] for part in found for item in json.loads(part.payload)]
+        assert sorted(told) == sorted(execution.execution_id for execution in batch)
+
+    def test_tell_of_log_lines(self, database, database_url) -> None:
+        id_ = make_execution(1).execution_id
+        with listen(database_url, [LOG_CHANNEL, EXECUTION_CHANNEL]) as listener:
+            LogStore(database).append(
+                [
+                    LogAppend(
+                        execution_id=id_,
+                        execution_time=NOW,
+                        attempt=1,
+                        stream="stderr",
+                        from_line=0,
+                        lines=b"x\n",
+                        line_count=1,
+                        at=NOW,
+                    )
+                ]
+            )
+            (notification,) = listener.wait(5)
+        assert notification.channel == LOG_CHANNEL
+        assert json.loads(notification.payload) == [{"execution_id": id_, "attempt": 1, "stream": "stderr"}]
+
+    def test_a_lost_connection_is_not_silence(self, database_url) -> None:
+        with listen(database_url, [LOG_CHANNEL], application_name="lost") as listener:
+            execute(
+                database_url, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'lost'"
+            )
+            with pytest.raises(Unavailable):
+                listener.wait(5)
+
+
+class TestHeartbeat:
+    def test_the_latest_is_kept(self, database) -> None:
+        store = HeartbeatStore(database)
+        assert store.last() is None
+
+        def beat(holder: str, now: datetime) -> None:
+            store.beat(holder=holder, version="1", tz_release="2026f", details={"running": 3}, now=now)
+
+        beat("a", NOW)
+        beat("b", later(10))
+        beat("late", later(5))
+        last = store.last()
+        assert last is not None
+        assert (last.holder, last.time, last.tz_release, last.details) == ("b", later(10), "2026f", {"running": 3})

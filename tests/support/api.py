@@ -1,0 +1,123 @@
+"""The API with fakes behind it, and a client that carries a token.
+
+httpx's own ASGI transport in a portal's thread, not Starlette's TestClient: that one warns that it wants another httpx.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import httpx
+from anyio.from_thread import BlockingPortal, start_blocking_portal
+from fastapi import FastAPI
+
+from cronwright_api.app import create_app
+from cronwright_api.deps import Backends
+from cronwright_api.settings import BASE_PATH, ApiSettings
+from cronwright_api.tokens import KeyRing, TokenVerifier, User, make_token
+from support.fake_objects import FakeObjects
+from support.fake_stores import FakeExecutions, FakeLogs, FakeProjects, FakeTasks, Switch
+
+NOW = datetime(2026, 3, 4, 12, 30, 15, 250_000, tzinfo=UTC)
+SECRET = "a secret of the test, long enough for HS256"
+
+
+def make_settings(**values: Any) -> ApiSettings:
+    """Settings that need no environment."""
+    return ApiSettings.model_validate({"DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none", **values})
+
+
+class Client:
+    """Sends requests to an application in memory, from ordinary tests."""
+
+    def __init__(self, app: FastAPI, portal: BlockingPortal) -> None:
+        self.app = app
+        self._portal = portal
+
+    def request(self, method: str, url: str, **kwargs: Any) -> httpx.Response:
+        """One request; a failure inside the application is its own to answer."""
+        return self._portal.call(partial(self._send, method, url, **kwargs))
+
+    async def _send(self, method: str, url: str, **kwargs: Any) -> httpx.Response:
+        transport = httpx.ASGITransport(self.app, raise_app_exceptions=False)
+        async with httpx.AsyncClient(transport=transport, base_url="http://api") as client:
+            return await client.request(method, url, **kwargs)
+
+
+@contextmanager
+def running(app: FastAPI) -> Iterator[Client]:
+    """Runs the application's lifespan around the block."""
+    with start_blocking_portal() as portal, portal.wrap_async_context_manager(app.router.lifespan_context(app)):
+        yield Client(app, portal)
+
+
+@dataclass
+class World:
+    """All fakes of a test, and the application on top of them."""
+
+    keys_dir: Path
+    now: datetime = NOW
+    switch: Switch = field(default_factory=Switch)
+    client: Client = field(init=False)
+
+    def __post_init__(self) -> None:
+        (self.keys_dir / "k1").write_text(SECRET)
+        self.ring = KeyRing.load(self.keys_dir)
+        self.objects = FakeObjects(self.now)
+        self.tasks = FakeTasks(self.switch)
+        self.projects = FakeProjects(self.switch)
+        self.executions = FakeExecutions(self.switch)
+        self.logs = FakeLogs()
+
+    @contextmanager
+    def started(self) -> Iterator[World]:
+        """Runs the application."""
+        app = create_app(make_settings(), self._open)
+        with running(app) as self.client:
+            yield self
+
+    @asynccontextmanager
+    async def _open(self) -> AsyncIterator[Backends]:
+        yield Backends(
+            verifier=TokenVerifier(self.ring),
+            database=self.switch,
+            tasks=self.tasks,
+            projects=self.projects,
+            executions=self.executions,
+            logs=self.logs,
+            objects=self.objects,
+            clock=lambda: self.now,
+        )
+
+    def token(self, user: str = "alice", *, admin: bool = False) -> str:
+        """A token that is good now."""
+        key = self.ring.keys()["k1"]
+        return make_token(key, User(user, admin), now=datetime.now(UTC), ttl=timedelta(minutes=5))
+
+    def call(self, method: str, path: str, *, user: str = "alice", admin: bool = False, **kwargs: Any) -> Any:
+        """A request below the base path (or anywhere, for a path that begins with `//`), with a token."""
+        headers = {"Authorization": f"Bearer {self.token(user, admin=admin)}", **kwargs.pop("headers", {})}
+        url = path[1:] if path.startswith("//") else BASE_PATH + path
+        return self.client.request(method, url, headers=headers, **kwargs)
+
+    def make_project(self, **fields: Any) -> int:
+        """A project by the API itself; returns its id."""
+        body = {"name": f"project {len(self.projects.rows)}", "image": "busybox", "members": ["alice"], **fields}
+        response = self.call("POST", "/projects", user="root", admin=True, json=body)
+        assert response.status_code == 200, response.text
+        return int(response.json()["data"]["id"])
+
+    def make_task(self, *, user: str = "alice", **fields: Any) -> dict[str, Any]:
+        """A task by the API itself, in a project of its own; returns the answer's data."""
+        body = {"name": "数据同步任务", "schedule_type": "CRON", "schedule_config": "0 */2 * * *", **fields}
+        body.setdefault("project_id", self.make_project(members=[user]) if "project_id" not in fields else None)
+        response = self.call("POST", "/tasks", user=user, json=body)
+        assert response.status_code == 200, response.text
+        data: dict[str, Any] = response.json()["data"]
+        return data

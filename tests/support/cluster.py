@@ -1,0 +1,214 @@
+"""What end-to-end tests do with a cluster: kubectl, the REST API, and waiting with a deadline."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, TypeVar
+
+import httpx
+
+OWN_CONTEXTS = {"cronwright-dev", "kind-cronwright"}
+SYSTEM = "cronwright-system"
+Found = TypeVar("Found")
+FINAL = {"SUCCESS", "FAILED", "TIMEOUT", "CANCELLED"}
+
+
+class KubectlFailed(AssertionError):
+    """kubectl ended with an error; the text is what it said."""
+
+
+def kubectl(*arguments: str, document: Mapping[str, Any] | None = None) -> str:
+    """Runs kubectl and returns what it printed."""
+    program = os.environ.get("CRONWRIGHT_KUBECTL") or shutil.which("kubectl")
+    assert program, "no kubectl: put one on PATH or name it in CRONWRIGHT_KUBECTL"
+    done = subprocess.run(
+        [program, *arguments],
+        input=json.dumps(document) if document is not None else None,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    if done.returncode != 0:
+        raise KubectlFailed(f"kubectl {' '.join(arguments)}: {done.stderr.strip()}")
+    return done.stdout
+
+
+def eventually(look: Callable[[], Found], *, seconds: float, what: str) -> Found:
+    """Polls until `look` gives something true and returns it; fails with `what` and the last thing seen."""
+    end = time.monotonic() + seconds
+    last: object = None
+    while True:
+        try:
+            found = look()
+            if found:
+                return found
+            last = found
+        except (KubectlFailed, httpx.TransportError) as error:
+            last = error
+        assert time.monotonic() < end, f"waited {seconds:.0f} s for {what}; last seen: {last!r}"
+        time.sleep(0.5)
+
+
+@dataclass(frozen=True)
+class Rest:
+    """The REST API as one user."""
+
+    url: str
+    token: str
+
+    def call(self, method: str, path: str, **options: Any) -> httpx.Response:
+        headers = {"Authorization": f"Bearer {self.token}", **options.pop("headers", {})}
+        return httpx.request(method, f"{self.url}/api/v1/scheduler{path}", headers=headers, timeout=30, **options)
+
+    def data(self, method: str, path: str, **options: Any) -> Any:
+        """The `data` of a successful answer."""
+        answer = self.call(method, path, **options)
+        assert answer.status_code == 200, f"{method} {path}: {answer.status_code} {answer.text}"
+        body = answer.json()
+        assert body["success"] is True
+        return body["data"]
+
+    def executions(self, task_id: int, **query: Any) -> list[dict[str, Any]]:
+        """All executions of a task, oldest first."""
+        answer = self.call("GET", f"/tasks/{task_id}/executions", params={"size": 100, **query})
+        assert answer.status_code == 200, answer.text
+        items: list[dict[str, Any]] = answer.json()["items"]
+        return list(reversed(items))
+
+    def ended(self, task_id: int, *, count: int = 1, seconds: float = 90) -> list[dict[str, Any]]:
+        """Waits for `count` ended executions and returns all of them."""
+        return eventually(
+            lambda: (
+                ended if len(ended := [e for e in self.executions(task_id) if e["status"] in FINAL]) >= count else None
+            ),
+            seconds=seconds,
+            what=f"{count} ended executions of task {task_id}",
+        )
+
+    def log(self, execution_id: str, log_type: str = "output", **query: Any) -> list[str]:
+        """The lines of an execution's log."""
+        data = self.data("GET", f"/executions/{execution_id}/logs/file", params={"log_type": log_type, **query})
+        content: list[str] = data["content"]
+        return content
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """The installation under test."""
+
+    NEEDED: ClassVar[tuple[str, ...]] = (
+        "CRONWRIGHT_URL",
+        "CRONWRIGHT_ADMIN_TOKEN",
+        "CRONWRIGHT_USER_TOKEN",
+        "CRONWRIGHT_OTHER_TOKEN",
+        "CRONWRIGHT_DEMO_IMAGE",
+        "KUBECONFIG",
+    )
+    url: str
+    image: str
+    tokens: dict[str, str]
+
+    @classmethod
+    def from_environment(cls) -> Cluster:
+        env = os.environ
+        tokens = {
+            "admin": env["CRONWRIGHT_ADMIN_TOKEN"],
+            "alice": env["CRONWRIGHT_USER_TOKEN"],
+            "bob": env["CRONWRIGHT_OTHER_TOKEN"],
+        }
+        return cls(env["CRONWRIGHT_URL"], env["CRONWRIGHT_DEMO_IMAGE"], tokens)
+
+    def rest(self, user: str) -> Rest:
+        return Rest(self.url, self.tokens[user])
+
+    def scale(self, kind: str, name: str, replicas: int) -> None:
+        """Scales a workload of the chart and waits until as many Pods are ready, or all are gone."""
+        kubectl("-n", SYSTEM, "scale", f"{kind}/{name}", f"--replicas={replicas}")
+        kubectl("-n", SYSTEM, "rollout", "status", f"{kind}/{name}", "--timeout=100s")
+        if replicas == 0:
+            component = name.removeprefix("cronwright-")
+            selector = f"app.kubernetes.io/component={component}"
+            eventually(
+                lambda: not kubectl("-n", SYSTEM, "get", "pods", "-l", selector, "-o", "name").strip(),
+                seconds=90,
+                what=f"the Pods of {name} to be gone",
+            )
+
+
+@dataclass(frozen=True)
+class Space:
+    """A namespace with a Project `demo` that belongs to alice."""
+
+    cluster: Cluster
+    namespace: str
+
+    def apply(self, document: Mapping[str, Any]) -> None:
+        kubectl("apply", "-f", "-", document=document)
+
+    def apply_project(self, name: str = "demo", **spec: Any) -> None:
+        body = {
+            "owner": "alice",
+            "displayName": f"{name} of {self.namespace}",
+            "image": self.cluster.image,
+            "command": ["sh", "-c"],
+            "args": ["echo hello"],
+            "securityContext": {"runAsNonRoot": True, "runAsUser": 1000},
+            **spec,
+        }
+        self.apply(self._document("Project", name, body))
+
+    def apply_task(self, name: str, script: str | None = None, **spec: Any) -> None:
+        """Applies a ScheduledTask that runs `script` by sh."""
+        body: dict[str, Any] = {"projectName": "demo", **spec}
+        if script is not None:
+            body.setdefault("overrides", {})["args"] = [script]
+        self.apply(self._document("ScheduledTask", name, body))
+
+    def project_id(self, name: str = "demo") -> int:
+        return int(self._wait_status("project.cronwright.dev", name, "projectId"))
+
+    def task_id(self, name: str) -> int:
+        """Waits until the operator has registered the task."""
+        return int(self._wait_status("scheduledtask", name, "taskId"))
+
+    def get(self, kind: str, name: str) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(kubectl("get", kind, name, "-n", self.namespace, "-o", "json"))
+        return found
+
+    def names(self, kind: str, selector: str = "") -> list[str]:
+        options = ["-l", selector] if selector else []
+        return kubectl("get", kind, "-n", self.namespace, "-o", "name", *options).split()
+
+    def ready(self, name: str) -> dict[str, Any]:
+        """Waits for a Ready condition of the present generation."""
+
+        def look() -> dict[str, Any] | None:
+            task = self.get("scheduledtask", name)
+            generation = task["metadata"]["generation"]
+            for condition in task.get("status", {}).get("conditions", []):
+                if condition["type"] == "Ready" and condition["observedGeneration"] == generation:
+                    found: dict[str, Any] = condition
+                    return found
+            return None
+
+        return eventually(look, seconds=30, what=f"a Ready condition of {name}")
+
+    def _wait_status(self, kind: str, name: str, key: str) -> Any:
+        return eventually(
+            lambda: self.get(kind, name).get("status", {}).get(key), seconds=60, what=f"status.{key} of {kind} {name}"
+        )
+
+    def _document(self, kind: str, name: str, spec: Mapping[str, Any]) -> dict[str, Any]:
+        return {
+            "apiVersion": "cronwright.dev/v1",
+            "kind": kind,
+            "metadata": {"name": name, "namespace": self.namespace},
+            "spec": dict(spec),
+        }

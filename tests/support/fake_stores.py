@@ -1,0 +1,275 @@
+"""The API's stores in memory. What PostgreSQL itself does is tested against PostgreSQL."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+
+from cronwright_core.domain.errors import Conflict, FieldError, Message, NotFound, Unavailable
+from cronwright_core.domain.execution import Attempt, Execution, ExecutionStatus
+from cronwright_core.domain.project import ProjectSpec
+from cronwright_core.store.records import (
+    ExecutionRecord,
+    LogFile,
+    LogType,
+    Page,
+    ProjectDraft,
+    ProjectRecord,
+    RequestedExecution,
+    TaskDraft,
+    TaskProjection,
+    TaskRecord,
+    TaskStats,
+)
+
+NOT_FOUND = Message("不存在", "not there")
+AWAY = Unavailable(Message("数据库暂时不可用，请稍后重试", "the database is not available"))
+
+
+class Switch:
+    """Whether the database answers; all fakes of one test share it."""
+
+    def __init__(self) -> None:
+        self.error: Exception | None = None
+
+    def check(self) -> None:
+        if self.error is not None:
+            raise self.error
+
+    def ping(self) -> None:
+        self.check()
+
+
+class FakeTasks:
+    """Tasks."""
+
+    def __init__(self, switch: Switch) -> None:
+        self._switch = switch
+        self.pending: dict[int, TaskDraft] = {}
+        self.rows: dict[int, TaskRecord] = {}
+        self.last_id = 0
+
+    def reserve(self, draft: TaskDraft, now: datetime) -> int:
+        self._switch.check()
+        taken = {(row.owner, row.spec.display_name) for row in self.rows.values()}
+        taken |= {(row.owner, row.spec.display_name) for row in self.pending.values()}
+        if (draft.owner, draft.spec.display_name) in taken:
+            message = Message(f"任务名称已存在：{draft.spec.display_name}", "taken")
+            raise Conflict(message, (FieldError("name", message),))
+        self.last_id += 1
+        self.pending[self.last_id] = draft
+        return self.last_id
+
+    def activate(
+        self,
+        task_id: int,
+        *,
+        cr_uid: str,
+        namespace: str,
+        cr_name: str,
+        generation: int,
+        next_run_time: datetime | None,
+        now: datetime,
+    ) -> TaskRecord:
+        self._switch.check()
+        if task_id not in self.pending:
+            raise NotFound(NOT_FOUND)
+        draft = self.pending.pop(task_id)
+        self.rows[task_id] = TaskRecord(
+            task_id=task_id,
+            owner=draft.owner,
+            project_id=draft.project_id,
+            project_name="a project",
+            namespace=namespace,
+            cr_uid=cr_uid,
+            cr_name=cr_name,
+            generation=generation,
+            spec=draft.spec,
+            status=ExecutionStatus.PENDING,
+            next_run_time=next_run_time,
+            ready=None,
+            ready_reason=None,
+            ready_message=None,
+            completed=False,
+            created_at=now,
+            updated_at=now,
+            stats=TaskStats(),
+            last_execution=None,
+        )
+        return self.rows[task_id]
+
+    def register(self, task: TaskProjection, now: datetime) -> int:
+        self._switch.check()
+        row = self._of(task.cr_uid)
+        self.rows[row.task_id] = replace(
+            row, spec=task.spec, project_id=task.project_id, generation=task.generation, updated_at=now
+        )
+        return row.task_id
+
+    def set_next_run_time(self, cr_uid: str, next_run_time: datetime | None) -> None:
+        row = self._of(cr_uid)
+        self.rows[row.task_id] = replace(row, next_run_time=next_run_time)
+
+    def mark_deleted(self, cr_uid: str, now: datetime) -> None:
+        self._switch.check()
+        del self.rows[self._of(cr_uid).task_id]
+
+    def _of(self, cr_uid: str) -> TaskRecord:
+        return next(row for row in self.rows.values() if row.cr_uid == cr_uid)
+
+    def discard(self, task_id: int) -> None:
+        self._switch.check()
+        self.pending.pop(task_id, None)
+
+    def get(self, task_id: int, *, owner: str | None) -> TaskRecord:
+        self._switch.check()
+        row = self.rows.get(task_id)
+        if row is None or owner not in (None, row.owner):
+            raise NotFound(Message("任务不存在", "there is no such task"))
+        return row
+
+    def list(
+        self,
+        *,
+        owner: str | None,
+        page: int,
+        size: int,
+        status: ExecutionStatus | None = None,
+        is_active: bool | None = None,
+    ) -> Page[TaskRecord]:
+        self._switch.check()
+        rows = [
+            row
+            for row in sorted(self.rows.values(), key=lambda row: -row.task_id)
+            if owner in (None, row.owner) and status in (None, row.status) and is_active in (None, row.is_active)
+        ]
+        return Page(len(rows), page, size, tuple(rows[(page - 1) * size : page * size]))
+
+
+class FakeProjects:
+    """Projects."""
+
+    def __init__(self, switch: Switch) -> None:
+        self._switch = switch
+        self.pending: dict[int, ProjectSpec] = {}
+        self.rows: dict[int, ProjectRecord] = {}
+        self.last_id = 0
+
+    def reserve(self, draft: ProjectDraft, now: datetime) -> int:
+        self._switch.check()
+        if draft.spec.display_name in {row.spec.display_name for row in self.rows.values()}:
+            message = Message("项目名称已存在", "taken")
+            raise Conflict(message, (FieldError("name", message),))
+        self.last_id += 1
+        self.pending[self.last_id] = draft.spec
+        return self.last_id
+
+    def activate(
+        self, project_id: int, *, cr_uid: str, namespace: str, cr_name: str, generation: int, now: datetime
+    ) -> ProjectRecord:
+        self._switch.check()
+        self.rows[project_id] = ProjectRecord(
+            project_id=project_id,
+            namespace=namespace,
+            cr_uid=cr_uid,
+            cr_name=cr_name,
+            generation=generation,
+            spec=self.pending.pop(project_id),
+            ready=None,
+            ready_reason=None,
+            ready_message=None,
+            created_at=now,
+            updated_at=now,
+        )
+        return self.rows[project_id]
+
+    def discard(self, project_id: int) -> None:
+        self.pending.pop(project_id, None)
+
+    def get(self, project_id: int) -> ProjectRecord:
+        self._switch.check()
+        if project_id not in self.rows:
+            raise NotFound(NOT_FOUND)
+        return self.rows[project_id]
+
+    def list(self, *, user: str | None, page: int, size: int) -> Page[ProjectRecord]:
+        self._switch.check()
+        rows = [row for row in self.rows.values() if user is None or row.may_use(user)]
+        rows.sort(key=lambda row: -row.project_id)
+        return Page(len(rows), page, size, tuple(rows[(page - 1) * size : page * size]))
+
+
+class FakeExecutions:
+    """Executions; tests put finished ones into `rows` themselves."""
+
+    def __init__(self, switch: Switch) -> None:
+        self._switch = switch
+        self.requested: dict[tuple[str, str], Execution] = {}
+        self.withdrawn: list[str] = []
+        self.rows: dict[str, ExecutionRecord] = {}
+        self.pods: dict[str, list[Attempt]] = {}
+        self.windows: list[tuple[datetime | None, datetime | None]] = []
+
+    def request(self, draft: Execution, *, max_waiting: int = 200) -> RequestedExecution:
+        self._switch.check()
+        key = (draft.key.task_uid, draft.key.request_key)
+        known = self.requested.get(key)
+        if known is None:
+            if len(self.requested) >= max_waiting:
+                raise Conflict(Message("太多", "too many"))
+            self.requested[key] = draft
+        found = known or draft
+        return RequestedExecution(
+            execution_id=found.execution_id, time=found.key.time, created=known is None, status=found.state.status
+        )
+
+    def finish_all(self) -> None:
+        """As if the operator had run everything."""
+        for key, draft in self.requested.items():
+            self.requested[key] = replace(draft, state=replace(draft.state, status=ExecutionStatus.SUCCESS))
+
+    def withdraw(self, execution_id: str) -> None:
+        self.withdrawn.append(execution_id)
+        self.requested = {key: row for key, row in self.requested.items() if row.execution_id != execution_id}
+
+    def get(self, execution_id: str, *, owner: str | None) -> ExecutionRecord:
+        self._switch.check()
+        row = self.rows.get(execution_id)
+        if row is None or owner not in (None, row.owner):
+            raise NotFound(Message("执行记录不存在", "there is no such execution"))
+        return row
+
+    def attempts(self, execution_id: str) -> Sequence[Attempt]:
+        return self.pods.get(execution_id, [])
+
+    def list(
+        self,
+        task_id: int,
+        *,
+        owner: str | None,
+        page: int,
+        size: int,
+        status: ExecutionStatus | None = None,
+        start: datetime | None = None,
+        end: datetime | None = None,
+    ) -> Page[ExecutionRecord]:
+        self._switch.check()
+        self.windows.append((start, end))
+        rows = [
+            row
+            for row in self.rows.values()
+            if row.task_id == task_id and owner in (None, row.owner) and status in (None, row.status)
+        ]
+        return Page(len(rows), page, size, tuple(rows[(page - 1) * size : page * size]))
+
+
+class FakeLogs:
+    """Logs."""
+
+    def __init__(self) -> None:
+        self.files: dict[tuple[str, LogType], LogFile] = {}
+
+    def read(self, execution_id: str, *, log_type: LogType, lines: int) -> LogFile:
+        file = self.files[(execution_id, log_type)]
+        return replace(file, content=file.content[-lines:])

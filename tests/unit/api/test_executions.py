@@ -1,0 +1,186 @@
+"""Endpoints 9, 10 and 11."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from cronwright_api.services.time_window import time_window
+from cronwright_core.domain.errors import InvalidInput
+from cronwright_core.domain.execution import Attempt, ExecutionKind, ExecutionStatus
+from cronwright_core.store.records import ExecutionRecord, LogFile
+from support.api import World
+
+ID = "exec-20240101020000-0123456789abcdef"
+START = datetime(2024, 1, 1, 2, tzinfo=UTC)
+
+
+def make_execution(**values: Any) -> ExecutionRecord:
+    fields: dict[str, Any] = {
+        "execution_id": ID,
+        "task_id": 1,
+        "task_uid": "u",
+        "task_name": "数据同步任务",
+        "owner": "alice",
+        "project_id": 1,
+        "project_name": "数据处理项目",
+        "namespace": "default",
+        "job_name": "j",
+        "job_uid": "ju",
+        "kind": ExecutionKind.SCHEDULED,
+        "time": START,
+        "scheduled_time": START,
+        "request_key": "",
+        "requested_by": None,
+        "status": ExecutionStatus.SUCCESS,
+        "reason": None,
+        "message": None,
+        "admitted_time": START,
+        "start_time": START,
+        "end_time": START + timedelta(seconds=44.6),
+        "exit_code": 0,
+        "output_summary": "处理了1000条记录，成功同步到数据库",
+        "error_message": None,
+        "max_memory_mb": None,
+        "avg_cpu_percent": None,
+        "log_incomplete": False,
+        "created_at": START,
+        "updated_at": START,
+    }
+    return ExecutionRecord(**fields | values)
+
+
+LISTED = {
+    "execution_id": ID,
+    "task_id": 1,
+    "status": "SUCCESS",
+    "start_time": "2024-01-01T02:00:00Z",
+    "end_time": "2024-01-01T02:00:44Z",
+    "duration_seconds": 45,
+    "exit_code": 0,
+    "output_summary": "处理了1000条记录，成功同步到数据库",
+    "error_message": None,
+    "log_file_path": f"/logs/tasks/{ID}/output.log",
+    "error_log_path": f"/logs/tasks/{ID}/error.log",
+    "created_at": "2024-01-01T02:00:00Z",
+}
+
+
+def test_history_is_a_bare_page(world: World) -> None:
+    world.make_task()
+    world.executions.rows[ID] = make_execution()
+    page = world.call("GET", "/tasks/1/executions?page=1&size=10&status=SUCCESS").json()
+    assert set(page) == {"total", "page", "size", "items"}
+    assert {key: page["items"][0][key] for key in LISTED} == LISTED
+    assert world.call("GET", "/tasks/1/executions?status=FAILED").json()["total"] == 0
+    assert world.call("GET", "/tasks/1/executions?status=failed").status_code == 400
+
+
+def test_details_as_documented(world: World) -> None:
+    attempt = Attempt(1, "pod-1", "pu", ExecutionStatus.SUCCESS, START, start_time=START, exit_code=0)
+    world.executions.rows[ID] = make_execution()
+    world.executions.pods[ID] = [attempt]
+    body = world.call("GET", f"/executions/{ID}").json()
+    documented = LISTED | {
+        "task_name": "数据同步任务",
+        "workspace_path": f"/tmp/workspaces/{ID}",
+        "resource_usage": {"max_memory_mb": None, "avg_cpu_percent": None},
+    }
+    assert body["message"] == "获取成功"
+    assert {key: body["data"][key] for key in documented} == documented
+    assert [item["number"] for item in body["data"]["attempts"]] == [1]
+
+
+def test_measured_use_is_shown(world: World) -> None:
+    world.executions.rows[ID] = make_execution(max_memory_mb=128.0, avg_cpu_percent=15.5)
+    usage = world.call("GET", f"/executions/{ID}").json()["data"]["resource_usage"]
+    assert usage == {"max_memory_mb": 128.0, "avg_cpu_percent": 15.5}
+
+
+def test_a_waiting_execution_has_no_times(world: World) -> None:
+    world.executions.rows[ID] = make_execution(status=ExecutionStatus.PENDING, start_time=None, end_time=None)
+    data = world.call("GET", f"/executions/{ID}").json()["data"]
+    assert (data["status"], data["start_time"], data["duration_seconds"]) == ("PENDING", None, None)
+
+
+def test_the_log(world: World) -> None:
+    world.executions.rows[ID] = make_execution()
+    world.logs.files[(ID, "output")] = LogFile(
+        content=("one", "two", "three"),
+        file_size=2048,
+        lines_count=25,
+        last_modified=START,
+        incomplete=False,
+        merged=False,
+        complete=True,
+    )
+    data = world.call("GET", f"/executions/{ID}/logs/file?log_type=output&lines=2").json()["data"]
+    documented = {
+        "execution_id": ID,
+        "log_type": "output",
+        "content": ["two", "three"],
+        "file_path": f"/logs/tasks/{ID}/output.log",
+        "file_size": 2048,
+        "lines_count": 25,
+        "last_modified": "2024-01-01T02:00:00Z",
+    }
+    assert {key: data[key] for key in documented} == documented
+    assert len(world.call("GET", f"/executions/{ID}/logs/file").json()["data"]["content"]) == 3
+
+
+@pytest.mark.parametrize("query", ["log_type=stdout", "lines=0", "lines=10001", "lines=-1", "lines=x", "log_type="])
+def test_wrong_log_queries(world: World, query: str) -> None:
+    world.executions.rows[ID] = make_execution()
+    response = world.call("GET", f"/executions/{ID}/logs/file?{query}")
+    assert response.status_code == 400
+    assert [error["field"] for error in response.json()["errors"]] == [query.split("=")[0]]
+
+
+@pytest.mark.parametrize("path", [f"/executions/{ID}", f"/executions/{ID}/logs/file", "/executions/nonsense"])
+def test_others_see_nothing(world: World, path: str) -> None:
+    world.executions.rows[ID] = make_execution()
+    response = world.call("GET", path, user="bob")
+    assert (response.status_code, response.json()["message"]) == (404, "执行记录不存在")
+
+
+def at(*parts: int) -> datetime:
+    return datetime(*parts, tzinfo=UTC)  # type: ignore[arg-type,misc]
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "zone", "window"),
+    [
+        (None, None, "UTC", (None, None)),
+        ("2024-01-01T02:00:00Z", None, "UTC", (at(2024, 1, 1, 2), None)),
+        ("2024-01-01T10:00:00+08:00", None, "UTC", (at(2024, 1, 1, 2), None)),
+        ("2024-01-01T10:00:00 08:00", None, "UTC", (at(2024, 1, 1, 2), None)),
+        ("2024-01-01 10:00:00", None, "Asia/Shanghai", (at(2024, 1, 1, 2), None)),
+        ("2024-01-01", "2024-01-01", "UTC", (at(2024, 1, 1), at(2024, 1, 1, 23, 59, 59))),
+        ("2024-01-02", "2024-01-02", "Asia/Shanghai", (at(2024, 1, 1, 16), at(2024, 1, 2, 15, 59, 59))),
+    ],
+)
+def test_stretches_of_time(start: str | None, end: str | None, zone: str, window: tuple[object, object]) -> None:
+    assert time_window(start, end, zone) == window
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "fields"),
+    [
+        ("yesterday", "", ["start_date", "end_date"]),
+        ("2024-13-01", None, ["start_date"]),
+        ("0001-01-01T00:00:00+14:00", None, ["start_date"]),
+        ("2024-01-02", "2024-01-01", ["end_date"]),
+    ],
+)
+def test_no_stretch_of_time(start: str | None, end: str | None, fields: list[str]) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        time_window(start, end, "UTC")
+    assert [error.field for error in caught.value.errors] == fields
+
+
+def test_the_window_reaches_the_store(world: World) -> None:
+    world.make_task()
+    world.call("GET", "/tasks/1/executions?start_date=2024-01-01T08:00:00%2B08:00&end_date=2024-01-31")
+    assert world.executions.windows == [(at(2024, 1, 1), at(2024, 1, 31, 23, 59, 59))]

@@ -1,0 +1,98 @@
+"""/projects."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from cronwright_core.kube.errors import KubeUnreachable
+from cronwright_core.kube.resources import PROJECTS
+from support.api import World
+
+
+def create(world: World, **fields: Any) -> Any:
+    body = {"name": "数据处理项目", "image": "busybox", **fields}
+    body = {key: value for key, value in body.items() if value is not ...}
+    return world.call("POST", "/projects", user="root", admin=True, json=body)
+
+
+def test_creating_makes_a_resource(world: World) -> None:
+    response = create(
+        world,
+        command=["sh", "-c"],
+        args=["echo 1"],
+        env={"A": "1"},
+        resources={"requests": {"cpu": "100m", "memory": "64Mi"}},
+        members=["alice", "alice", "bob"],
+        security_context={"runAsUser": 1000, "privileged": True},
+        workspace={"claim_name": "data"},
+        max_concurrent_executions=5,
+        allow_overrides=True,
+    )
+    assert response.status_code == 200, response.text
+    data = response.json()["data"]
+    assert (data["id"], data["name"], data["owner"], data["members"]) == (1, "数据处理项目", "root", ["alice", "bob"])
+    stored = world.objects.only(PROJECTS)
+    assert stored["metadata"]["name"] == "project-1"
+    assert stored["spec"] == {
+        "displayName": "数据处理项目",
+        "owner": "root",
+        "members": ["alice", "bob"],
+        "image": "busybox",
+        "command": ["sh", "-c"],
+        "args": ["echo 1"],
+        "env": [{"name": "A", "value": "1"}],
+        "resources": {"requests": {"cpu": "100m", "memory": "64Mi"}},
+        "securityContext": {"runAsUser": 1000},
+        "workspace": {"claimName": "data", "mountPath": "/workspace"},
+        "maxConcurrentExecutions": 5,
+        "allowOverrides": True,
+    }
+
+
+def test_only_administrators_create(world: World) -> None:
+    response = world.call("POST", "/projects", json={"name": "p", "image": "busybox"})
+    assert (response.status_code, response.json()["code"]) == (403, 403)
+    assert world.objects.objects == {}
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("image", ...),
+        ("image", ""),
+        ("image", "a b"),
+        ("name", ""),
+        ("name", "x" * 101),
+        ("members", "alice"),
+        ("allow_overrides", "yes"),
+        ("max_concurrent_executions", 0),
+        ("image_pull_policy", "Sometimes"),
+        ("workspace.claim_name", {}),
+        ("namespace", "Not A Namespace"),
+        ("namespace", "elsewhere"),
+        ("security_context.runAsUser", {"runAsUser": "0"}),
+    ],
+)
+def test_one_wrong_field_is_named(world: World, field: str, value: object) -> None:
+    response = create(world, **{field.split(".")[0]: value})
+    assert response.status_code == 400, response.text
+    assert [error["field"] for error in response.json()["errors"]] == [field]
+    assert world.projects.pending == {}
+
+
+def test_members_and_owner_see_it_strangers_do_not(world: World) -> None:
+    create(world, members=["alice"], owner="olga")
+    for user, total in (("alice", 1), ("olga", 1), ("bob", 0)):
+        assert world.call("GET", "/projects", user=user).json()["total"] == total
+        assert world.call("GET", "/projects/1", user=user).status_code == (200 if total else 404)
+    assert world.call("GET", "/projects", user="root", admin=True).json()["total"] == 1
+
+
+def test_a_taken_name_and_an_unknown_outcome(world: World) -> None:
+    create(world)
+    assert create(world).status_code == 409
+    world.objects.lose_next = KubeUnreachable("lost")
+    assert create(world, name="other").status_code == 503
+    assert list(world.projects.pending) == [2]

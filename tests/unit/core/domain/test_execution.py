@@ -1,0 +1,148 @@
+"""Job and Pods -> the state of an execution, for every way in which one can end."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from cronwright_core.domain.cluster import JobFailure, PodFacts, StopIntent, StopReason
+from cronwright_core.domain.execution import ExecutionStatus, execution_state
+from support.builders import at, make_job, make_pod
+
+T0, T1, T2 = at("10:00:01"), at("10:00:05"), at("10:00:20")
+
+
+def ran(name: str = "pod-1", *, code: int = 0, created: str = "10:00:00", **changes: Any) -> PodFacts:
+    """A Pod that ran from T0 to T1."""
+    return make_pod(
+        name,
+        creation_time=at(created),
+        phase="Succeeded" if code == 0 else "Failed",
+        start_time=T0,
+        end_time=T1,
+        exit_code=code,
+        terminated_reason=None if code == 0 else "Error",
+        **changes,
+    )
+
+
+def failed(reason: str = "BackoffLimitExceeded") -> JobFailure:
+    return JobFailure(reason, "Job has reached the specified backoff limit", T2)
+
+
+def test_no_pod_yet() -> None:
+    assert execution_state(make_job(), ()).status is ExecutionStatus.PENDING
+
+
+def test_suspended_job_says_that_it_waits() -> None:
+    state = execution_state(make_job(suspended=True), ())
+    assert (state.status, state.reason) == (ExecutionStatus.PENDING, "Queued")
+
+
+def test_pod_that_cannot_start_says_why() -> None:
+    pod = make_pod(waiting_reason="ImagePullBackOff", waiting_message="Back-off pulling image")
+    state = execution_state(make_job(), (pod,))
+    assert (state.status, state.reason) == (ExecutionStatus.PENDING, "ImagePullBackOff")
+
+
+def test_running() -> None:
+    state = execution_state(make_job(start_time=T0), (make_pod(phase="Running", start_time=T0),))
+    assert (state.status, state.start_time, state.end_time) == (ExecutionStatus.RUNNING, T0, None)
+
+
+def test_a_pod_that_ended_is_not_the_end_until_the_job_says_so() -> None:
+    assert execution_state(make_job(), (ran(),)).status is ExecutionStatus.RUNNING
+
+
+def test_success() -> None:
+    state = execution_state(make_job(complete_time=T2, start_time=T0), (ran(),))
+    assert (state.status, state.start_time, state.end_time, state.exit_code) == (ExecutionStatus.SUCCESS, T0, T1, 0)
+    assert state.reason is None
+
+
+def test_failure_tells_the_exit_code() -> None:
+    state = execution_state(make_job(failed=failed()), (ran(code=3),))
+    assert (state.status, state.exit_code, state.reason) == (ExecutionStatus.FAILED, 3, "Error")
+    assert state.message == "ended with exit code 3"
+
+
+def test_out_of_memory() -> None:
+    pod = make_pod(phase="Failed", start_time=T0, end_time=T1, exit_code=137, terminated_reason="OOMKilled")
+    state = execution_state(make_job(failed=failed()), (pod,))
+    assert (state.status, state.reason) == (ExecutionStatus.FAILED, "OOMKilled")
+    assert state.message is not None
+    assert "memory" in state.message
+
+
+def test_time_limit_of_the_pod() -> None:
+    pod = make_pod(phase="Failed", reason="DeadlineExceeded", start_time=T0, end_time=T1, exit_code=143)
+    state = execution_state(make_job(failed=failed()), (pod,))
+    assert (state.status, state.reason, state.exit_code) == (ExecutionStatus.TIMEOUT, "DeadlineExceeded", 143)
+    assert state.message == "ended at its time limit of 3600 s"
+
+
+def test_back_stop_of_the_job() -> None:
+    state = execution_state(make_job(failed=failed("DeadlineExceeded")), ())
+    assert (state.status, state.end_time) == (ExecutionStatus.TIMEOUT, T2)
+
+
+@pytest.mark.parametrize(
+    ("reason", "status"),
+    [
+        (StopReason.CANCELLED, ExecutionStatus.CANCELLED),
+        (StopReason.REPLACED, ExecutionStatus.CANCELLED),
+        (StopReason.TASK_DELETED, ExecutionStatus.CANCELLED),
+        (StopReason.TIMEOUT, ExecutionStatus.TIMEOUT),
+        (StopReason.CANNOT_START, ExecutionStatus.FAILED),
+    ],
+)
+def test_a_stop_intent_decides_what_the_end_is_called(reason: StopReason, status: ExecutionStatus) -> None:
+    stop = StopIntent(reason, "alice", T1, "because")
+    pod = make_pod(phase="Failed", reason="DeadlineExceeded", start_time=T0, end_time=T1, exit_code=143)
+    assert execution_state(make_job(failed=failed(), stop=stop), (pod,)).status is status
+
+
+def test_what_ended_with_zero_meanwhile_is_a_success() -> None:
+    stop = StopIntent(StopReason.CANCELLED, "alice", T1, "because")
+    state = execution_state(make_job(failed=failed(), stop=stop), (ran(),))
+    assert state.status is ExecutionStatus.SUCCESS
+
+
+class TestDeletedJob:
+    """The controller never finishes a Job with a deletionTimestamp: the Pods alone tell."""
+
+    def test_runs_on_while_a_pod_runs(self) -> None:
+        state = execution_state(make_job(deletion_time=T1), (make_pod(phase="Running", start_time=T0),))
+        assert state.status is ExecutionStatus.RUNNING
+
+    def test_is_a_cancel_when_its_pods_have_ended(self) -> None:
+        pod = make_pod(phase="Failed", reason="DeadlineExceeded", start_time=T0, end_time=T1, exit_code=143)
+        state = execution_state(make_job(deletion_time=T0), (pod,))
+        assert (state.status, state.reason, state.end_time) == (ExecutionStatus.CANCELLED, "Deleted", T1)
+
+    def test_is_a_success_if_a_pod_ended_with_zero(self) -> None:
+        assert execution_state(make_job(deletion_time=T0), (ran(),)).status is ExecutionStatus.SUCCESS
+
+    def test_without_pods_is_a_cancel(self) -> None:
+        state = execution_state(make_job(deletion_time=T0), ())
+        assert (state.status, state.end_time) == (ExecutionStatus.CANCELLED, T0)
+
+    def test_that_was_finished_before_keeps_its_result(self) -> None:
+        state = execution_state(make_job(deletion_time=T2, failed=failed()), (ran(code=1),))
+        assert state.status is ExecutionStatus.FAILED
+
+
+class TestAttempts:
+    def test_are_numbered_in_the_order_of_creation(self) -> None:
+        pods = (ran("b", created="10:00:30"), ran("a", code=1, created="10:00:00"))
+        state = execution_state(make_job(complete_time=T2), pods)
+        assert [(a.number, a.pod_name, a.exit_code) for a in state.attempts] == [(1, "a", 1), (2, "b", 0)]
+        assert state.exit_code == 0, "the last attempt's"
+
+    def test_keep_the_numbers_that_were_recorded(self) -> None:
+        state = execution_state(make_job(), (ran("c", created="10:01:00"),), {"uid-a": 1, "uid-b": 2})
+        assert [a.number for a in state.attempts] == [3]
+
+    def test_between_attempts_it_runs(self) -> None:
+        assert execution_state(make_job(), (ran(code=1),)).status is ExecutionStatus.RUNNING

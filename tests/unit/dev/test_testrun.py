@@ -1,0 +1,64 @@
+"""The test runner itself: a run that shows nothing must fail, and every part brings what it needs."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[3]
+sys.path.append(str(ROOT / "dev"))
+
+from cluster.errors import ClusterError  # noqa: E402
+from testrun import parts, results  # noqa: E402
+
+
+def report(tmp_path: Path, tests: int, skipped: int) -> Path:
+    path = tmp_path / "report.xml"
+    path.write_text(f'<testsuites><testsuite tests="{tests}" skipped="{skipped}"/></testsuites>')
+    return path
+
+
+def test_counts(tmp_path: Path) -> None:
+    assert str(results.read_counts(report(tmp_path, 5, 0))) == "5 tests"
+    assert str(results.read_counts(report(tmp_path, 5, 2))) == "3 tests, 2 skipped"
+
+
+@pytest.mark.parametrize(("tests", "skipped"), [(0, 0), (4, 4)])
+def test_a_run_without_a_test_fails(tmp_path: Path, tests: int, skipped: int) -> None:
+    with pytest.raises(ClusterError, match="no test ran"):
+        results.read_counts(report(tmp_path, tests, skipped))
+
+
+def test_a_missing_report_fails(tmp_path: Path) -> None:
+    with pytest.raises(ClusterError, match="no report"):
+        results.read_counts(tmp_path / "none.xml")
+
+
+def test_nothing_run_is_not_passed() -> None:
+    assert not results.Table().passed
+
+
+def test_a_failed_part_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    table = results.Table()
+    with table.timed("lint"):
+        pass
+    assert table.passed
+    with pytest.raises(ClusterError), table.timed("unit"):
+        raise ClusterError("no")
+    table.show()
+    assert not table.passed
+    assert "FAILED in unit" in capsys.readouterr().out
+
+
+def test_a_part_brings_what_it_needs_in_order() -> None:
+    assert [part.name for part in parts.needed(["e2e"])] == ["environment", "compile", "cluster", "e2e"]
+    assert [part.name for part in parts.needed([part.name for part in parts.ALL])] == [part.name for part in parts.ALL]
+
+
+def test_every_folder_of_tests_belongs_to_a_part() -> None:
+    text = (ROOT / "dev" / "testrun" / "parts.py").read_text()
+    folders = {path.name for path in (ROOT / "tests").iterdir() if path.is_dir() and any(path.rglob("test_*.py"))}
+    assert folders
+    assert {folder for folder in folders if f'"tests/{folder}"' not in text} == set()

@@ -1,0 +1,153 @@
+"""Carrying out a decision: the order, what a refusal holds up and what it does not, and whose Job a name is."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from cronwright_core.domain.task import ScheduledTask
+from cronwright_core.kube.errors import KubeAlreadyExists, KubeForbidden, KubeInvalid, KubeNotFound
+from cronwright_core.kube.ports import Json, PatchKind
+from cronwright_core.kube.resources import JOBS, Resource
+from cronwright_operator.cache import DefinitionCache
+from cronwright_operator.reconciling import actions
+from cronwright_operator.reconciling.apply import Applier, NameNotOurs
+from support.builders import CREATED, make_job, make_task, settled
+
+TASK = make_task()
+STATUS = replace(settled(TASK), last_schedule_time=CREATED)
+CREATE = actions.CreateJob({"metadata": {"name": "job"}}, frozenset({TASK.uid}))
+PAUSE = actions.UpdateCronJob("team-a", "cj", {"spec": {"suspend": True}})
+
+
+class Client:
+    """Writes down what is asked; `refuses` names the verb and kind that fail."""
+
+    def __init__(self, refuses: Mapping[tuple[str, str], Exception] | None = None, job: Json | None = None) -> None:
+        self.refuses = dict(refuses or {})
+        self.job = job
+        self.calls: list[tuple[str, str, Any]] = []
+
+    def _call(self, verb: str, resource: Resource, detail: Any) -> Json:
+        self.calls.append((verb, resource.kind, detail))
+        error = self.refuses.get((verb, resource.kind))
+        if error is not None:
+            raise error
+        return {"metadata": {"uid": "u", "resourceVersion": "1", "name": "n", "namespace": "team-a"}, "spec": {}}
+
+    async def get(self, resource: Resource, namespace: str, name: str) -> Json:
+        self._call("get", resource, name)
+        if self.job is None:
+            raise KubeNotFound(404, "NotFound", "none")
+        return self.job
+
+    async def create(self, resource: Resource, namespace: str, body: Mapping[str, Any]) -> Json:
+        return self._call("create", resource, body["metadata"]["name"])
+
+    async def patch(
+        self,
+        resource: Resource,
+        namespace: str,
+        name: str,
+        patch: Any,
+        *,
+        subresource: str | None = None,
+        kind: PatchKind = PatchKind.MERGE,
+    ) -> Json:
+        return self._call("patch", resource, patch)
+
+    async def delete(self, resource: Resource, namespace: str, name: str, **_: Any) -> None:
+        self._call("delete", resource, name)
+
+
+class Copy:
+    """Stands for a reflector."""
+
+    def remember(self, body: Json) -> None:
+        return None
+
+
+def apply(client: Client, *steps: actions.Action, task: ScheduledTask = TASK) -> list[str]:
+    skipped: list[actions.RecordSkipped] = []
+    cache = DefinitionCache(lambda _: None, lambda _: None)
+    applier = Applier(client, cache, Copy(), Copy(), lambda _, s: skipped.append(s))  # type: ignore[arg-type]
+    asyncio.run(applier.apply(task, steps, CREATED))
+    return [f"skipped {s.reason}" for s in skipped]
+
+
+def status_written(client: Client) -> dict[str, Any]:
+    (patch,) = (detail for verb, kind, detail in client.calls if kind == "ScheduledTask" and isinstance(detail, list))
+    found: dict[str, Any] = patch[1]["value"]
+    return found
+
+
+def test_in_the_order_given() -> None:
+    client = Client()
+    apply(client, CREATE, actions.RemoveRequest("trigger.cronwright.dev/1"), actions.WriteStatus(STATUS))
+    assert [(verb, kind) for verb, kind, _ in client.calls] == [
+        ("create", "Job"),
+        ("patch", "ScheduledTask"),
+        ("patch", "ScheduledTask"),
+    ]
+
+
+def test_a_refused_job_decides_no_tick_and_holds_up_no_pause() -> None:
+    client = Client({("create", "Job"): KubeForbidden(403, "Forbidden", "exceeded quota: jobs")})
+    steps = (
+        PAUSE,
+        CREATE,
+        actions.RecordSkipped(CREATED, "MissedSchedule", "m"),
+        actions.RemoveRequest("trigger.cronwright.dev/1"),
+        actions.WriteStatus(STATUS),
+    )
+    with pytest.raises(KubeForbidden):
+        apply(client, *steps)
+    assert [(verb, kind) for verb, kind, _ in client.calls] == [
+        ("patch", "CronJob"),
+        ("create", "Job"),
+        ("patch", "ScheduledTask"),
+    ]
+    written = status_written(client)
+    assert "lastScheduleTime" not in written, "the watermark stays"
+    assert written["conditions"][0]["reason"] == "JobRefused"
+    assert "exceeded quota" in written["conditions"][0]["message"]
+
+
+def test_a_refusal_that_is_told_already_is_not_told_again() -> None:
+    client = Client({("create", "Job"): KubeForbidden(403, "Forbidden", "exceeded quota: jobs")})
+    with pytest.raises(KubeForbidden):
+        apply(client, CREATE, actions.WriteStatus(STATUS))
+    from cronwright_core.kube.codec import to_task_status
+
+    told = replace(TASK, status=to_task_status(status_written(client)))
+    again = Client(client.refuses)
+    with pytest.raises(KubeForbidden):
+        apply(again, CREATE, actions.WriteStatus(STATUS), task=told)
+    assert [kind for _, kind, _ in again.calls] == ["Job"]
+
+
+def existing(owner: str) -> Json:
+    return {"metadata": {"uid": "j", "ownerReferences": [{"uid": owner, "controller": True}]}}
+
+
+def test_a_name_that_exists_is_done_if_it_is_ours() -> None:
+    exists = {("create", "Job"): KubeAlreadyExists(409, "AlreadyExists", "job")}
+    apply(Client(exists, existing(TASK.uid)), CREATE)
+    with pytest.raises(NameNotOurs):
+        apply(Client(exists, existing("somebody else")), CREATE, actions.WriteStatus(STATUS))
+
+
+def test_a_job_that_stands_and_may_not_be_accepted_leaves_its_tick_undecided() -> None:
+    job = make_job(tick=CREATED)
+    refused = {("patch", "Job"): KubeInvalid(400, "BadRequest", "denied by a webhook")}
+    accept = actions.AcceptJob(job, "exec-1")
+    with pytest.raises(KubeInvalid):
+        apply(Client(refused, {"metadata": {"uid": job.uid}}), accept, actions.WriteStatus(STATUS))
+    gone = Client(refused, None)
+    apply(gone, accept, actions.WriteStatus(STATUS))
+    assert gone.calls[-1][1] == "ScheduledTask", "a Job that is gone is decided"
+    assert JOBS.kind == "Job"

@@ -1,0 +1,382 @@
+"""What the operator decides, as lists of actions: no cluster, no clock."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from cronwright_core.domain.cluster import JobFacts
+from cronwright_core.domain.execution import ExecutionStatus, execution_state
+from cronwright_core.domain.gate import AdmitAll, Candidate
+from cronwright_core.domain.project import ContainerTemplate
+from cronwright_core.domain.schedule import ScheduleType
+from cronwright_core.domain.task import Overrides, Request, ScheduledTask, TaskStatus
+from cronwright_operator.reconciling import actions
+from cronwright_operator.reconciling.manifests import build_cronjob
+from cronwright_operator.reconciling.observed import JobView, Observed, Registration, execution_id_of
+from cronwright_operator.reconciling.reconcile import reconcile, schedule_hash
+from support.builders import CREATED, MINUTE, at, make_cronjob, make_job, make_project, make_task, settled
+
+
+def view(job: JobFacts) -> JobView:
+    id_ = execution_id_of(job)
+    assert id_ is not None
+    return JobView(job, execution_state(job, ()), id_)
+
+
+def decide(task: ScheduledTask, *, now: str = "10:00:10", **seen: Any) -> actions.Decision:
+    jobs = tuple(view(job) for job in seen.pop("jobs", ()))
+    snapshot: dict[str, Any] = {
+        "project": make_project(),
+        "cronjob": None,
+        "registration": Registration(task_id=1),
+        **seen,
+    }
+    return reconcile(Observed(task=task, jobs=jobs, now=at(now), **snapshot), AdmitAll())
+
+
+def of(decision: actions.Decision, kind: type) -> list[Any]:
+    return [action for action in decision.actions if isinstance(action, kind)]
+
+
+def status_of(decision: actions.Decision) -> TaskStatus:
+    (write,) = of(decision, actions.WriteStatus)
+    assert decision.actions[-1] is write, "the status is the last write"
+    status: TaskStatus = write.status
+    return status
+
+
+def ready(decision: actions.Decision) -> tuple[bool, str, str]:
+    condition = status_of(decision).conditions[0]
+    return condition.status, condition.reason, condition.message
+
+
+class TestCron:
+    def test_new_task_gets_a_live_cronjob_with_its_zone(self) -> None:
+        decision = decide(make_task(time_zone="Asia/Shanghai", schedule="0 9 * * 7"))
+        (create,) = of(decision, actions.CreateCronJob)
+        spec = create.manifest["spec"]
+        assert (spec["schedule"], spec["timeZone"], spec["suspend"]) == ("0 9 * * 0", "Asia/Shanghai", False)
+        assert spec["concurrencyPolicy"] == "Forbid"
+        assert "startingDeadlineSeconds" not in spec
+        assert not of(decision, actions.CreateJob), "the controller keeps a Cron task's time"
+        assert ready(decision)[:2] == (True, "Scheduled")
+
+    def test_nothing_to_do_is_nothing_done(self) -> None:
+        task = make_task()
+        first = decide(task)
+        spec_hash = of(first, actions.CreateCronJob)[0].manifest["metadata"]["annotations"]["cronwright.dev/spec-hash"]
+        task = replace(task, status=status_of(first))
+        again = decide(task, cronjob=make_cronjob(spec_hash=spec_hash))
+        assert again.actions == ()
+        assert again.wake_at == at("10:01:00")
+
+    def test_allow_where_several_instances_may_run(self) -> None:
+        (create,) = of(decide(make_task(max_instances=2)), actions.CreateCronJob)
+        assert create.manifest["spec"]["concurrencyPolicy"] == "Allow"
+
+    def test_controllers_jobs_are_accepted_before_the_watermark_passes_them(self) -> None:
+        task = make_task()
+        task = replace(task, status=settled(task))
+        jobs = [make_job(f"nightly-copy-{n}", tick=at("10:00:00") + n * MINUTE) for n in (0, 1, 2)]
+        decision = decide(task, now="10:02:30", jobs=jobs)
+        kinds = [type(action) for action in decision.actions]
+        assert kinds[:3] == [actions.AcceptJob] * 3
+        assert kinds[-1] is actions.WriteStatus
+        assert status_of(decision).last_schedule_time == at("10:02:00")
+
+    def test_a_job_made_again_after_its_tick_was_decided_is_deleted(self) -> None:
+        task = make_task()
+        task = replace(task, status=settled(task, last_schedule_time=at("10:00:00")))
+        again = make_job("nightly-copy-0", tick=at("10:00:00"), creation_time=at("10:00:40"))
+        decision = decide(task, now="10:00:41", jobs=[again])
+        assert of(decision, actions.DeleteJob) == [actions.DeleteJob(again)]
+        assert not of(decision, actions.AcceptJob)
+
+    def test_the_watermark_moves_although_the_status_could_not_be_written_before(self) -> None:
+        task = make_task()
+        task = replace(task, status=settled(task))
+        accepted = make_job("nightly-copy-0", tick=at("10:00:00"), has_finalizer=True)
+        assert status_of(decide(task, jobs=[accepted])).last_schedule_time == at("10:00:00")
+        broken = replace(task, spec=replace(task.spec, schedule="nonsense"))
+        assert status_of(decide(broken, jobs=[accepted])).last_schedule_time == at("10:00:00")
+
+    def test_a_job_made_just_before_an_edit_moved_the_watermark_is_a_run(self) -> None:
+        task = make_task()
+        task = replace(task, status=settled(task, last_schedule_time=at("10:00:02")))
+        job = make_job("nightly-copy-0", tick=at("10:00:00"), creation_time=at("10:00:00"))
+        decision = decide(task, now="10:00:03", jobs=[job])
+        assert [action.job for action in of(decision, actions.AcceptJob)] == [job]
+
+    def test_manual_job_from_kubectl_is_accepted(self) -> None:
+        job = make_job("by-hand", request_key="uid-by-hand")
+        decision = decide(make_task(), jobs=[job])
+        (accept,) = of(decision, actions.AcceptJob)
+        assert accept.execution_id.startswith("exec-20260302095930-")
+
+    def test_edit_moves_the_cronjobs_status_before_its_spec(self) -> None:
+        task = make_task(schedule="*/5 * * * *")
+        task = replace(task, status=settled(make_task()))
+        decision = decide(task, cronjob=make_cronjob())
+        kinds = [type(action) for action in decision.actions]
+        assert kinds.index(actions.MoveCronJobWatermark) < kinds.index(actions.UpdateCronJob)
+        assert of(decision, actions.MoveCronJobWatermark)[0].time == at("10:00:10")
+        assert status_of(decision).last_schedule_time == at("10:00:10")
+
+    def test_resume_fires_nothing(self) -> None:
+        task = make_task()
+        task = replace(task, status=settled(replace(task, spec=replace(task.spec, suspend=True))))
+        decision = decide(task, now="10:30:10", cronjob=make_cronjob(suspend=True, last_schedule_time=at("10:00:00")))
+        assert of(decision, actions.MoveCronJobWatermark)[0].time == at("10:30:10")
+        assert status_of(decision).next_schedule_time == at("10:31:00")
+
+    def test_a_changed_description_leaves_the_watermark(self) -> None:
+        task = make_task(description="new words")
+        task = replace(task, generation=2, status=settled(task, last_schedule_time=at("09:59:00")))
+        assert status_of(decide(task)).last_schedule_time == at("09:59:00")
+
+    def test_change_of_type_keeps_the_cronjob_suspended(self) -> None:
+        task = make_task(ScheduleType.INTERVAL, "60")
+        task = replace(task, status=settled(make_task(), last_schedule_time=at("10:00:00")))
+        decision = decide(task, cronjob=make_cronjob())
+        (update,) = of(decision, actions.UpdateCronJob)
+        assert update.patch["spec"] == {"suspend": True}
+        assert not of(decision, actions.CreateJob), "a change of type fires nothing"
+        assert decision.wake_at == at("10:01:10"), "the grid starts at the change"
+
+    def test_a_pause_stands_before_what_may_be_refused(self) -> None:
+        task = make_task(suspend=True, triggers=(Request("1", "now"),))
+        kinds = [type(action) for action in decide(task, cronjob=make_cronjob()).actions]
+        assert kinds.index(actions.UpdateCronJob) < kinds.index(actions.CreateJob)
+
+    def test_suspended_task_has_no_next_run(self) -> None:
+        decision = decide(make_task(suspend=True))
+        assert status_of(decision).next_schedule_time is None
+        assert of(decision, actions.CreateCronJob)[0].manifest["spec"]["suspend"] is True
+
+
+class TestOwnClock:
+    def test_interval_waits_for_its_first_tick(self) -> None:
+        decision = decide(make_task(ScheduleType.INTERVAL, "60"), now="09:59:31")
+        assert not of(decision, actions.CreateJob)
+        assert decision.wake_at == at("10:00:30")
+
+    def test_interval_runs_on_its_grid(self) -> None:
+        task = make_task(ScheduleType.INTERVAL, "60")
+        task = replace(task, status=settled(task))
+        decision = decide(task, now="10:00:31")
+        (create,) = of(decision, actions.CreateJob)
+        assert create.manifest["metadata"]["name"].endswith(f"-{int(at('10:00:30').timestamp())}")
+        assert create.manifest["metadata"]["finalizers"] == ["cronwright.dev/record"]
+        assert status_of(decision).last_schedule_time == at("10:00:30")
+        assert decision.wake_at == at("10:01:30")
+
+    def test_of_missed_ticks_the_newest_runs_and_the_others_are_recorded(self) -> None:
+        task = make_task(ScheduleType.INTERVAL, "60")
+        task = replace(task, status=settled(task, last_schedule_time=at("10:00:30")))
+        decision = decide(task, now="10:05:00")
+        assert [action.tick for action in of(decision, actions.RecordSkipped)] == [
+            at("10:01:30"),
+            at("10:02:30"),
+            at("10:03:30"),
+        ]
+        assert len(of(decision, actions.CreateJob)) == 1
+        assert status_of(decision).last_schedule_time == at("10:04:30")
+
+    def test_long_absence_is_summed_up(self) -> None:
+        task = make_task(ScheduleType.INTERVAL, "60")
+        task = replace(task, status=settled(task, last_schedule_time=at("00:00:30"), anchor_time=at("00:00:30")))
+        skipped = of(decide(task, now="10:00:00"), actions.RecordSkipped)
+        assert len(skipped) == 101
+        assert "498 runs" in skipped[0].message
+
+    def test_too_late_is_skipped_with_the_reason(self) -> None:
+        task = make_task(ScheduleType.INTERVAL, "3600", starting_deadline_seconds=60)
+        task = replace(task, status=settled(task))
+        decision = decide(task, now="11:10:00")
+        assert not of(decision, actions.CreateJob)
+        assert of(decision, actions.RecordSkipped)[-1].reason == "StartingDeadlineExceeded"
+
+    def test_once_runs_at_once_and_only_once(self) -> None:
+        task = make_task(ScheduleType.ONCE, "")
+        first = decide(task)
+        assert len(of(first, actions.CreateJob)) == 1
+        done = replace(task, status=status_of(first))
+        assert done.status.completion_time is not None
+        assert not of(decide(done, now="11:00:00"), actions.CreateJob)
+        paused = replace(done, spec=replace(done.spec, suspend=True))
+        paused = replace(paused, status=status_of(decide(paused, now="11:00:00")))
+        resumed = replace(paused, spec=replace(paused.spec, suspend=False))
+        assert not of(decide(resumed, now="11:05:00"), actions.CreateJob), "suspend and resume is no new run"
+
+    def test_once_waits_for_a_clock_that_is_behind(self) -> None:
+        decision = decide(make_task(ScheduleType.ONCE, ""), now="09:59:28")
+        assert (of(decision, actions.CreateJob), decision.wake_at) == ([], CREATED)
+
+    def test_once_created_suspended_runs_when_resumed(self) -> None:
+        task = make_task(ScheduleType.ONCE, "", suspend=True)
+        first = decide(task)
+        assert not of(first, actions.CreateJob)
+        resumed = replace(task, spec=replace(task.spec, suspend=False), status=status_of(first))
+        assert len(of(decide(resumed, now="11:00:00"), actions.CreateJob)) == 1
+
+    def test_date_runs_at_its_time(self) -> None:
+        task = make_task(ScheduleType.DATE, "2026-03-02T10:30:00Z")
+        before = decide(task)
+        assert (of(before, actions.CreateJob), before.wake_at) == ([], at("10:30:00"))
+        task = replace(task, status=status_of(before))
+        due = decide(task, now="10:30:00")
+        assert len(of(due, actions.CreateJob)) == 1
+        assert status_of(due).next_schedule_time is None
+
+    def test_date_that_passed_while_suspended_never_comes(self) -> None:
+        task = make_task(ScheduleType.DATE, "2026-03-02T10:30:00Z")
+        suspended = replace(task, spec=replace(task.spec, suspend=True))
+        task = replace(task, status=settled(suspended))
+        decision = decide(task, now="11:00:00")
+        assert not of(decision, actions.CreateJob)
+        # The date lies before the moment of resuming, but it was valid when it was set.
+        assert ready(decision)[0] is True
+        assert status_of(decision).completion_time == at("11:00:00")
+
+    def test_a_crash_before_the_status_computes_the_same_job(self) -> None:
+        task = make_task(ScheduleType.INTERVAL, "60")
+        task = replace(task, status=settled(task))
+        names = {
+            of(decide(task, now=now), actions.CreateJob)[0].manifest["metadata"]["name"]
+            for now in ("10:00:30", "10:00:59", "10:01:29")
+        }
+        assert len(names) == 1
+
+
+class TestRequests:
+    def test_job_first_then_the_annotation_goes(self) -> None:
+        task = make_task(triggers=(Request("abc", '{"time": "2026-03-02T10:00:05Z", "by": "alice"}'),))
+        decision = decide(task)
+        kinds = [type(a) for a in decision.actions if isinstance(a, actions.CreateJob | actions.RemoveRequest)]
+        assert kinds == [actions.CreateJob, actions.RemoveRequest]
+        annotations = of(decision, actions.CreateJob)[0].manifest["metadata"]["annotations"]
+        assert annotations["cronwright.dev/requested-by"] == "alice"
+        assert annotations["cronwright.dev/execution"].startswith("exec-20260302100005-")
+
+    @pytest.mark.parametrize("value", ["now", "", "{", "[]", '{"time": 5}', '{"time": "yesterday"}', "null"])
+    def test_a_person_may_write_anything(self, value: str) -> None:
+        decision = decide(make_task(triggers=(Request("1", value),)))
+        annotations = of(decision, actions.CreateJob)[0].manifest["metadata"]["annotations"]
+        assert annotations["cronwright.dev/execution"].startswith("exec-20260302100010-")
+
+    def test_trigger_works_while_suspended(self) -> None:
+        assert of(decide(make_task(suspend=True, triggers=(Request("1", "now"),))), actions.CreateJob)
+
+    def test_what_the_gate_holds_is_created_suspended(self) -> None:
+        class Closed:
+            def admits(self, candidate: Candidate) -> bool:
+                return False
+
+        task = make_task(triggers=(Request("1", "now"),))
+        seen = Observed(task, make_project(), None, (), Registration(1), at("10:00:10"))
+        (create,) = of(reconcile(seen, Closed()), actions.CreateJob)
+        assert create.manifest["spec"]["suspend"] is True
+
+
+class TestNotReady:
+    @pytest.mark.parametrize(
+        ("task", "reason", "field"),
+        [
+            (make_task(schedule="0 25 * * *"), "InvalidSchedule", "spec.schedule"),
+            (make_task(schedule="0 0 30 2 *"), "InvalidSchedule", "spec.schedule"),
+            (make_task(time_zone="Mars/Phobos"), "InvalidSchedule", "spec.timeZone"),
+            (make_task(ScheduleType.DATE, "2020-01-01T00:00:00Z"), "InvalidSchedule", "spec.schedule"),
+            (make_task(display_name="ab"), "InvalidSpec", "spec.displayName"),
+            (make_task(overrides=Overrides(image="other")), "OverrideNotAllowed", "spec.overrides.image"),
+        ],
+    )
+    def test_the_condition_names_reason_and_field(self, task: ScheduledTask, reason: str, field: str) -> None:
+        decision = decide(task, cronjob=make_cronjob())
+        state, why, message = ready(decision)
+        assert (state, why) == (False, reason)
+        assert message.startswith(f"{field}: ")
+        assert of(decision, actions.UpdateCronJob)[0].patch["spec"] == {"suspend": True}, "nothing runs"
+        assert decision.events[0].reason == reason
+        assert not of(decision, actions.CreateJob)
+
+    def test_unknown_project(self) -> None:
+        assert ready(decide(make_task(), project=None))[1] == "ProjectNotFound"
+
+    def test_a_project_whose_name_is_taken(self) -> None:
+        assert ready(decide(make_task(), project_refused=True))[1] == "ProjectNotReady"
+
+    def test_name_taken(self) -> None:
+        assert ready(decide(make_task(), registration=Registration(name_taken=True)))[1] == "NameTaken"
+
+    def test_the_event_is_not_repeated(self) -> None:
+        task = make_task(schedule="0 25 * * *")
+        task = replace(task, status=status_of(decide(task)))
+        assert decide(task).events == ()
+
+    def test_transition_time_stays_while_the_state_stays(self) -> None:
+        task = make_task(schedule="0 25 * * *")
+        task = replace(task, generation=2, status=status_of(decide(task, now="10:00:00")))
+        later = decide(replace(task, spec=replace(task.spec, schedule="0 26 * * *")), now="11:00:00")
+        assert status_of(later).conditions[0].last_transition_time == at("10:00:00")
+
+    def test_launching_does_not_wait_for_the_database(self) -> None:
+        decision = decide(make_task(ScheduleType.ONCE, ""), registration=Registration())
+        assert len(of(decision, actions.CreateJob)) == 1
+
+
+def test_the_end_of_a_job_that_somebody_deleted_is_known_from_its_record() -> None:
+    task = make_task(ScheduleType.ONCE, "")
+    done = settled(task, completion_time=CREATED, last_execution_id="exec-1", last_execution_status="RUNNING")
+    decision = decide(replace(task, status=done), last_outcome=ExecutionStatus.CANCELLED)
+    assert status_of(decision).last_execution_status == "CANCELLED"
+
+
+def test_an_older_job_does_not_hide_the_end_of_a_newer_one_that_was_deleted() -> None:
+    task = make_task()
+    deleted = settled(
+        task,
+        last_schedule_time=at("10:01:00"),
+        last_execution_id="exec-20260302100100-00",
+        last_execution_status="RUNNING",
+    )
+    older = make_job("older", tick=at("10:00:00"), recorded_time=at("10:00:30"), complete_time=at("10:00:20"))
+    decision = decide(
+        replace(task, status=deleted), now="10:01:30", jobs=[older], last_outcome=ExecutionStatus.CANCELLED
+    )
+    new = status_of(decision)
+    assert (new.last_execution_id, new.last_execution_status) == ("exec-20260302100100-00", "CANCELLED")
+
+
+def test_a_deleted_task_is_left_to_garbage_collection() -> None:
+    assert decide(make_task(deleting=True)).actions == ()
+
+
+def test_overrides_merge_env_by_name() -> None:
+    project = make_project(
+        container=ContainerTemplate(
+            "busybox:1", ("sh",), ("-c", "a"), ({"name": "A", "value": "1"}, {"name": "B", "value": "2"})
+        )
+    )
+    task = make_task(overrides=Overrides(args=("-c", "b"), env=({"name": "B", "value": "3"},)))
+    manifest = build_cronjob(task, project, owner="alice", cron_line="* * * * *", suspend=False)
+    container = manifest["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"][0]
+    assert (container["command"], container["args"]) == (["sh"], ["-c", "b"])
+    assert {v["name"]: v.get("value") for v in container["env"]}["B"] == "3"
+
+
+def test_a_task_cannot_name_its_workspace_itself() -> None:
+    task = make_task(overrides=Overrides(env=({"name": "CRONWRIGHT_JOB_NAME", "value": "another"},)))
+    manifest = build_cronjob(task, make_project(), owner="alice", cron_line="* * * * *", suspend=False)
+    env = manifest["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"][0]["env"]
+    assert [v for v in env if v["name"] == "CRONWRIGHT_JOB_NAME" and "value" in v] == []
+
+
+def test_the_schedules_hash_tells_suspend_apart() -> None:
+    task = make_task()
+    suspended = replace(task, spec=replace(task.spec, suspend=True))
+    assert schedule_hash(task) != schedule_hash(suspended)
+    assert schedule_hash(task).split("-")[0] == schedule_hash(suspended).split("-")[0]
+    assert CREATED.tzinfo is not None

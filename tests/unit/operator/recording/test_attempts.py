@@ -1,0 +1,58 @@
+"""An attempt that was seen stays in the record when its Pod is gone."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from cronwright_core.domain.execution import ExecutionStatus, execution_state
+from cronwright_operator.recording.attempts import numbers_of, pods_agree, with_vanished
+from support.builders import at, make_job, make_pod
+
+NOW = at("10:05:00")
+
+
+def test_a_deleted_pod_is_a_failed_attempt() -> None:
+    pod = make_pod(phase="Running", start_time=at("10:00:01"))
+    before = execution_state(make_job(), (pod,))
+    known = {a.pod_uid: a for a in before.attempts}
+    after = with_vanished(execution_state(make_job(), (), numbers_of(known)), known, (), NOW)
+    assert after.status is ExecutionStatus.RUNNING
+    assert (after.attempts[0].status, after.attempts[0].reason) == (ExecutionStatus.FAILED, "PodDeleted")
+    assert after.attempts[0].end_time == NOW
+
+
+def test_the_next_pod_gets_the_next_number() -> None:
+    known = {a.pod_uid: a for a in execution_state(make_job(), (make_pod("a"),)).attempts}
+    pods = (make_pod("b", creation_time=at("10:01:00")),)
+    after = with_vanished(execution_state(make_job(), pods, numbers_of(known)), known, pods, NOW)
+    assert [(a.number, a.pod_name) for a in after.attempts] == [(1, "a"), (2, "b")]
+
+
+def test_an_ended_attempt_keeps_its_end() -> None:
+    (attempt,) = execution_state(make_job(), (make_pod(phase="Failed", exit_code=2, end_time=at("10:00:09")),)).attempts
+    state = with_vanished(execution_state(make_job(), ()), {attempt.pod_uid: attempt}, (), NOW)
+    assert state.attempts == (attempt,)
+
+
+def test_nothing_vanished_nothing_changed() -> None:
+    state = execution_state(make_job(), (make_pod(),))
+    known = {a.pod_uid: replace(a) for a in state.attempts}
+    assert with_vanished(state, known, (make_pod(),), NOW) is state
+
+
+def test_an_end_is_believed_only_when_the_pods_agree() -> None:
+    ended = make_pod("a", phase="Succeeded")
+    complete = make_job(complete_time=NOW, succeeded_pods=1)
+    assert pods_agree(complete, (ended,), {})
+    assert not pods_agree(complete, (), {}), "its Pod has not been seen yet"
+    assert not pods_agree(complete, (make_pod("a"),), {}), "its Pod is seen as it was before"
+    known = {a.pod_uid: a for a in execution_state(make_job(), (ended,)).attempts}
+    assert pods_agree(complete, (), known), "its Pod was seen, and is gone"
+    retried = make_job(complete_time=NOW, succeeded_pods=1, failed_pods=1)
+    assert not pods_agree(retried, (ended,), {})
+
+
+def test_a_job_that_is_deleted_before_any_pod_was_seen() -> None:
+    assert not pods_agree(make_job(deletion_time=NOW), (), {})
+    assert pods_agree(make_job(deletion_time=NOW), (make_pod(),), {})
+    assert pods_agree(make_job(), (), {})

@@ -1,0 +1,68 @@
+"""Tasks and projects as last seen: newest wins, a deleted one stays deleted."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cronwright_operator.cache import DefinitionCache
+
+
+def body(version: int, *, uid: str = "t1", project: str = "data", **spec: Any) -> dict[str, Any]:
+    return {
+        "metadata": {
+            "namespace": "ns",
+            "name": "a-task",
+            "uid": uid,
+            "generation": 1,
+            "resourceVersion": str(version),
+            "creationTimestamp": "2026-03-02T10:00:00Z",
+        },
+        "spec": {"projectName": project, "scheduleType": "Cron", "schedule": "* * * * *", "image": "x", **spec},
+    }
+
+
+def make() -> tuple[DefinitionCache, list[str]]:
+    woken: list[str] = []
+    return DefinitionCache(woken.append, lambda uid: woken.append(f"project {uid}")), woken
+
+
+def test_an_older_version_is_ignored() -> None:
+    cache, woken = make()
+    cache.put_task(body(5, description="new"))
+    cache.put_task(body(4, description="old"))
+    task = cache.task("t1")
+    assert task is not None
+    assert (task.spec.description, woken) == ("new", ["t1"])
+
+
+def test_a_late_list_brings_no_ghost() -> None:
+    cache, _ = make()
+    cache.put_task(body(5))
+    cache.remove_task("t1")
+    cache.put_task(body(5))
+    assert cache.task("t1") is None
+    cache.remove_task("never seen")
+    cache.put_task(body(3, uid="never seen"))
+    assert cache.task("never seen") is None
+
+
+def test_a_project_wakes_its_tasks_when_it_matters() -> None:
+    cache, woken = make()
+    cache.put_task(body(5))
+    project = body(6, uid="p1")
+    project["metadata"]["name"] = "data"
+    cache.put_project(project)
+    assert woken == ["t1", "project p1", "t1"]
+    changed = {**project, "metadata": {**project["metadata"], "resourceVersion": "7"}}
+    cache.put_project(changed)
+    assert woken[3:] == ["project p1"], "a change of its status alone concerns no task"
+    cache.remove_project("p1")
+    assert woken[-1] == "t1"
+
+
+def test_what_cannot_be_read_is_left_alone() -> None:
+    cache, woken = make()
+    broken = body(5)
+    del broken["spec"]["projectName"]
+    cache.put_task(broken)
+    assert woken == []

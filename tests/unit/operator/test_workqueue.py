@@ -1,0 +1,111 @@
+"""The queue: each key once, one worker a key, failures again."""
+
+from __future__ import annotations
+
+import asyncio
+
+from cronwright_operator.workqueue import WorkQueue
+
+
+class Trouble(Exception):
+    """Expected trouble."""
+
+
+async def drained(queue: WorkQueue[str]) -> None:
+    runner = asyncio.create_task(queue.run())
+    async with asyncio.timeout(5):
+        while True:
+            await asyncio.sleep(0.01)
+            if queue.depth() == 0 and not queue._timers:
+                break
+    runner.cancel()
+    await asyncio.gather(runner, return_exceptions=True)
+
+
+def test_a_key_that_waits_is_not_added_twice() -> None:
+    async def scenario() -> list[str]:
+        seen: list[str] = []
+
+        async def work(key: str) -> None:
+            seen.append(key)
+
+        queue = WorkQueue("test", work, workers=2)
+        for key in "aabab":
+            queue.add(key)
+        await drained(queue)
+        return seen
+
+    assert asyncio.run(scenario()) == ["a", "b"]
+
+
+def test_a_key_added_during_its_work_is_done_again_and_never_twice_at_once() -> None:
+    async def scenario() -> tuple[int, int]:
+        running = most = calls = 0
+
+        async def work(key: str) -> None:
+            nonlocal running, most, calls
+            calls += 1
+            running += 1
+            most = max(most, running)
+            if calls == 1:
+                queue.add(key)
+            await asyncio.sleep(0.02)
+            running -= 1
+
+        queue = WorkQueue("test", work, workers=4)
+        queue.add("a")
+        await drained(queue)
+        return calls, most
+
+    assert asyncio.run(scenario()) == (2, 1)
+
+
+def test_failures_are_tried_again_and_do_not_end_the_others() -> None:
+    async def scenario() -> list[str]:
+        done: list[str] = []
+        failures = {"trouble": 2, "bug": 1}
+
+        async def work(key: str) -> None:
+            if failures.get(key, 0) > 0:
+                failures[key] -= 1
+                raise Trouble if key == "trouble" else KeyError(key)
+            done.append(key)
+
+        queue = WorkQueue("test", work, workers=1, expected=(Trouble,))
+        for key in ("trouble", "bug", "fine"):
+            queue.add(key)
+        await drained(queue)
+        return done
+
+    assert sorted(asyncio.run(scenario())) == ["bug", "fine", "trouble"]
+
+
+def test_the_earliest_wish_counts() -> None:
+    async def scenario() -> int:
+        calls = 0
+
+        async def work(key: str) -> None:
+            nonlocal calls
+            calls += 1
+
+        queue = WorkQueue("test", work, workers=1)
+        queue.add_after("a", 3600)
+        queue.add_after("a", 0.01)
+        queue.add_after("a", 3600)
+        await drained(queue)
+        return calls
+
+    assert asyncio.run(scenario()) == 1
+
+
+def test_a_key_that_fails_for_a_day_does_not_end_the_queue() -> None:
+    async def scenario() -> float:
+        async def work(key: str) -> None:
+            raise Trouble
+
+        queue = WorkQueue("test", work, workers=1, expected=(Trouble,))
+        queue._failures["a"] = 5000
+        queue._retry("a", Trouble())
+        return queue._timers["a"].when() - asyncio.get_running_loop().time()
+
+    assert 25 < asyncio.run(scenario()) <= 30
