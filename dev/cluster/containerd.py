@@ -179,6 +179,12 @@ def write_single_binary_image(archive: Path, binary: Path, name: str) -> None:
             tar.addfile(member, io.BytesIO(content_bytes))
 
 
+def list_running(layout: Layout) -> set[str]:
+    """The ids of the containers whose process runs now, as the runtime itself knows it."""
+    lines = _ctr(layout, "tasks", "list").stdout.splitlines()[1:]
+    return {fields[0] for line in lines if (fields := line.split()) and fields[-1] == "RUNNING"}
+
+
 def _ctr(layout: Layout, *arguments: str, seconds: float = 10.0) -> subprocess.CompletedProcess[str]:
     command = ["ctr", "--address", str(layout.containerd_socket), "--namespace", "k8s.io", *arguments]
     environment = {**os.environ, "PATH": SYSTEM_PATH}

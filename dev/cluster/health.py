@@ -8,6 +8,7 @@ import socket
 import ssl
 import struct
 from datetime import UTC, datetime
+from typing import Any
 
 from cluster.apiserver import ApiServer, RequestFailed
 from cluster.settings import (
@@ -82,6 +83,30 @@ def judge_node(node: dict[str, object], since: datetime | None) -> str | None:
     taints = spec.get("taints", []) if isinstance(spec, dict) else []
     refusing = [taint["key"] for taint in taints if taint["key"].startswith("node.kubernetes.io/")]
     return f"takes no Pods yet ({', '.join(refusing)})" if refusing else None
+
+
+def check_pods(server: ApiServer, running: set[str]) -> str | None:
+    """Whether what the API server holds of the node's Pods is true, given the containers that run.
+
+    After a crash it shows Pods as running and ready that are long dead, until the new kubelet has looked at each: who
+    waits for a Deployment to be ready would be told that it is.
+    """
+    try:
+        pods = server.get(f"/api/v1/pods?fieldSelector=spec.nodeName={CLUSTER_NAME},status.phase=Running")
+    except RequestFailed as failure:
+        return failure.message
+    return judge_pods(pods["items"], running)
+
+
+def judge_pods(pods: list[dict[str, Any]], running: set[str]) -> str | None:
+    """The verdict on a list of Pods; apart from the request so that it can be tested."""
+    stale = [
+        pod["metadata"]["name"]
+        for pod in pods
+        for status in pod["status"].get("containerStatuses", [])
+        if "running" in status.get("state", {}) and status.get("containerID", "").rpartition("/")[2] not in running
+    ]
+    return f"reported as running, but not there: {', '.join(sorted(set(stale))[:3])}" if stale else None
 
 
 def check_service_account(server: ApiServer) -> str | None:

@@ -163,6 +163,9 @@ def _start(layout: Layout, binaries: Path) -> None:
         _retry(lambda: storage.ensure_storage(layout, server), 30)
     for name, check in _whole_checks(server, since if "kubelet" in launched else None).items():
         _wait(layout, supervisor, name, check, owner=_OWNERS[name])
+    if "kubelet" in launched:
+        reports_true = lambda: health.check_pods(server, containerd.list_running(layout))  # noqa: E731
+        _wait(layout, supervisor, "Pods' reports", reports_true, owner="kubelet")
 
 
 # Which component's log explains it when one of the checks of the whole fails.

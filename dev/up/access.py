@@ -8,6 +8,7 @@ import os
 import time
 import urllib.parse
 
+from cluster.errors import ClusterError
 from up import forwarding
 from up.commands import read_pairs
 from up.kubectl import SYSTEM, Kubectl
@@ -18,6 +19,7 @@ ENV_FILE = LOCAL / "env"
 TOKEN_HOURS = 24 * 30
 # A token that ends sooner than this is made anew.
 MARGIN_SECONDS = 12 * 3600
+EXEC_SECONDS = 60
 USERS = {
     "CRONWRIGHT_ADMIN_TOKEN": ("admin", True),
     "CRONWRIGHT_USER_TOKEN": ("alice", False),
@@ -46,13 +48,25 @@ def ensure_tokens(kubectl: Kubectl, url: str) -> tuple[dict[str, str], int]:
     for variable, (user, admin) in USERS.items():
         token = before.get(variable, "")
         if not (_lasts(token) and Rest(url, token).call("GET", "/tasks?size=1").status == 200):
-            options = ["--admin"] if admin else []
-            command = ["cronwright", "token", "--user", user, "--ttl", f"{TOKEN_HOURS}h", *options]
-            said = kubectl("-n", SYSTEM, "exec", "deploy/cronwright-api", "-c", "api", "--", *command)
-            token = said.strip().splitlines()[-1]
+            token = _make_token(kubectl, user, admin)
             made += 1
         tokens[variable] = token
     return tokens, made
+
+
+def _make_token(kubectl: Kubectl, user: str, admin: bool) -> str:
+    """A token from the release's own key. A Pod that was ready may be replaced in that moment: it is asked again."""
+    options = ["--admin"] if admin else []
+    command = ["cronwright", "token", "--user", user, "--ttl", f"{TOKEN_HOURS}h", *options]
+    end = time.monotonic() + EXEC_SECONDS
+    while True:
+        try:
+            said = kubectl("-n", SYSTEM, "exec", "deploy/cronwright-api", "-c", "api", "--", *command)
+            return said.strip().splitlines()[-1]
+        except ClusterError:
+            if time.monotonic() > end:
+                raise
+            time.sleep(1)
 
 
 def write_env(pairs: dict[str, str]) -> None:

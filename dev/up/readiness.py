@@ -9,7 +9,7 @@ from cluster.console import Step
 from cluster.errors import ClusterError
 from up.commands import failure, last_of
 from up.kubectl import SYSTEM, Kubectl
-from up.release import WORKLOADS
+from up.release import RELEASE, WORKLOADS
 
 DEADLINE_SECONDS = 300
 
@@ -21,7 +21,14 @@ def wait_ready(kubectl: Kubectl, current: Step, deadline_seconds: float = DEADLI
     """
     waiting = list(WORKLOADS)
     while waiting:
-        waiting = [name for name in waiting if not _is_ready(kubectl.get("-n", SYSTEM, name))]
+        pods = (kubectl.get("-n", SYSTEM, "pods", "-l", f"app.kubernetes.io/instance={RELEASE}") or {"items": []})[
+            "items"
+        ]
+        waiting = [
+            name
+            for name in WORKLOADS
+            if not (_is_ready(workload := kubectl.get("-n", SYSTEM, name)) and _has_ready_pods(workload, pods))
+        ]
         if waiting and current.elapsed_seconds > deadline_seconds:
             raise failure(
                 f"not ready after {deadline_seconds:.0f} s: {', '.join(waiting)}",
@@ -47,6 +54,24 @@ def _is_ready(workload: dict[str, Any] | None) -> bool:
         and status.get("readyReplicas", 0) >= wanted
         and status.get("replicas", 0) == wanted
     )
+
+
+def _has_ready_pods(workload: dict[str, Any] | None, pods: list[dict[str, Any]]) -> bool:
+    """Whether the Pods say so too: a workload's own status follows them, and is late when a cluster just restarted."""
+    if workload is None:
+        return False
+    selector = workload["spec"]["selector"]["matchLabels"].items()
+    own = [
+        pod
+        for pod in pods
+        if selector <= pod["metadata"]["labels"].items() and "deletionTimestamp" not in pod["metadata"]
+    ]
+    ready = [
+        pod
+        for pod in own
+        if any(item["type"] == "Ready" and item["status"] == "True" for item in pod["status"].get("conditions", []))
+    ]
+    return len(ready) == len(own) >= int(workload["spec"].get("replicas", 1))
 
 
 def diagnose(kubectl: Kubectl) -> str:

@@ -32,8 +32,8 @@ class Rest:
     token: str
 
     def call(self, method: str, path: str, body: dict[str, Any] | None = None) -> Answer:
-        """One request below the base path; 503 is tried again for some seconds. Raises ClusterError if none answers."""
-        end = time.monotonic() + 20
+        """One request below the base path; 503 is tried again for a minute. Raises ClusterError if none answers."""
+        end = time.monotonic() + 60
         while True:
             try:
                 answer = self._once(method, path, body)

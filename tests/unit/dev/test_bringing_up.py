@@ -70,6 +70,31 @@ def test_ready_means_the_new_pods_are_and_the_old_ones_gone(state: dict[str, Any
     assert readiness._is_ready(state) is ready
 
 
+def pod(ready: str, labels: dict[str, str] | None = None, **metadata: str) -> dict[str, Any]:
+    conditions = [{"type": "Ready", "status": ready}]
+    return {
+        "metadata": {"labels": labels or {"component": "api", "hash": "1"}, **metadata},
+        "status": {"conditions": conditions},
+    }
+
+
+@pytest.mark.parametrize(
+    ("pods", "ready"),
+    [
+        ([], False),
+        ([pod("True")], True),
+        ([pod("False")], False),
+        ([pod("True"), pod("False")], False),
+        ([pod("True"), pod("False", deletionTimestamp="2026-01-01T00:00:00Z")], True),
+        ([pod("True", {"component": "operator"})], False),
+    ],
+    ids=["none", "ready", "not ready", "one of two", "the other is going", "another's"],
+)
+def test_a_workload_is_ready_when_its_pods_say_so(pods: list[dict[str, Any]], ready: bool) -> None:
+    deployment = {"spec": {"replicas": 1, "selector": {"matchLabels": {"component": "api"}}}}
+    assert readiness._has_ready_pods(deployment, pods) is ready
+
+
 def token(claims: object) -> str:
     payload = base64.urlsafe_b64encode(json.dumps(claims).encode()).decode().rstrip("=")
     return f"e30.{payload}.c2ln"

@@ -57,6 +57,27 @@ def test_a_node_that_is_not_ready_says_why(given: dict[str, Any], words: str) ->
     assert words in str(health.judge_node(given, START))
 
 
+def make_pod(name: str, **state: object) -> dict[str, Any]:
+    return {
+        "metadata": {"name": name},
+        "status": {"containerStatuses": [{"containerID": f"containerd://{name}", "state": state}]},
+    }
+
+
+def test_a_pod_reported_as_running_is_believed_when_its_container_runs() -> None:
+    pods = [
+        make_pod("one", running={}),
+        make_pod("two", running={}),
+        make_pod("ended", terminated={}),
+        {"metadata": {}, "status": {}},
+    ]
+    assert health.judge_pods(pods, {"one", "two"}) is None
+    verdict = str(health.judge_pods(pods, {"one"}))
+    assert "two" in verdict
+    assert "one" not in verdict
+    assert "ended" not in verdict
+
+
 def test_an_old_report_counts_when_the_kubelet_was_not_started_now() -> None:
     assert health.judge_node(make_node(reported="2025-12-31T00:00:00Z"), None) is None
 
