@@ -12,6 +12,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from cronwright_core.domain.cluster import JobFacts, PodFacts, StopReason
+from cronwright_core.domain.progress import Progress
 
 
 class ExecutionStatus(StrEnum):
@@ -100,6 +101,7 @@ class Execution:
     requested_by: str | None = None
     output_summary: str | None = None
     error_message: str | None = None
+    progress: Progress | None = None
 
 
 def execution_state(

@@ -4,11 +4,19 @@ from __future__ import annotations
 
 from typing import Any, TypeAlias
 
-from sqlalchemy import Dialect, Row, Text, TypeDecorator
+from sqlalchemy import Dialect, Row, Table, Text, TypeDecorator
 from sqlalchemy.dialects.postgresql import JSONB
 
 AnyRow: TypeAlias = Row[*tuple[Any, ...]]
 """A row of any columns, read by their names."""
+
+
+def columns_of(table: Table) -> str:
+    """The table's columns as this release knows them, for `SELECT` in plain SQL; never `*`.
+
+    A later release's schema has more, which this one could not write back.
+    """
+    return ", ".join(f"{table.name}.{column.name}" for column in table.c)
 
 
 def clean_text(text: str) -> str:

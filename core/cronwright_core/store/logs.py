@@ -16,7 +16,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 
 from cronwright_core.domain import naming
 from cronwright_core.domain.errors import Message, NotFound
-from cronwright_core.store.columns import AnyRow
+from cronwright_core.store.columns import AnyRow, columns_of
 from cronwright_core.store.errors import CursorMoved
 from cronwright_core.store.models import executions, log_chunks, log_streams
 from cronwright_core.store.notifications import LOG_CHANNEL, notify
@@ -29,6 +29,16 @@ CHUNK_BYTES = 256 * 1024
 _SHOWN: dict[LogType, tuple[Stream, ...]] = {"output": ("all", "stdout"), "error": ("stderr",)}
 _PRIMARY = ("execution_time", "execution_id", "attempt", "stream")
 Key = tuple[Any, str, int, str]
+
+_LOCK = text(
+    f"SELECT {columns_of(log_streams)}"  # noqa: S608 - names of our own columns
+    " FROM unnest(CAST(:times AS timestamptz[]), CAST(:ids AS text[]),"
+    " CAST(:attempts AS int[]), CAST(:streams AS text[]))"
+    " AS wanted (execution_time, execution_id, attempt, stream)"
+    " JOIN log_streams USING (execution_time, execution_id, attempt, stream)"
+    " WHERE log_streams.execution_time BETWEEN :first AND :last"
+    " ORDER BY execution_time, execution_id, attempt, stream FOR UPDATE OF log_streams"
+)
 
 
 class LogStore:
@@ -176,14 +186,7 @@ def _lock_streams(connection: Connection, keys: Sequence[Key]) -> dict[Key, dict
     new = [dict(zip(_PRIMARY, key, strict=True)) for key in keys]
     connection.execute(upsert(log_streams).on_conflict_do_nothing(), new)
     rows = connection.execute(
-        text(
-            "SELECT log_streams.* FROM unnest(CAST(:times AS timestamptz[]), CAST(:ids AS text[]),"
-            " CAST(:attempts AS int[]), CAST(:streams AS text[]))"
-            " AS wanted (execution_time, execution_id, attempt, stream)"
-            " JOIN log_streams USING (execution_time, execution_id, attempt, stream)"
-            " WHERE log_streams.execution_time BETWEEN :first AND :last"
-            " ORDER BY execution_time, execution_id, attempt, stream FOR UPDATE OF log_streams"
-        ),
+        _LOCK,
         {
             "times": [key[0] for key in keys],
             "ids": [key[1] for key in keys],

@@ -2,7 +2,7 @@
 
 The rules: the first final status stays, whatever is reported later, and only what it left open is filled in; before
 that the newest report counts; a time, an exit code or a uid once known is never forgotten; the snapshot of the task's
-name and owner is that of the first report.
+name and owner is that of the first report. Progress is that of the newest attempt that is known of.
 """
 
 from __future__ import annotations
@@ -27,13 +27,14 @@ _FILLED = (
 """Columns that are never set back to null."""
 _EXPLAINING = ("reason", "message", "error_message")
 """Columns that explain the status: they go with it, and only a report of the same final status may fill them."""
+_PROGRESS = ("progress_step", "progress_percent")
 _ATTEMPT_FILLED = ("node_name", "start_time", "end_time", "exit_code")
 _ATTEMPT_EXPLAINING = ("reason", "message")
 
 
 def to_execution_values(execution: Execution) -> Values:
     """The columns of `executions` that a report knows, cleaned as they will be stored."""
-    key, state = execution.key, execution.state
+    key, state, progress = execution.key, execution.state, execution.progress
     values: Values = clean_json(
         {
             "execution_id": execution.execution_id,
@@ -54,6 +55,9 @@ def to_execution_values(execution: Execution) -> Values:
             "exit_code": state.exit_code,
             "output_summary": execution.output_summary,
             "error_message": execution.error_message,
+            "progress_step": progress.step if progress else None,
+            "progress_percent": progress.percent if progress else None,
+            "progress_attempt": progress.attempt if progress else None,
         }
     )
     return values | {
@@ -94,7 +98,17 @@ def merge_execution(old: Mapping[str, Any], new: Mapping[str, Any]) -> Values:
     merged = _merge(old, new, _FILLED, _EXPLAINING)
     if new["job_name"]:
         merged["job_name"] = new["job_name"]
+    _merge_progress(merged, old, new)
     return merged
+
+
+def _merge_progress(merged: Values, old: Mapping[str, Any], new: Mapping[str, Any]) -> None:
+    """A later attempt's progress replaces an earlier one's; of one attempt, what was said stays until it says more."""
+    before, attempt = old.get("progress_attempt") or 0, new.get("progress_attempt") or 0
+    if attempt > before:
+        merged.update({column: new[column] for column in (*_PROGRESS, "progress_attempt")})
+    elif attempt and attempt == before:
+        merged.update({column: new[column] for column in _PROGRESS if new[column] is not None})
 
 
 def merge_attempts(

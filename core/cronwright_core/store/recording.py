@@ -15,6 +15,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 
 from cronwright_core.domain.execution import Attempt, Execution, ExecutionStatus
 from cronwright_core.store import statistics
+from cronwright_core.store.columns import columns_of
 from cronwright_core.store.errors import StoreError
 from cronwright_core.store.merging import (
     Values,
@@ -31,14 +32,14 @@ Key = tuple[Any, str]
 """(execution_time, execution_id)"""
 
 _LOCK = text(
-    "SELECT executions.*"
+    f"SELECT {columns_of(executions)}"  # noqa: S608 - names of our own columns
     " FROM unnest(CAST(:times AS timestamptz[]), CAST(:ids AS text[])) AS wanted (execution_time, execution_id)"
     " JOIN executions USING (execution_time, execution_id)"
     " WHERE executions.execution_time BETWEEN :first AND :last"
     " ORDER BY execution_time, execution_id FOR UPDATE OF executions"
 )
 _ATTEMPTS = text(
-    "SELECT attempts.*"
+    f"SELECT {columns_of(attempts)}"  # noqa: S608
     " FROM unnest(CAST(:times AS timestamptz[]), CAST(:ids AS text[])) AS wanted (execution_time, execution_id)"
     " JOIN attempts USING (execution_time, execution_id)"
     " WHERE attempts.execution_time BETWEEN :first AND :last"

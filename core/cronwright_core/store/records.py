@@ -239,7 +239,7 @@ class ExecutionRecord:
     """An execution as readers see it. `time` is its key's; `scheduled_time` the same, or None for a manual run.
 
     `project_name` is the Project's display name. `max_memory_mb` and `avg_cpu_percent` are None where nothing was
-    measured.
+    measured. `progress_step` and `progress_percent` (0-100) are what attempt `progress_attempt` said last, or None.
     """
 
     execution_id: str
@@ -271,6 +271,9 @@ class ExecutionRecord:
     log_incomplete: bool
     created_at: datetime
     updated_at: datetime
+    progress_step: str | None = None
+    progress_percent: int | None = None
+    progress_attempt: int | None = None
 
     @property
     def duration_seconds(self) -> int | None:

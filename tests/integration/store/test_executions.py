@@ -12,6 +12,7 @@ from sqlalchemy import event
 
 from cronwright_core.domain.errors import Conflict, NotFound
 from cronwright_core.domain.execution import ExecutionKind, ExecutionStatus
+from cronwright_core.domain.progress import Progress
 from cronwright_core.store.executions import ExecutionStore
 from cronwright_core.store.session import Database
 from cronwright_core.store.tasks import TaskStore
@@ -50,6 +51,16 @@ class TestRecord:
         assert before.total == 3
         assert counts(database, task_id) == (0, 0, 3, 0, 0)
 
+    def test_a_later_releases_column_is_left_alone(self, database_url, store, task_id) -> None:
+        execution = make_execution(task_id, status=Status.RUNNING, attempts=(make_attempt(1, "a", Status.RUNNING),))
+        store.record([execution])
+        for table in ("executions", "attempts"):
+            execute(database_url, f"ALTER TABLE {table} ADD COLUMN later text DEFAULT 'kept'")
+        ended = make_execution(task_id, attempts=(make_attempt(1, "a", Status.SUCCESS),))
+        assert store.record([ended]).executions[0].status is Status.SUCCESS
+        assert execute(database_url, "SELECT status, later FROM executions") == [("SUCCESS", "kept")]
+        assert execute(database_url, "SELECT status, later FROM attempts") == [("SUCCESS", "kept")]
+
     def test_nothing_is_nothing(self, store) -> None:
         assert store.record([]).executions == ()
 
@@ -65,6 +76,7 @@ class TestRecord:
             requested_by="alice",
             output_summary="42 rows\x00",
             error_message="exit \ud800 3",
+            progress=Progress(1, "load", 40),
         )
         store.record([execution])
         record = store.get(execution.execution_id, owner="alice")
@@ -75,6 +87,7 @@ class TestRecord:
         assert (record.job_name, record.job_uid, record.requested_by) == (execution.job_name, "job-uid", "alice")
         assert (record.output_summary, record.error_message) == ("42 rows", "exit ? 3")
         assert (record.max_memory_mb, record.avg_cpu_percent, record.log_incomplete) == (None, None, False)
+        assert (record.progress_step, record.progress_percent, record.progress_attempt) == ("load", 40, 1)
 
     @pytest.mark.parametrize("final", [status for status in Status if status.ended])
     @pytest.mark.parametrize("later_report", list(Status))

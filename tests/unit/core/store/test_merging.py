@@ -7,6 +7,7 @@ from itertools import product
 import pytest
 
 from cronwright_core.domain.execution import ExecutionStatus
+from cronwright_core.domain.progress import Progress
 from cronwright_core.store.merging import merge_attempts, merge_execution, to_attempt_values, to_execution_values
 from cronwright_core.store.statistics import changes, contribution
 from support.store_rows import NOW, later, make_attempt, make_execution
@@ -103,3 +104,22 @@ def test_changes_are_one_row_per_task_in_order() -> None:
     runs = [(None, to_execution_values(make_execution(task, later(60 * task)))) for task in (3, 1, 2, 1)]
     rows = changes(runs)
     assert [(row["task_id"], row["success_count"]) for row in rows] == [(1, 2), (2, 1), (3, 1)]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        (None, None, (None, None, None)),
+        (None, Progress(1, "load", 10), (1, "load", 10)),
+        (Progress(1, "load", 10), None, (1, "load", 10)),
+        (Progress(1, "load", 10), Progress(1, "copy", 5), (1, "copy", 5)),
+        # An operator that has just started knows the attempt, but not what it said before.
+        (Progress(1, "load", 10), Progress(1), (1, "load", 10)),
+        (Progress(1, "load", 10), Progress(1, None, 20), (1, "load", 20)),
+        (Progress(1, "load", 90), Progress(2), (2, None, None)),
+        (Progress(2, "load", 10), Progress(1, "copy", 90), (2, "load", 10)),
+    ],
+)
+def test_progress_is_that_of_the_newest_attempt(old, new, expected) -> None:
+    merged = merge_execution(values(Status.RUNNING, progress=old), values(Status.RUNNING, progress=new))
+    assert (merged["progress_attempt"], merged["progress_step"], merged["progress_percent"]) == expected
