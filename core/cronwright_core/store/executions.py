@@ -66,7 +66,7 @@ class ExecutionStore:
                     )
                 )
             connection.execute(executions.insert().values(**values, updated_at=func.now()))
-            statistics.apply_changes(connection, statistics.changes([(None, values)]))
+            statistics.keep_in_step(connection, [(None, values)])
             announce(connection, [values])
             return RequestedExecution(
                 execution_id=values["execution_id"],

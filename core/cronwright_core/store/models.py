@@ -12,6 +12,7 @@ from sqlalchemy import (
     Boolean,
     CheckConstraint,
     Column,
+    Date,
     DateTime,
     Double,
     ForeignKey,
@@ -132,6 +133,34 @@ task_stats = Table(
     Column("last_start_time", Time),
     Column("last_end_time", Time),
 )
+
+execution_days = Table(
+    "execution_days",
+    metadata,
+    Column("task_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("day", Date, primary_key=True, comment="UTC"),
+    Column("pending", Integer, nullable=False, server_default="0"),
+    Column("running", Integer, nullable=False, server_default="0"),
+    Column("success", Integer, nullable=False, server_default="0"),
+    Column("failed", Integer, nullable=False, server_default="0"),
+    Column("timeout", Integer, nullable=False, server_default="0"),
+    Column("cancelled", Integer, nullable=False, server_default="0"),
+)
+"""How many rows of `executions` there are, by the UTC day of `execution_time`: a list's total without counting rows.
+
+Who drops a month of executions drops its days here (`partitions.drop_month`).
+"""
+
+task_days = Table(
+    "task_days",
+    metadata,
+    Column("task_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("day", Date, primary_key=True, comment="The zone that the task had then"),
+    Column("success", Integer, nullable=False, server_default="0"),
+    Column("failed", Integer, nullable=False, server_default="0"),
+    Column("cancelled", Integer, nullable=False, server_default="0"),
+)
+"""Ended executions by the day of `execution_time` in the task's time zone; kept when the executions are dropped."""
 
 executions = Table(
     "executions",

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 
 from sqlalchemy import Connection, text
 
-from cronwright_core.store.models import PARTITIONED
+from cronwright_core.store.models import PARTITIONED, execution_days
 
 PARTITION_LOCK = 0x63726F6E_70617274
 """Advisory lock "cronpart": one session makes partitions at a time."""
@@ -62,6 +62,22 @@ def ensure_partitions(connection: Connection, months: Iterable[Month]) -> list[s
         bounds = f"FROM ('{_first(month)}') TO ('{_first(shift(month, 1))}')"
         connection.execute(text(f'ALTER TABLE "{table}" ATTACH PARTITION "{name}" FOR VALUES {bounds}'))
     return [name for _, _, name in missing]
+
+
+def drop_month(connection: Connection, month: Month) -> None:
+    """Drops a month of executions, attempts and logs, and what `execution_days` counts of it; idempotent.
+
+    What a task's statistics say (`task_stats`, `task_days`) stays. Runs in the caller's transaction, which locks
+    readers and writers of the four tables out until it ends; commit it soon.
+    """
+    connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": PARTITION_LOCK})
+    for table in PARTITIONED:
+        connection.execute(text(f'DROP TABLE IF EXISTS "{partition_name(table, month)}"'))
+    connection.execute(
+        execution_days.delete().where(
+            execution_days.c.day >= date(*month, 1), execution_days.c.day < date(*shift(month, 1), 1)
+        )
+    )
 
 
 class KnownMonths:

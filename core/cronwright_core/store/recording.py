@@ -67,7 +67,7 @@ def record_batch(connection: Connection, batch: Sequence[Execution]) -> RecordRe
             rewritten.append(merged)
     _write(connection, executions, [{**row, "updated_at": now} for row in rewritten])
     numbers, renumbered = _record_attempts(connection, pods)
-    statistics.apply_changes(connection, statistics.changes(pairs))
+    statistics.keep_in_step(connection, pairs)
     changed = {_key(row) for _, row in pairs} | renumbered
     current = {key: stored.get(key, reported[key]) for key in keys} | {_key(row): row for _, row in pairs}
     announce(connection, [current[key] for key in keys if key in changed])

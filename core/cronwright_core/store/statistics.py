@@ -1,11 +1,12 @@
-"""The statistics row of each task, kept in step with its executions by differences, in the same transaction.
+"""The statistics of each task, kept in step with its executions by differences, in the same transaction.
 
-So that a list of tasks with status, counts and last execution needs no aggregate, and figures outlive the details.
+`task_stats` holds one row a task, so that a list of tasks with status, counts and last execution needs no aggregate,
+and figures outlive the details; `daily_counts` keeps one a day.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -14,6 +15,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 
 from cronwright_core.domain.execution import ExecutionStatus
 from cronwright_core.domain.times import latest
+from cronwright_core.store import daily_counts
 from cronwright_core.store.models import executions, task_stats
 
 Values = dict[str, Any]
@@ -48,6 +50,16 @@ def contribution(row: Mapping[str, Any]) -> dict[str, float]:
         counts["duration_sum_seconds"] = max(0.0, (end - start).total_seconds())
         counts["duration_count"] = 1
     return counts
+
+
+def keep_in_step(connection: Connection, pairs: Sequence[tuple[Mapping[str, Any] | None, Mapping[str, Any]]]) -> None:
+    """Brings all statistics along with executions that were written: (old row or None, new row) each.
+
+    The rows are locked in order of task id, after those of `executions`; the daily counts of a task come after its row,
+    so whoever writes them holds its lock: no deadlock.
+    """
+    apply_changes(connection, changes(pairs))
+    daily_counts.keep_in_step(connection, pairs)
 
 
 def changes(pairs: Iterable[tuple[Mapping[str, Any] | None, Mapping[str, Any]]]) -> list[Values]:
@@ -91,7 +103,7 @@ def last_of(row: Mapping[str, Any]) -> Values:
 
 
 def apply_changes(connection: Connection, rows: list[Values]) -> None:
-    """Adds the differences. The rows are locked in order of task id, after those of `executions`: no deadlock."""
+    """Adds the differences to `task_stats`, in order of task id."""
     if not rows:
         return
     statement = upsert(task_stats)
@@ -140,6 +152,7 @@ def withdraw(connection: Connection, row: Mapping[str, Any]) -> None:
         last = connection.execute(newest).one_or_none()
         updates |= dict(last._mapping) if last is not None else dict.fromkeys(_LAST)
     connection.execute(task_stats.update().where(task_stats.c.task_id == row["task_id"]).values(**updates))
+    daily_counts.keep_in_step(connection, [(row, None)])
 
 
 def _order(row: Mapping[str, Any]) -> tuple[datetime, str]:
