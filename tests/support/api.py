@@ -6,7 +6,7 @@ httpx's own ASGI transport in a portal's thread, not Starlette's TestClient: tha
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -17,7 +17,7 @@ import httpx
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 from fastapi import FastAPI
 
-from cronwright_api.app import create_app
+from cronwright_api.app import OpenBackends, create_app
 from cronwright_api.deps import Backends
 from cronwright_api.settings import BASE_PATH, ApiSettings
 from cronwright_api.tokens import KeyRing, TokenVerifier, User, make_token
@@ -53,8 +53,49 @@ class Client:
 @contextmanager
 def running(app: FastAPI) -> Iterator[Client]:
     """Runs the application's lifespan around the block."""
-    with start_blocking_portal() as portal, portal.wrap_async_context_manager(app.router.lifespan_context(app)):
+    with start_blocking_portal() as portal, _alive(app, portal) as client:
+        yield client
+
+
+@contextmanager
+def _alive(app: FastAPI, portal: BlockingPortal) -> Iterator[Client]:
+    with portal.wrap_async_context_manager(app.router.lifespan_context(app)):
         yield Client(app, portal)
+
+
+class Host:
+    """One application and one event loop for many worlds, one after another.
+
+    Building the routes costs far more than a test does. What a world owns is opened and closed by the lifespan, which
+    runs anew for each, so nothing of one world is seen by the next.
+    """
+
+    def __init__(self, portal: BlockingPortal) -> None:
+        self._portal = portal
+        self._open: OpenBackends | None = None
+        self._app = create_app(make_settings(), self._opened)
+
+    def _opened(self) -> AbstractAsyncContextManager[Backends]:
+        assert self._open is not None, "the application was started outside of running()"
+        return self._open()
+
+    @contextmanager
+    def running(self, open_backends: OpenBackends) -> Iterator[Client]:
+        """Runs the lifespan with these backends around the block."""
+        self._open = open_backends
+        try:
+            with _alive(self._app, self._portal) as client:
+                yield client
+        finally:
+            self._open = None
+            del self._app.state.backends
+
+
+@contextmanager
+def started_host() -> Iterator[Host]:
+    """A host, until the block ends."""
+    with start_blocking_portal() as portal:
+        yield Host(portal)
 
 
 @dataclass
@@ -76,10 +117,9 @@ class World:
         self.logs = FakeLogs()
 
     @contextmanager
-    def started(self) -> Iterator[World]:
+    def started(self, host: Host) -> Iterator[World]:
         """Runs the application."""
-        app = create_app(make_settings(), self._open)
-        with running(app) as self.client:
+        with host.running(self._open) as self.client:
             yield self
 
     @asynccontextmanager

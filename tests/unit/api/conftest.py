@@ -7,12 +7,18 @@ from pathlib import Path
 
 import pytest
 
-from support.api import World
+from support.api import Host, World, started_host
+
+
+@pytest.fixture(scope="session")
+def host() -> Iterator[Host]:
+    with started_host() as started:
+        yield started
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
+def world(tmp_path: Path, host: Host) -> Iterator[World]:
     keys = tmp_path / "keys"
     keys.mkdir()
-    with World(keys).started() as started:
+    with World(keys).started(host) as started:
         yield started
