@@ -105,6 +105,7 @@ class Operator:
             batcher=self._batcher,
             follower=self._follower,
             wake_task=self._task_queue.add,
+            look_again=self._job_queue.add_after,
             now=system_now,
         )
         self._task_sync = TaskSync(

@@ -105,6 +105,7 @@ class PodFacts:
     terminated_reason: str | None = None
     terminated_message: str | None = None
     output_summary: str | None = None
+    progress: str | None = None
 
     @property
     def ended(self) -> bool:

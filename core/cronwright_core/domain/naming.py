@@ -43,6 +43,8 @@ CRONJOB_TICK_ANNOTATION = "batch.kubernetes.io/cronjob-scheduled-timestamp"
 CRONJOB_MANUAL_ANNOTATION = "cronjob.kubernetes.io/instantiate"
 """Set to `manual` by `kubectl create job --from=cronjob/...`."""
 OUTPUT_SUMMARY_ANNOTATION = f"{GROUP}/output-summary"
+PROGRESS_ANNOTATION = f"{GROUP}/progress"
+"""On a Pod, set by whoever knows: how far its program is (`65% copying`)."""
 
 TRIGGER_PREFIX = f"trigger.{GROUP}/"
 CANCEL_PREFIX = f"cancel.{GROUP}/"

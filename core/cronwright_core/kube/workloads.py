@@ -59,6 +59,7 @@ def to_pod(body: Mapping[str, Any]) -> PodFacts:
     """Reads a Pod of a task's Job."""
     metadata, spec, status = body["metadata"], body["spec"], body.get("status") or {}
     owner = next((o for o in metadata.get("ownerReferences") or () if o.get("controller")), None)
+    annotations = metadata.get("annotations") or {}
     states = status.get("containerStatuses") or ()
     state = (states[0].get("state") or {}) if states else {}
     terminated, waiting = state.get("terminated") or {}, state.get("waiting") or {}
@@ -90,7 +91,8 @@ def to_pod(body: Mapping[str, Any]) -> PodFacts:
         exit_code=terminated.get("exitCode"),
         terminated_reason=None if terminated.get("reason") == "Completed" else terminated.get("reason"),
         terminated_message=terminated.get("message"),
-        output_summary=(metadata.get("annotations") or {}).get(naming.OUTPUT_SUMMARY_ANNOTATION),
+        output_summary=annotations.get(naming.OUTPUT_SUMMARY_ANNOTATION),
+        progress=annotations.get(naming.PROGRESS_ANNOTATION),
     )
 
 

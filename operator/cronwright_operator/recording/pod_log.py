@@ -64,7 +64,9 @@ class PodLog:
         execution_time: datetime,
         attempt: int,
         now: Callable[[], datetime],
+        stored: Callable[[bytes], None] = lambda _: None,
     ) -> None:
+        """`stored` is called with the lines of each append that was committed."""
         self._client = client
         self._store = store
         self._support = support
@@ -75,11 +77,17 @@ class PodLog:
         self._execution_time = execution_time
         self._attempt = attempt
         self._now = now
+        self._stored = stored
         self._positions: dict[Stream, Position] | None = None
         self._complete: set[Stream] = set()
         self._lock = asyncio.Lock()
         self._trouble_since: datetime | None = None
         self._gaps: dict[Stream, str] = {}
+
+    @property
+    def finished(self) -> bool:
+        """Whether nothing is left to be read."""
+        return self._positions is not None and not self._open_streams(self._positions)
 
     async def poll(self, *, final: bool) -> bool:
         """Reads what is new on every stream; returns whether there was anything. `final`: the container has ended.
@@ -205,6 +213,7 @@ class PodLog:
         # If the answer is lost, the next append finds the cursor moved and reads it again: no line twice.
         await asyncio.to_thread(self._store.append, [append])
         positions[stream] = new.position
+        self._stored(new.data)
 
     async def _finish(self, stream: Stream, incomplete_reason: str | None) -> None:
         await asyncio.to_thread(

@@ -25,6 +25,7 @@ from cronwright_core.domain.execution import (
     ExecutionStatus,
     execution_state,
 )
+from cronwright_core.domain.progress import Progress, Said
 from cronwright_core.domain.times import to_rfc3339
 from cronwright_core.kube.errors import KubeConflict, KubeInvalid, KubeNotFound
 from cronwright_core.kube.ports import ListWatchClient, LogClient, ObjectClient, PatchKind
@@ -40,11 +41,13 @@ from cronwright_operator.recording.following import LogFollower
 from cronwright_operator.recording.identity import Identities
 from cronwright_operator.recording.output import error_message, output_summary
 from cronwright_operator.recording.pod_log import PodLog, StreamSupport
+from cronwright_operator.recording.progress import MIN_PERIOD, progress_of, said_in
 
 logger = logging.getLogger(__name__)
 
 _TAIL_LINES = 20
 _MAX_OUTCOMES = 10_000
+_VANISHED = "its Pod was deleted before its output was read to the end"
 
 
 class PodsStillEnding(Exception):
@@ -57,6 +60,9 @@ class _Memory:
 
     attempts: dict[str, Attempt] = field(default_factory=dict)
     recorded: ExecutionState | None = None
+    recorded_progress: Progress | None = None
+    recorded_at: datetime | None = None
+    printed: dict[str, Said] = field(default_factory=dict)
     logs: dict[str, PodLog] = field(default_factory=dict)
 
 
@@ -77,6 +83,7 @@ class Recorder:
         batcher: RecordBatcher,
         follower: LogFollower,
         wake_task: Callable[[str], None],
+        look_again: Callable[[str, float], None],
         now: Callable[[], datetime],
     ) -> None:
         self._objects = objects
@@ -90,6 +97,7 @@ class Recorder:
         self._batcher = batcher
         self._follower = follower
         self._wake_task = wake_task
+        self._look_again = look_again
         self._now = now
         self._support = StreamSupport()
         self._memory: dict[str, _Memory] = {}
@@ -125,13 +133,14 @@ class Recorder:
         state = execution_state(job, pods, numbers_of(memory.attempts))
         state = with_vanished(state, memory.attempts, pods, self._now())
         if not state.status.ended:
-            await self._record(job, execution_id, state, memory)
-            self._follow(job, execution_id, state, pods, memory)
+            await self._record(job, execution_id, state, pods, memory)
+            self._follow(job, execution_id, pods, memory)
+            await self._complete_earlier_logs(job, execution_id, pods, memory)
             return
         # The rows of execution and attempts come first: log chunks are filed under the attempt's number.
-        await self._record(job, execution_id, state, memory, ended=False)
+        await self._record(job, execution_id, state, pods, memory, ended=False)
         await self._complete_logs(job, execution_id, pods, memory)
-        await self._record(job, execution_id, state, memory, summary=_summary_of(pods))
+        await self._record(job, execution_id, state, pods, memory, summary=_summary_of(pods))
         # If we die here, the record is committed and the finalizer stands: a successor records the same, which changes
         # nothing, and releases.
         await self._release(job)
@@ -167,6 +176,7 @@ class Recorder:
         job: JobFacts,
         execution_id: str,
         state: ExecutionState,
+        pods: list[PodFacts],
         memory: _Memory,
         *,
         ended: bool = True,
@@ -176,7 +186,8 @@ class Recorder:
             # A first write of an execution that has ended already: its attempts, but not yet its end, which must be
             # the last thing written - readers of a final status find the whole log.
             state = _as_running(state)
-        if memory.recorded == state:
+        progress = progress_of(state.attempts, pods, memory.printed)
+        if memory.recorded == state and not self._progress_is_due(job, progress, memory):
             return
         identity = await self._identities.of(job)
         out: str | None = None
@@ -202,18 +213,47 @@ class Recorder:
             requested_by=job.requested_by,
             output_summary=out,
             error_message=error,
+            progress=progress,
         )
         recorded = await self._batcher.record(execution)
-        memory.recorded = state
+        memory.recorded, memory.recorded_progress, memory.recorded_at = state, progress, self._now()
         for attempt in state.attempts:
             memory.attempts[attempt.pod_uid] = _renumbered(attempt, recorded.attempt_numbers)
 
-    def _follow(
-        self, job: JobFacts, execution_id: str, state: ExecutionState, pods: list[PodFacts], memory: _Memory
-    ) -> None:
+    def _progress_is_due(self, job: JobFacts, progress: Progress | None, memory: _Memory) -> bool:
+        """Whether progress alone is a reason to write now; if it is one a little later, the Job is looked at then."""
+        if progress == memory.recorded_progress or memory.recorded_at is None:
+            return False
+        wait = memory.recorded_at + MIN_PERIOD - self._now()
+        if wait.total_seconds() > 0:
+            self._look_again(job.uid, wait.total_seconds())
+            return False
+        return True
+
+    def _follow(self, job: JobFacts, execution_id: str, pods: list[PodFacts], memory: _Memory) -> None:
         for pod in pods:
             if pod.start_time is not None and not pod.ended and pod.uid in memory.attempts:
                 self._follower.follow(pod.uid, self._log_of(job, execution_id, memory.attempts[pod.uid], memory))
+
+    async def _complete_earlier_logs(
+        self, job: JobFacts, execution_id: str, pods: list[PodFacts], memory: _Memory
+    ) -> None:
+        """Reads the output of attempts that are over to its end while the execution goes on.
+
+        Who follows the output live gets an attempt's last line before the next attempt's first one.
+        """
+        present = {pod.uid for pod in pods}
+        for pod in pods:
+            if pod.ended and pod.start_time is not None and pod.uid in memory.attempts:
+                log = self._log_of(job, execution_id, memory.attempts[pod.uid], memory)
+                if not log.finished:
+                    await self._follower.finish(pod.uid, log)
+        for uid, attempt in memory.attempts.items():
+            if uid not in present and attempt.start_time is not None and attempt.status.ended:
+                self._follower.forget(uid)
+                log = self._log_of(job, execution_id, attempt, memory)
+                if not log.finished:
+                    await log.abandon(_VANISHED)
 
     async def _complete_logs(self, job: JobFacts, execution_id: str, pods: list[PodFacts], memory: _Memory) -> None:
         for pod in pods:
@@ -224,7 +264,7 @@ class Recorder:
             if uid not in present and attempt.start_time is not None:
                 self._follower.forget(uid)
                 log = self._log_of(job, execution_id, attempt, memory)
-                await log.abandon("its Pod was deleted before its output was read to the end")
+                await log.abandon(_VANISHED)
         unseen = job.succeeded_pods + job.failed_pods - len(memory.attempts.keys() | present)
         if unseen > 0:
             reason = f"{unseen} Pods were deleted before they were seen"
@@ -247,8 +287,15 @@ class Recorder:
                 execution_time=_key(job, execution_id).time,
                 attempt=attempt.number,
                 now=self._now,
+                stored=lambda lines: self._printed(job.uid, attempt.pod_uid, lines, memory),
             )
         return log
+
+    def _printed(self, job_uid: str, pod_uid: str, lines: bytes, memory: _Memory) -> None:
+        before, said = memory.printed.get(pod_uid), said_in(lines)
+        if said is not None and said.over(before) != before:
+            memory.printed[pod_uid] = said.over(before)
+            self._look_again(job_uid, 0)
 
     async def _end_pods(self, pods: list[PodFacts]) -> None:
         """Ends the Pods of a Job that is being deleted, by their deadline: so their output stays readable.

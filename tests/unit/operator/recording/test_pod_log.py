@@ -224,3 +224,29 @@ def test_a_rotation_between_two_reads_is_marked_in_the_text_and_in_the_answer() 
     poll(log, final=True)
     assert store.data["stdout"].decode() == f"one\n{GAP_LINE}\nmuch later\n"
     assert "rotated away" in (store.finished["stdout"] or "")
+
+
+def test_tells_of_what_was_stored_once_and_of_its_end() -> None:
+    kubelet, store, heard = Kubelet(stdout=ONE), Store(), []
+    log = PodLog(
+        kubelet,
+        store,  # type: ignore[arg-type]
+        StreamSupport(),
+        namespace="ns",
+        pod="pod",
+        container="task",
+        execution_id="exec-1",
+        execution_time=CREATED,
+        attempt=1,
+        now=Clock(),
+        stored=heard.append,
+    )
+    assert not log.finished
+    poll(log)
+    assert (heard, log.finished) == ([b"one\n"], False)
+    kubelet.streams["stdout"] = ONE + TWO
+    poll(log, final=True)
+    assert (heard, log.finished) == ([b"one\n", b"two\n"], True)
+    asked = len(kubelet.asked)
+    poll(log, final=True)
+    assert (heard, len(kubelet.asked)) == ([b"one\n", b"two\n"], asked), "what is finished is not read again"
