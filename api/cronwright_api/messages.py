@@ -28,6 +28,7 @@ ADMIN_ONLY = Message("权限不足：仅管理员可执行此操作", "forbidden
 NO_SUCH_ROUTE = Message("请求的接口不存在", "there is no such path")
 METHOD_NOT_ALLOWED = Message("请求方法不被允许", "the method is not allowed here")
 NO_SUCH_TASK = Message("任务不存在", "there is no such task")
+NO_SUCH_ATTEMPT = Message("该执行没有这次尝试", "the execution has no such attempt")
 NO_SUCH_PROJECT = Message("项目不存在", "there is no such project")
 CHANGED_MEANWHILE = Message("资源已被同时修改，请重试", "it was changed at the same time; try again")
 CLUSTER_UNAVAILABLE = Message(

@@ -18,6 +18,7 @@ from cronwright_core.store.records import (
     ProjectDraft,
     ProjectRecord,
     RequestedExecution,
+    RunningExecutions,
     TaskDraft,
     TaskProjection,
     TaskRecord,
@@ -106,6 +107,9 @@ class Executions(Protocol):
     def attempts(self, execution_id: str) -> Sequence[Attempt]:
         """Its Pods, oldest first."""
 
+    def running(self, *, owner: str | None, limit: int) -> RunningExecutions:
+        """What runs now, the latest started first."""
+
     def list(
         self,
         task_id: int,
@@ -123,8 +127,8 @@ class Executions(Protocol):
 class Logs(Protocol):
     """Stored output."""
 
-    def read(self, execution_id: str, *, log_type: LogType, lines: int) -> LogFile:
-        """The last `lines` lines."""
+    def read(self, execution_id: str, *, log_type: LogType, lines: int, attempt: int | None = None) -> LogFile:
+        """The last `lines` lines, of all attempts or one."""
 
 
 class Pingable(Protocol):

@@ -38,7 +38,7 @@ PAGES = {
 QUERIES = {
     ("get", "/tasks"): {"page", "size", "status", "is_active"},
     ("get", "/tasks/{task_id}/executions"): {"page", "size", "status", "start_date", "end_date"},
-    ("get", "/executions/{execution_id}/logs/file"): {"log_type", "lines"},
+    ("get", "/executions/{execution_id}/logs/file"): {"log_type", "lines", "attempt"},
 }
 
 

@@ -17,6 +17,8 @@ from cronwright_core.store.records import (
     ProjectDraft,
     ProjectRecord,
     RequestedExecution,
+    RunningExecution,
+    RunningExecutions,
     TaskDraft,
     TaskProjection,
     TaskRecord,
@@ -243,6 +245,22 @@ class FakeExecutions:
     def attempts(self, execution_id: str) -> Sequence[Attempt]:
         return self.pods.get(execution_id, [])
 
+    def running(self, *, owner: str | None, limit: int) -> RunningExecutions:
+        self._switch.check()
+        rows = [row for row in self.rows.values() if row.status == "RUNNING" and owner in (None, row.owner)]
+        items = (
+            RunningExecution(
+                execution_id=row.execution_id,
+                task_id=row.task_id,
+                task_name=row.task_name,
+                start_time=row.start_time,
+                progress_step=row.progress_step,
+                progress_percent=row.progress_percent,
+            )
+            for row in rows[:limit]
+        )
+        return RunningExecutions(total=len(rows), items=tuple(items))
+
     def list(
         self,
         task_id: int,
@@ -270,6 +288,6 @@ class FakeLogs:
     def __init__(self) -> None:
         self.files: dict[tuple[str, LogType], LogFile] = {}
 
-    def read(self, execution_id: str, *, log_type: LogType, lines: int) -> LogFile:
+    def read(self, execution_id: str, *, log_type: LogType, lines: int, attempt: int | None = None) -> LogFile:
         file = self.files[(execution_id, log_type)]
         return replace(file, content=file.content[-lines:])

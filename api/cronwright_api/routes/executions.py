@@ -1,4 +1,4 @@
-"""Endpoints 10 and 11: one execution, and its log."""
+"""Endpoints 10 and 11: one execution, its attempts, and its log."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from fastapi import APIRouter, Query
 
 from cronwright_api import messages
 from cronwright_api.auth import CurrentUser
-from cronwright_api.deps import CurrentBackends, ExecutionId
+from cronwright_api.deps import AttemptNumber, CurrentBackends, ExecutionId
 from cronwright_api.envelope import Envelope, success
-from cronwright_api.schemas.executions import ExecutionDetail, LogOut
+from cronwright_api.schemas.executions import AttemptOut, ExecutionDetail, LogOut
 from cronwright_api.schemas.fields import QueryInt
+from cronwright_api.services.executions import find_execution
 from cronwright_core.store.records import LogType
 
 MAX_LINES = 10_000
@@ -26,6 +27,16 @@ def get(user: CurrentUser, backends: CurrentBackends, execution_id: ExecutionId)
     return success(messages.FETCHED, ExecutionDetail.with_attempts(execution, attempts))
 
 
+@router.get("/{execution_id}/attempts", summary="获取执行的各次尝试")
+def list_attempts(
+    user: CurrentUser, backends: CurrentBackends, execution_id: ExecutionId
+) -> Envelope[list[AttemptOut]]:
+    """The attempts of an execution, the first one first: one Pod each."""
+    backends.executions.get(execution_id, owner=user.owner_filter)
+    attempts = backends.executions.attempts(execution_id)
+    return success(messages.FETCHED, [AttemptOut.of(attempt) for attempt in attempts])
+
+
 @router.get("/{execution_id}/logs/file", summary="获取执行日志")
 def read_log(
     user: CurrentUser,
@@ -33,8 +44,9 @@ def read_log(
     execution_id: ExecutionId,
     log_type: Annotated[LogType, Query(description="日志类型")] = "output",
     lines: Annotated[QueryInt, Query(ge=1, le=MAX_LINES, description="返回的日志行数")] = MAX_LINES,
+    attempt: AttemptNumber | None = None,
 ) -> Envelope[LogOut]:
-    """The last lines of what the execution wrote, all attempts in order."""
-    backends.executions.get(execution_id, owner=user.owner_filter)
-    log = backends.logs.read(execution_id, log_type=log_type, lines=lines)
+    """The last lines of what the execution wrote, all attempts in order, or one of them."""
+    find_execution(backends, user, execution_id, attempt)
+    log = backends.logs.read(execution_id, log_type=log_type, lines=lines, attempt=attempt)
     return success(messages.FETCHED, LogOut.of(execution_id, log_type, log))

@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import BaseModel, Field
 
 from cronwright_api.envelope import Instant
+from cronwright_api.schemas.running import ProgressOut
 from cronwright_core.domain import naming
 from cronwright_core.domain.execution import Attempt, ExecutionKind, ExecutionStatus
 from cronwright_core.store.records import ExecutionRecord, LogFile, LogType, duration_seconds
@@ -87,6 +88,7 @@ class ExecutionDetail(ExecutionItem):
     project_id: int | None
     project_name: str | None
     attempts: list[AttemptOut]
+    progress: ProgressOut
     log_incomplete: bool = Field(description="true: something that was written could not be read")
 
     @classmethod
@@ -103,6 +105,7 @@ class ExecutionDetail(ExecutionItem):
             project_id=execution.project_id,
             project_name=execution.project_name,
             attempts=[AttemptOut.of(attempt) for attempt in attempts],
+            progress=ProgressOut(current_step=execution.progress_step, progress_percent=execution.progress_percent),
             log_incomplete=execution.log_incomplete,
         )
 

@@ -18,7 +18,15 @@ from cronwright_core.store.models import attempts, executions, projects, task_st
 from cronwright_core.store.paging import offset_of
 from cronwright_core.store.projection import in_range
 from cronwright_core.store.recording import announce, record_batch
-from cronwright_core.store.records import ExecutionRecord, Page, RecordResult, RequestedExecution, UnfinishedExecution
+from cronwright_core.store.records import (
+    ExecutionRecord,
+    Page,
+    RecordResult,
+    RequestedExecution,
+    RunningExecutions,
+    UnfinishedExecution,
+)
+from cronwright_core.store.running import list_running
 from cronwright_core.store.session import Database
 from cronwright_core.store.task_rows import owned_by
 from cronwright_core.store.tasks import no_such_task
@@ -128,6 +136,10 @@ class ExecutionStore:
                 .order_by(attempts.c.number)
             ).all()
         return [_to_attempt(row) for row in rows]
+
+    def running(self, *, owner: str | None, limit: int) -> RunningExecutions:
+        """What runs now, the latest started first; `owner` None: an administrator asks."""
+        return list_running(self._database, owner=owner, limit=limit)
 
     def unfinished(self) -> list[UnfinishedExecution]:
         """All executions that are PENDING or RUNNING in the record, oldest first."""

@@ -126,14 +126,14 @@ class LogStore:
 
         self._database.write_partitioned([time], work)
 
-    def read(self, execution_id: str, *, log_type: LogType, lines: int) -> LogFile:
-        """The last `lines` lines over all attempts in their order; empty for an execution without output.
+    def read(self, execution_id: str, *, log_type: LogType, lines: int, attempt: int | None = None) -> LogFile:
+        """The last `lines` lines over all attempts in their order, or of one; empty for an execution without output.
 
         Reads only the chunks that hold them. Bytes that are no UTF-8, and NUL, become U+FFFD; a carriage return at the
         end of a line is cut. `error` is empty where the cluster merges the streams, and `merged` says so.
         """
         with self._database.transaction() as connection:
-            streams = _streams(connection, execution_id)
+            streams = [row for row in _streams(connection, execution_id) if attempt in (None, row.attempt)]
             shown = [row for row in streams if row.stream in _SHOWN[log_type]]
             total = sum(row.lines for row in shown)
             content = _last_lines(connection, shown, max(0, lines))

@@ -299,6 +299,26 @@ class UnfinishedExecution:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RunningExecution:
+    """An execution that runs, for those who watch it. Progress as in `ExecutionRecord`."""
+
+    execution_id: str
+    task_id: int
+    task_name: str
+    start_time: datetime | None
+    progress_step: str | None
+    progress_percent: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunningExecutions:
+    """The executions that run, the latest started first; `total` counts also those beyond the limit."""
+
+    total: int
+    items: tuple[RunningExecution, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RequestedExecution:
     """The row of a manual run. `created` is False if the same request had made it before; then `time` is that row's."""
 

@@ -423,3 +423,24 @@ def test_a_renamed_task_keeps_the_name_in_its_past(database, store) -> None:
     store.record([execution])
     store.record([dataclasses.replace(make_execution(task_id), task_name="after")])
     assert store.get(execution.execution_id, owner=None).task_name == "before"
+
+
+class TestRunning:
+    def test_lists_what_runs_the_latest_started_first(self, database, store, task_id) -> None:
+        store.record([make_execution(task_id, later(60 * number), Status.RUNNING) for number in range(3)])
+        bobs = make_execution(task_id, later(300), Status.RUNNING, owner="bob", progress=Progress(1, "load", 40))
+        store.record([bobs, make_execution(task_id, later(400)), make_execution(task_id, later(500), Status.PENDING)])
+        found = store.running(owner=None, limit=10)
+        assert [row.start_time for row in found.items] == [later(300), later(120), later(60), NOW]
+        assert (found.items[0].progress_step, found.items[0].progress_percent) == ("load", 40)
+        assert [row.execution_id for row in store.running(owner="bob", limit=10).items] == [bobs.execution_id]
+        first = store.running(owner=None, limit=1)
+        assert (first.total, len(first.items)) == (4, 1)
+        nobody = store.running(owner="carol", limit=1)
+        assert (nobody.total, nobody.items) == (0, ())
+
+    def test_takes_one_statement(self, database, store) -> None:
+        statements: list[str] = []
+        event.listen(database._engine, "before_cursor_execute", lambda *args: statements.append(args[2]))
+        store.running(owner="alice", limit=10)
+        assert len([text for text in statements if "executions" in text]) == 1

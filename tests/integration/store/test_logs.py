@@ -113,6 +113,14 @@ class TestRead:
         assert list(file.content) == [f"line {number}" for number in range(6)][max(0, 6 - wanted) :]
         assert (file.lines_count, file.file_size) == (6, 42)
 
+    def test_gives_one_attempt_alone(self, store) -> None:
+        store.append([lines(numbered(0, 2)), lines(numbered(2, 3), attempt=2)])
+        store.finish(ID, 1, "stdout", complete=True)
+        first, second, third = (store.read(ID, log_type="output", lines=2, attempt=number) for number in (1, 2, 3))
+        assert (first.content, first.lines_count, first.complete) == (("line 0", "line 1"), 2, True)
+        assert (second.content, second.lines_count, second.complete) == (("line 3", "line 4"), 3, False)
+        assert (third.content, third.lines_count) == ((), 0)
+
     def test_keeps_the_streams_apart(self, store) -> None:
         store.append([lines(b"out\n"), lines(b"err\n", stream="stderr", at=later(9))])
         output, error = (store.read(ID, log_type=type_, lines=10) for type_ in ("output", "error"))

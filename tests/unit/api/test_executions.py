@@ -130,7 +130,9 @@ def test_the_log(world: World) -> None:
     assert len(world.call("GET", f"/executions/{ID}/logs/file").json()["data"]["content"]) == 3
 
 
-@pytest.mark.parametrize("query", ["log_type=stdout", "lines=0", "lines=10001", "lines=-1", "lines=x", "log_type="])
+@pytest.mark.parametrize(
+    "query", ["log_type=stdout", "attempt=0", "attempt=x", "lines=0", "lines=10001", "lines=-1", "lines=x", "log_type="]
+)
 def test_wrong_log_queries(world: World, query: str) -> None:
     world.executions.rows[ID] = make_execution()
     response = world.call("GET", f"/executions/{ID}/logs/file?{query}")
@@ -138,7 +140,9 @@ def test_wrong_log_queries(world: World, query: str) -> None:
     assert [error["field"] for error in response.json()["errors"]] == [query.split("=")[0]]
 
 
-@pytest.mark.parametrize("path", [f"/executions/{ID}", f"/executions/{ID}/logs/file", "/executions/nonsense"])
+@pytest.mark.parametrize(
+    "path", [f"/executions/{ID}", f"/executions/{ID}/logs/file", f"/executions/{ID}/attempts", "/executions/x"]
+)
 def test_others_see_nothing(world: World, path: str) -> None:
     world.executions.rows[ID] = make_execution()
     response = world.call("GET", path, user="bob")
@@ -184,3 +188,72 @@ def test_the_window_reaches_the_store(world: World) -> None:
     world.make_task()
     world.call("GET", "/tasks/1/executions?start_date=2024-01-01T08:00:00%2B08:00&end_date=2024-01-31")
     assert world.executions.windows == [(at(2024, 1, 1), at(2024, 1, 31, 23, 59, 59))]
+
+
+def test_what_runs_as_documented(world: World) -> None:
+    running = {"status": ExecutionStatus.RUNNING, "end_time": None, "start_time": world.now - timedelta(seconds=180.9)}
+    world.executions.rows[ID] = make_execution(**running, progress_step="数据处理", progress_percent=65)
+    other = "exec-20240101020000-0123456789abcde0"
+    world.executions.rows[other] = make_execution(**running, execution_id=other, owner="bob")
+    world.executions.rows["over"] = make_execution(execution_id="over")
+    response = world.call("GET", "/running")
+    assert response.headers["X-Total-Count"] == "1"
+    assert response.json() == {
+        "success": True,
+        "code": 200,
+        "message": "获取成功",
+        "data": [
+            {
+                "task_id": 1,
+                "task_name": "数据同步任务",
+                "execution_id": ID,
+                "start_time": "2026-03-04T12:27:14Z",
+                "running_time": 180,
+                "status": "RUNNING",
+                "progress": {"current_step": "数据处理", "progress_percent": 65},
+            }
+        ],
+    }
+    everything = world.call("GET", "/running", user="root", admin=True).json()["data"]
+    assert [item["progress"]["progress_percent"] for item in everything] == [65, None]
+    assert world.call("GET", "/running", user="carol").json()["data"] == []
+
+
+def test_a_clock_behind_the_nodes_shows_no_negative_time(world: World) -> None:
+    ahead = world.now + timedelta(seconds=2)
+    world.executions.rows[ID] = make_execution(status=ExecutionStatus.RUNNING, start_time=ahead)
+    assert world.call("GET", "/running").json()["data"][0]["running_time"] == 0
+
+
+def test_the_attempts_of_an_execution(world: World) -> None:
+    first = Attempt(1, "pod-1", "u1", ExecutionStatus.FAILED, START, "node-1", START, START, 3, "Error", "exit 3")
+    second = Attempt(2, "pod-2", "u2", ExecutionStatus.RUNNING, START, start_time=START)
+    world.executions.rows[ID] = make_execution()
+    world.executions.pods[ID] = [first, second]
+    data = world.call("GET", f"/executions/{ID}/attempts").json()["data"]
+    assert data == world.call("GET", f"/executions/{ID}").json()["data"]["attempts"]
+    assert data[0] == {
+        "number": 1,
+        "status": "FAILED",
+        "start_time": "2024-01-01T02:00:00Z",
+        "end_time": "2024-01-01T02:00:00Z",
+        "duration_seconds": 0,
+        "exit_code": 3,
+        "reason": "Error",
+        "message": "exit 3",
+        "pod_name": "pod-1",
+        "node_name": "node-1",
+    }
+    assert (data[1]["number"], data[1]["status"], data[1]["exit_code"]) == (2, "RUNNING", None)
+
+
+def test_an_attempt_that_is_not_there(world: World) -> None:
+    world.executions.rows[ID] = make_execution()
+    response = world.call("GET", f"/executions/{ID}/logs/file?attempt=1")
+    assert (response.status_code, response.json()["message"]) == (404, "该执行没有这次尝试")
+
+
+def test_progress_in_the_details(world: World) -> None:
+    world.executions.rows[ID] = make_execution(progress_percent=100)
+    progress = world.call("GET", f"/executions/{ID}").json()["data"]["progress"]
+    assert progress == {"current_step": None, "progress_percent": 100}
