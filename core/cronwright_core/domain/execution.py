@@ -54,7 +54,10 @@ class ExecutionKey:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One Pod of an execution. `number` counts from 1 in the order of creation."""
+    """One Pod of an execution. `number` counts from 1 in the order of creation.
+
+    `max_memory_mb` (MiB) and `avg_cpu_percent` (of one CPU) are what was measured, None where nothing was.
+    """
 
     number: int
     pod_name: str
@@ -67,6 +70,8 @@ class Attempt:
     exit_code: int | None = None
     reason: str | None = None
     message: str | None = None
+    max_memory_mb: float | None = None
+    avg_cpu_percent: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +90,10 @@ class ExecutionState:
 
 @dataclass(frozen=True, slots=True)
 class Execution:
-    """An execution as it is recorded: its key, whose it is, and its state. It outlives its task."""
+    """An execution as it is recorded: its key, whose it is, and its state. It outlives its task.
+
+    `workspace_claim` names the PersistentVolumeClaim in which its directory is, None if it has none.
+    """
 
     execution_id: str
     key: ExecutionKey
@@ -102,6 +110,7 @@ class Execution:
     output_summary: str | None = None
     error_message: str | None = None
     progress: Progress | None = None
+    workspace_claim: str | None = None
 
 
 def execution_state(

@@ -270,4 +270,6 @@ def _to_attempt(row: AnyRow) -> Attempt:
         exit_code=row.exit_code,
         reason=row.reason,
         message=row.message,
+        max_memory_mb=row.max_memory_mb,
+        avg_cpu_percent=row.avg_cpu_percent,
     )

@@ -2,7 +2,8 @@
 
 The rules: the first final status stays, whatever is reported later, and only what it left open is filled in; before
 that the newest report counts; a time, an exit code or a uid once known is never forgotten; the snapshot of the task's
-name and owner is that of the first report. Progress is that of the newest attempt that is known of.
+name and owner is that of the first report. Progress is that of the newest attempt that is known of. Of resource use the
+highest memory counts, and the newest figure of the CPU, which stands for the whole run up to it.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from cronwright_core.domain.execution import Attempt, Execution, ExecutionKind, ExecutionStatus
+from cronwright_core.domain.usage import usage_of
 from cronwright_core.store.columns import clean_json
 
 Values = dict[str, Any]
@@ -23,11 +25,14 @@ _FILLED = (
     "end_time",
     "exit_code",
     "output_summary",
+    "workspace_claim",
 )
 """Columns that are never set back to null."""
 _EXPLAINING = ("reason", "message", "error_message")
 """Columns that explain the status: they go with it, and only a report of the same final status may fill them."""
 _PROGRESS = ("progress_step", "progress_percent")
+_AVERAGED = ("avg_cpu_percent",)
+_PEAK = "max_memory_mb"
 _ATTEMPT_FILLED = ("node_name", "start_time", "end_time", "exit_code")
 _ATTEMPT_EXPLAINING = ("reason", "message")
 
@@ -35,6 +40,7 @@ _ATTEMPT_EXPLAINING = ("reason", "message")
 def to_execution_values(execution: Execution) -> Values:
     """The columns of `executions` that a report knows, cleaned as they will be stored."""
     key, state, progress = execution.key, execution.state, execution.progress
+    usage = usage_of(state.attempts)
     values: Values = clean_json(
         {
             "execution_id": execution.execution_id,
@@ -58,6 +64,9 @@ def to_execution_values(execution: Execution) -> Values:
             "progress_step": progress.step if progress else None,
             "progress_percent": progress.percent if progress else None,
             "progress_attempt": progress.attempt if progress else None,
+            "workspace_claim": execution.workspace_claim,
+            "max_memory_mb": usage.max_memory_mb,
+            "avg_cpu_percent": usage.avg_cpu_percent,
         }
     )
     return values | {
@@ -82,6 +91,8 @@ def to_attempt_values(execution: Mapping[str, Any], attempt: Attempt) -> Values:
             "exit_code": attempt.exit_code,
             "reason": attempt.reason,
             "message": attempt.message,
+            "max_memory_mb": attempt.max_memory_mb,
+            "avg_cpu_percent": attempt.avg_cpu_percent,
         }
     )
     return values | {
@@ -148,8 +159,10 @@ def _merge(old: Mapping[str, Any], new: Mapping[str, Any], filled: Sequence[str]
     elif old["status"] == new["status"]:
         for column in explaining:
             merged[column] = new[column] if old[column] is None else old[column]
-    for column in filled:
+    for column in (*filled, *_AVERAGED):
         new_value = new.get(column)
         keep = new_value is None or (ended and old[column] is not None)
         merged[column] = old[column] if keep else new_value
+    peaks = [value for value in (old[_PEAK], new.get(_PEAK)) if value is not None]
+    merged[_PEAK] = max(peaks, default=None)
     return merged

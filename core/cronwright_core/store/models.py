@@ -113,6 +113,11 @@ tasks = Table(
 )
 Index("uq_tasks_live_owner_name", tasks.c.owner, tasks.c.name, unique=True, postgresql_where=text("state <> 'deleted'"))
 Index("ix_tasks_active_owner_id", tasks.c.owner, tasks.c.id.desc(), postgresql_where=text("state = 'active'"))
+Index(
+    "ix_tasks_scheduling",
+    tasks.c.id,
+    postgresql_where=text("state = 'active' AND is_active AND NOT completed"),
+)
 
 task_stats = Table(
     "task_stats",
@@ -189,7 +194,11 @@ executions = Table(
     Column("output_summary", CleanText),
     Column("error_message", CleanText),
     Column("max_memory_mb", Double),
-    Column("avg_cpu_percent", Double),
+    Column("avg_cpu_percent", Double, comment="Of one CPU"),
+    Column(
+        "workspace_claim", CleanText, comment="The PersistentVolumeClaim that holds its directory, named as its Job"
+    ),
+    Column("workspace_removed_at", Time),
     Column("log_incomplete", Boolean, nullable=False, server_default=false()),
     Column("progress_step", CleanText),
     Column("progress_percent", Integer),
@@ -217,6 +226,12 @@ Index(
 Index(
     "ix_executions_request", executions.c.task_uid, executions.c.request_key, postgresql_where=text("request_key <> ''")
 )
+Index(
+    "ix_executions_workspace",
+    executions.c.project_id,
+    executions.c.end_time,
+    postgresql_where=text("workspace_claim IS NOT NULL AND workspace_removed_at IS NULL"),
+)
 
 attempts = Table(
     "attempts",
@@ -234,6 +249,8 @@ attempts = Table(
     Column("exit_code", Integer),
     Column("reason", CleanText),
     Column("message", CleanText),
+    Column("max_memory_mb", Double),
+    Column("avg_cpu_percent", Double, comment="Of one CPU"),
     PrimaryKeyConstraint("execution_time", "execution_id", "number"),
     UniqueConstraint("execution_time", "execution_id", "pod_uid"),
     CheckConstraint(STATUSES, name="status"),
@@ -281,6 +298,31 @@ log_chunks = Table(
     PrimaryKeyConstraint("execution_time", "execution_id", "attempt", "stream", "first_line"),
     postgresql_partition_by=BY_MONTH,
 )
+
+execution_ends = Table(
+    "execution_ends",
+    metadata,
+    Column("slot", Time, primary_key=True, comment="A quarter of an hour: every zone's midnight is a border"),
+    Column("count", BigInteger, nullable=False),
+)
+
+workspace_cleanups = Table(
+    "workspace_cleanups",
+    metadata,
+    Column("request_id", CleanText, primary_key=True),
+    Column("project_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("requested_by", CleanText),
+    Column("requested_at", Time, nullable=False),
+    Column("cutoff", Time, nullable=False, comment="Directories of executions that ended before it go"),
+    Column("directories_removed", BigInteger, nullable=False, server_default="0"),
+    Column("bytes_freed", BigInteger, nullable=False, server_default="0"),
+    Column("directories_failed", BigInteger, nullable=False, server_default="0"),
+    Column("oldest_removed", Time, comment="The earliest end of an execution whose directory was removed"),
+    Column("job_uid", CleanText, comment="The last Job whose report is in these figures"),
+    Column("finished_at", Time, comment="Null while it goes on"),
+    Column("problem", CleanText, comment="Why something was left, for people"),
+)
+Index("ix_workspace_cleanups_requested_at", workspace_cleanups.c.requested_at)
 
 operator_heartbeat = Table(
     "operator_heartbeat",

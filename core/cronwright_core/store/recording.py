@@ -1,8 +1,9 @@
 """One batch of reports into `executions`, `attempts` and `task_stats`, within the caller's transaction.
 
 Order of locks, which makes parallel recorders wait for each other instead of deadlocking: (1) new rows are inserted in
-key order, (2) the others are locked in key order, (3) statistics in order of task id. In (1) one waits only for rows
-not yet committed, in (2) only for committed ones, each time in ascending order; so nobody waits in a circle.
+key order, (2) the others are locked in key order, (3) statistics in order of task id, (4) ends in order of time. In (1)
+one waits only for rows not yet committed, in (2) only for committed ones, each time in ascending order; so nobody waits
+in a circle.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from cronwright_core.domain.execution import Attempt, Execution, ExecutionStatus
 from cronwright_core.store import statistics
 from cronwright_core.store.columns import columns_of
+from cronwright_core.store.ends import apply_ends
 from cronwright_core.store.errors import StoreError
 from cronwright_core.store.merging import (
     Values,
@@ -68,6 +70,7 @@ def record_batch(connection: Connection, batch: Sequence[Execution]) -> RecordRe
     _write(connection, executions, [{**row, "updated_at": now} for row in rewritten])
     numbers, renumbered = _record_attempts(connection, pods)
     statistics.keep_in_step(connection, pairs)
+    apply_ends(connection, pairs)
     changed = {_key(row) for _, row in pairs} | renumbered
     current = {key: stored.get(key, reported[key]) for key in keys} | {_key(row): row for _, row in pairs}
     announce(connection, [current[key] for key in keys if key in changed])

@@ -240,6 +240,7 @@ class ExecutionRecord:
 
     `project_name` is the Project's display name. `max_memory_mb` and `avg_cpu_percent` are None where nothing was
     measured. `progress_step` and `progress_percent` (0-100) are what attempt `progress_attempt` said last, or None.
+    `workspace_claim` is None for a run without a directory.
     """
 
     execution_id: str
@@ -274,6 +275,8 @@ class ExecutionRecord:
     progress_step: str | None = None
     progress_percent: int | None = None
     progress_attempt: int | None = None
+    workspace_claim: str | None = None
+    workspace_removed_at: datetime | None = None
 
     @property
     def duration_seconds(self) -> int | None:

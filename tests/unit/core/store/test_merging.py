@@ -123,3 +123,32 @@ def test_changes_are_one_row_per_task_in_order() -> None:
 def test_progress_is_that_of_the_newest_attempt(old, new, expected) -> None:
     merged = merge_execution(values(Status.RUNNING, progress=old), values(Status.RUNNING, progress=new))
     assert (merged["progress_attempt"], merged["progress_step"], merged["progress_percent"]) == expected
+
+
+def used(memory: float | None, cpu: float | None, status: Status = Status.RUNNING, seconds: int | None = None):
+    end = later(seconds) if seconds is not None else None
+    return make_attempt(1, "a", status, start_time=NOW, end_time=end, max_memory_mb=memory, avg_cpu_percent=cpu)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "stored"),
+    [
+        ((None, None), (10.0, 5.0), (10.0, 5.0)),
+        ((10.0, 5.0), (8.0, 7.0), (10.0, 7.0)),
+        ((10.0, 5.0), (12.0, None), (12.0, 5.0)),
+        ((10.0, 5.0), (None, None), (10.0, 5.0)),
+    ],
+)
+def test_the_memory_peak_stays_and_the_newest_cpu_figure_counts(before, after, stored) -> None:
+    old, new = (values(Status.RUNNING, attempts=(used(*figures),)) for figures in (before, after))
+    merged = merge_execution(old, new)
+    assert (merged["max_memory_mb"], merged["avg_cpu_percent"]) == stored
+    rows, _ = merge_attempts(attempt_rows(used(*before)), attempt_rows(used(*after)))
+    row = rows[0] if rows else attempt_rows(used(*before))[0]
+    assert (row["max_memory_mb"], row["avg_cpu_percent"]) == stored
+
+
+def test_figures_that_come_after_the_end_fill_what_is_open_only() -> None:
+    ended = values(Status.SUCCESS, attempts=(used(10.0, 5.0, Status.SUCCESS, 60),))
+    again = values(Status.SUCCESS, attempts=(used(9.0, 99.0, Status.SUCCESS, 60),))
+    assert merge_execution(ended, again) == ended
