@@ -10,6 +10,8 @@ from datetime import UTC, datetime
 _LONGEST_SLEEP_SECONDS = 1.0
 """The wall clock may jump; it is read again at least this often. One comparison a second costs nothing measurable."""
 
+_SPARE_ENTRIES = 1000
+
 
 def system_now() -> datetime:
     """The wall clock, UTC. The only place of the operator that reads it."""
@@ -35,6 +37,10 @@ class Clock:
             return
         self._due[key] = due
         heapq.heappush(self._heap, (due, key))
+        if len(self._heap) > 2 * len(self._due) + _SPARE_ENTRIES:
+            # Replaced times stay in the heap until they come up; those of next year must not pile up until then.
+            self._heap = [(time, key) for key, time in self._due.items()]
+            heapq.heapify(self._heap)
         if self._heap[0] == (due, key):
             self._changed.set()
 

@@ -217,7 +217,7 @@ def _requests(seen: Observed, project: Project, owner: str, gate: Gate) -> list[
             request_key=request.key,
             time=time,
             requested_by=by,
-            admitted=gate.admits(_candidate(task)),
+            admitted=gate.admits(_candidate(task, time)),
         )
         # The Job first, then the annotation: if we die in between, the name makes the second creation AlreadyExists.
         actions.append(CreateJob(manifest, frozenset({task.uid})))
@@ -254,7 +254,7 @@ def _ticks(
         message = f"missed by more than startingDeadlineSeconds ({deadline} s)"
         actions.append(RecordSkipped(due, "StartingDeadlineExceeded", message))
     else:
-        manifest = build_tick_job(task, project, owner=owner, tick=due, admitted=gate.admits(_candidate(task)))
+        manifest = build_tick_job(task, project, owner=owner, tick=due, admitted=gate.admits(_candidate(task, now)))
         # If we die after this and before the status is written, the successor finds the same tick due, computes the
         # same name and gets AlreadyExists: one run.
         actions.append(CreateJob(manifest, frozenset({task.uid})))
@@ -354,5 +354,6 @@ def _moved(status: TaskStatus, watermark: datetime | None) -> TaskStatus:
     return replace(status, last_schedule_time=latest(status.last_schedule_time, watermark))
 
 
-def _candidate(task: ScheduledTask) -> Candidate:
-    return Candidate(task.uid, task.spec.project_name, task.spec.priority)
+def _candidate(task: ScheduledTask, since: datetime) -> Candidate:
+    project = f"{task.namespace}/{task.spec.project_name}"
+    return Candidate(f"{task.namespace}/{task.name}", task.uid, project, task.spec.priority, since)

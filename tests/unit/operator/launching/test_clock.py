@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from cronwright_operator.launching.clock import Clock
 from support.builders import at
@@ -48,3 +48,11 @@ def test_a_wall_clock_that_jumps_back_fires_nothing_early() -> None:
     wall.time = at("09:00:00")
     assert clock.fire_due() == 1.0
     assert fired == []
+
+
+def test_replaced_times_do_not_pile_up() -> None:
+    clock = Clock(lambda _: None, Wall(at("10:00:00")))
+    for second in range(10_000):
+        clock.set("a", at("12:00:00") + timedelta(seconds=second))
+    assert len(clock) == 1
+    assert len(clock._heap) < 2000
