@@ -13,7 +13,7 @@ from fastapi import APIRouter, FastAPI
 from cronwright_api import errors
 from cronwright_api.deps import Backends
 from cronwright_api.middleware import RequestFrame
-from cronwright_api.routes import executions, health, projects, running, tasks
+from cronwright_api.routes import executions, health, projects, running, statistics, tasks
 from cronwright_api.schemas.openapi import document_for
 from cronwright_api.schemas.projects import ProjectCreate
 from cronwright_api.schemas.tasks import TaskCreate, TaskUpdate
@@ -56,7 +56,7 @@ def create_app(settings: ApiSettings, open_backends: OpenBackends | None = None)
         redirect_slashes=False,
     )
     api = APIRouter(prefix=BASE_PATH)
-    for module in (tasks, executions, running, projects):
+    for module in (tasks, statistics, executions, running, projects):
         api.include_router(module.router)
     app.include_router(api)
     app.include_router(health.router)

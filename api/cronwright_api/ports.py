@@ -22,6 +22,7 @@ from cronwright_core.store.records import (
     TaskDraft,
     TaskProjection,
     TaskRecord,
+    TaskStatistics,
 )
 
 
@@ -58,6 +59,9 @@ class Tasks(Protocol):
 
     def get(self, task_id: int, *, owner: str | None) -> TaskRecord:
         """One task; NotFound also if it is another's."""
+
+    def statistics(self, task_id: int, *, owner: str | None, days: int) -> TaskStatistics:
+        """How its executions went, with the last `days` days that had any; NotFound as `get`."""
 
     def list(
         self,

@@ -27,6 +27,10 @@ FRAMED = {
     ("get", "/executions/{execution_id}/logs/file"): {
         *("execution_id", "log_type", "content", "file_path", "file_size", "lines_count", "last_modified")
     },
+    ("get", "/tasks/{task_id}/stats"): {
+        *("total_executions", "success_count", "failed_count", "success_rate", "average_duration", "last_execution"),
+        "execution_trends",
+    },
 }
 PAGES = {
     ("get", "/tasks"): {

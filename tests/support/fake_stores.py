@@ -10,6 +10,7 @@ from cronwright_core.domain.errors import Conflict, FieldError, Message, NotFoun
 from cronwright_core.domain.execution import Attempt, Execution, ExecutionStatus
 from cronwright_core.domain.project import ProjectSpec
 from cronwright_core.store.records import (
+    DayCounts,
     ExecutionRecord,
     LogFile,
     LogType,
@@ -22,6 +23,7 @@ from cronwright_core.store.records import (
     TaskDraft,
     TaskProjection,
     TaskRecord,
+    TaskStatistics,
     TaskStats,
 )
 
@@ -50,6 +52,7 @@ class FakeTasks:
         self._switch = switch
         self.pending: dict[int, TaskDraft] = {}
         self.rows: dict[int, TaskRecord] = {}
+        self.days: dict[int, list[DayCounts]] = {}
         self.last_id = 0
 
     def reserve(self, draft: TaskDraft, now: datetime) -> int:
@@ -130,6 +133,11 @@ class FakeTasks:
         if row is None or owner not in (None, row.owner):
             raise NotFound(Message("任务不存在", "there is no such task"))
         return row
+
+    def statistics(self, task_id: int, *, owner: str | None, days: int) -> TaskStatistics:
+        row = self.get(task_id, owner=owner)
+        counted = tuple(self.days.get(task_id, ())[:days])
+        return TaskStatistics(stats=row.stats, last_execution=row.last_execution, days=counted)
 
     def list(
         self,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, Generic, Literal, TypeVar
 
 from cronwright_core.domain.execution import ExecutionKind, ExecutionStatus
@@ -127,9 +127,33 @@ class TaskStats:
         return self.success_count + self.failed_count
 
     @property
+    def success_rate(self) -> float:
+        """The share of succeeded ones, 0 to 1; 0 while none has ended."""
+        return self.success_count / self.total_executions if self.total_executions else 0.0
+
+    @property
     def average_duration_seconds(self) -> float | None:
         """The mean over ended executions that had started, or None if there is none."""
         return self.duration_sum_seconds / self.duration_count if self.duration_count else None
+
+
+@dataclass(frozen=True, slots=True)
+class DayCounts:
+    """What ended of a task's executions on one day, by its own clock. TIMEOUT counts as failed."""
+
+    day: date
+    success: int
+    failed: int
+    cancelled: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskStatistics:
+    """How a task's executions went: over its whole life, and by day (newest first; days without any are left out)."""
+
+    stats: TaskStats
+    last_execution: LastExecution | None
+    days: tuple[DayCounts, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

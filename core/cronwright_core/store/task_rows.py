@@ -122,24 +122,32 @@ def has_status(status: ExecutionStatus) -> ColumnElement[bool]:
     return STATUS.in_([status.value])
 
 
+def to_stats(row: AnyRow) -> TaskStats:
+    """The counts in a row that holds the columns of `task_stats`; zeros if they are null: nothing has run."""
+    if row.waiting is None:
+        return TaskStats()
+    return TaskStats(
+        **{name: row._mapping[name] for name in _STATS},
+        last_success=row.last_success,
+        last_failure=row.last_failure,
+    )
+
+
+def to_last_execution(row: AnyRow) -> LastExecution | None:
+    """The newest execution in a row that holds the columns of `task_stats`."""
+    if row.last_execution_id is None:
+        return None
+    return LastExecution(
+        execution_id=row.last_execution_id,
+        time=row.last_execution_time,
+        status=ExecutionStatus(row.last_status),
+        start_time=row.last_start_time,
+        end_time=row.last_end_time,
+    )
+
+
 def to_task_record(row: AnyRow) -> TaskRecord:
     """A row of `select_tasks`."""
-    stats = TaskStats()
-    if row.waiting is not None:
-        stats = TaskStats(
-            **{name: row._mapping[name] for name in _STATS},
-            last_success=row.last_success,
-            last_failure=row.last_failure,
-        )
-    last = None
-    if row.last_execution_id is not None:
-        last = LastExecution(
-            execution_id=row.last_execution_id,
-            time=row.last_execution_time,
-            status=ExecutionStatus(row.last_status),
-            start_time=row.last_start_time,
-            end_time=row.last_end_time,
-        )
     return TaskRecord(
         task_id=row.id,
         owner=row.owner,
@@ -158,8 +166,8 @@ def to_task_record(row: AnyRow) -> TaskRecord:
         completed=row.completed,
         created_at=row.created_at,
         updated_at=row.updated_at,
-        stats=stats,
-        last_execution=last,
+        stats=to_stats(row),
+        last_execution=to_last_execution(row),
     )
 
 

@@ -12,9 +12,10 @@ from cronwright_core.domain.errors import Conflict, FieldError, InvalidInput, Me
 from cronwright_core.domain.execution import ExecutionStatus
 from cronwright_core.domain.validation import unknown_project
 from cronwright_core.store import projection
-from cronwright_core.store.models import task_stats, tasks
+from cronwright_core.store.models import task_days, task_stats, tasks
 from cronwright_core.store.paging import offset_of
 from cronwright_core.store.records import (
+    DayCounts,
     LiveTask,
     Page,
     PendingTask,
@@ -22,9 +23,18 @@ from cronwright_core.store.records import (
     TaskIdentity,
     TaskProjection,
     TaskRecord,
+    TaskStatistics,
 )
 from cronwright_core.store.session import Database
-from cronwright_core.store.task_rows import from_task_spec, has_status, owned_by, select_tasks, to_task_record
+from cronwright_core.store.task_rows import (
+    from_task_spec,
+    has_status,
+    owned_by,
+    select_tasks,
+    to_last_execution,
+    to_stats,
+    to_task_record,
+)
 
 
 def no_such_task() -> NotFound:
@@ -192,6 +202,29 @@ class TaskStore:
         """One task. `owner` None: an administrator asks. Raises NotFound, for somebody else's task too."""
         with self._database.transaction() as connection:
             return _get(connection, task_id, owner=owner)
+
+    def statistics(self, task_id: int, *, owner: str | None, days: int) -> TaskStatistics:
+        """A task's statistics, with the last `days` days that had executions. Raises NotFound as `get`; two reads."""
+        if not projection.in_range(task_id):
+            raise no_such_task()
+        known = tasks.c.id == task_id, tasks.c.state == "active", owned_by(owner)
+        counts = select(task_stats).select_from(tasks.outerjoin(task_stats, task_stats.c.task_id == tasks.c.id))
+        trend = (
+            select(task_days.c.day, task_days.c.success, task_days.c.failed, task_days.c.cancelled)
+            .where(task_days.c.task_id == task_id)
+            .order_by(task_days.c.day.desc())
+            .limit(days)
+        )
+        with self._database.transaction() as connection:
+            row = connection.execute(counts.where(*known)).one_or_none()
+            if row is None:
+                raise no_such_task()
+            counted = connection.execute(trend).all()
+        return TaskStatistics(
+            stats=to_stats(row),
+            last_execution=to_last_execution(row),
+            days=tuple(DayCounts(*day) for day in counted),
+        )
 
     def list(
         self,
