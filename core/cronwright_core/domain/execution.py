@@ -93,6 +93,7 @@ class Execution:
     """An execution as it is recorded: its key, whose it is, and its state. It outlives its task.
 
     `workspace_claim` names the PersistentVolumeClaim in which its directory is, None if it has none.
+    `parameters` are the names of the variables that this run alone was given; their values are never recorded.
     """
 
     execution_id: str
@@ -111,6 +112,7 @@ class Execution:
     error_message: str | None = None
     progress: Progress | None = None
     workspace_claim: str | None = None
+    parameters: tuple[str, ...] = ()
 
 
 def execution_state(

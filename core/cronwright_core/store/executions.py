@@ -254,6 +254,7 @@ def _to_record(row: AnyRow) -> ExecutionRecord:
     values["time"] = values.pop("execution_time")
     values["kind"] = ExecutionKind(row.kind)
     values["status"] = ExecutionStatus(row.status)
+    values["parameters"] = None if row.parameters is None else tuple(row.parameters)
     return ExecutionRecord(**values)
 
 

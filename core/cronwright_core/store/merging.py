@@ -26,6 +26,7 @@ _FILLED = (
     "exit_code",
     "output_summary",
     "workspace_claim",
+    "parameters",
 )
 """Columns that are never set back to null."""
 _EXPLAINING = ("reason", "message", "error_message")
@@ -65,6 +66,7 @@ def to_execution_values(execution: Execution) -> Values:
             "progress_percent": progress.percent if progress else None,
             "progress_attempt": progress.attempt if progress else None,
             "workspace_claim": execution.workspace_claim,
+            "parameters": list(execution.parameters) or None,
             "max_memory_mb": usage.max_memory_mb,
             "avg_cpu_percent": usage.avg_cpu_percent,
         }

@@ -119,6 +119,20 @@ Index(
     postgresql_where=text("state = 'active' AND is_active AND NOT completed"),
 )
 
+idempotency_keys = Table(
+    "idempotency_keys",
+    metadata,
+    Column("caller", CleanText, nullable=False, comment="Who sent the key; keys of two users never meet"),
+    Column("kind", CleanText, nullable=False),
+    Column("key_hash", CleanText, nullable=False),
+    Column("body_digest", CleanText, nullable=False, comment="HMAC of the body under the key itself"),
+    Column("row_id", BigInteger, nullable=False, comment="The task or project, which may be gone"),
+    Column("created_at", Time, nullable=False),
+    PrimaryKeyConstraint("caller", "kind", "key_hash"),
+    CheckConstraint("kind IN ('task', 'project')", name="kind"),
+    Index("ix_idempotency_keys_created_at", "created_at"),
+)
+
 task_stats = Table(
     "task_stats",
     metadata,
@@ -203,6 +217,8 @@ executions = Table(
     Column("progress_step", CleanText),
     Column("progress_percent", Integer),
     Column("progress_attempt", Integer, comment="The attempt that said it"),
+    Column("parameters", ARRAY(CleanText), comment="Names of the variables given to this run alone"),
+    Column("request_digest", CleanText, comment="HMAC of the request's parameters under its key"),
     Column("created_at", Time, nullable=False),
     Column("updated_at", Time, nullable=False),
     PrimaryKeyConstraint("execution_time", "execution_id"),

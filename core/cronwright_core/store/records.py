@@ -264,7 +264,8 @@ class ExecutionRecord:
 
     `project_name` is the Project's display name. `max_memory_mb` and `avg_cpu_percent` are None where nothing was
     measured. `progress_step` and `progress_percent` (0-100) are what attempt `progress_attempt` said last, or None.
-    `workspace_claim` is None for a run without a directory.
+    `workspace_claim` is None for a run without a directory. `parameters` are the names of the variables that this run
+    alone was given (None: none), `request_digest` what tells a repeated request from another one with the same key.
     """
 
     execution_id: str
@@ -301,6 +302,8 @@ class ExecutionRecord:
     progress_attempt: int | None = None
     workspace_claim: str | None = None
     workspace_removed_at: datetime | None = None
+    parameters: tuple[str, ...] | None = None
+    request_digest: str | None = None
 
     @property
     def duration_seconds(self) -> int | None:
