@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 
@@ -12,13 +12,16 @@ from fastapi import APIRouter, FastAPI
 
 from cronwright_api import errors
 from cronwright_api.deps import Backends
+from cronwright_api.jwks_address import open_address
+from cronwright_api.key_files import KeyFiles, load_jwks_file, load_secrets
+from cronwright_api.keys import KeyRingError, KeySource
 from cronwright_api.middleware import RequestFrame
 from cronwright_api.routes import executions, health, projects, running, statistics, tasks
 from cronwright_api.schemas.openapi import document_for
 from cronwright_api.schemas.projects import ProjectCreate
 from cronwright_api.schemas.tasks import TaskCreate, TaskUpdate
 from cronwright_api.settings import BASE_PATH, ApiSettings
-from cronwright_api.tokens import KeyRing, TokenVerifier
+from cronwright_api.tokens import TokenVerifier
 from cronwright_core.kube.client import KubeClient
 from cronwright_core.store.executions import ExecutionStore
 from cronwright_core.store.logs import LogStore
@@ -68,37 +71,74 @@ def create_app(settings: ApiSettings, open_backends: OpenBackends | None = None)
 
 @asynccontextmanager
 async def real_backends(settings: ApiSettings) -> AsyncIterator[Backends]:
-    """PostgreSQL, the API server and the key ring that the settings name.
+    """PostgreSQL, the API server and the keys that the settings name.
 
     Raises:
         KeyRingError, KubeConfigError, ValueError: with what to do.
     """
-    ring = KeyRing.load(settings.jwt_keys_dir)
-    database = Database(
-        settings.database_url.get_secret_value(),
-        application_name="cronwright-api",
-        pool_size=settings.database_pool_size,
-        max_overflow=settings.database_max_overflow,
-    )
-    try:
+    async with AsyncExitStack() as stack:
+        verifier = await stack.enter_async_context(open_verifier(settings))
+        database = Database(
+            settings.database_url.get_secret_value(),
+            application_name="cronwright-api",
+            pool_size=settings.database_pool_size,
+            max_overflow=settings.database_max_overflow,
+        )
+        stack.callback(database.dispose)
         client = await KubeClient.connect(user_agent=f"cronwright-api/{package_version()}")
-        try:
-            yield Backends(
-                verifier=TokenVerifier(ring, settings.jwt_audience, settings.jwt_issuer),
-                database=database,
-                tasks=TaskStore(database),
-                projects=ProjectStore(database),
-                executions=ExecutionStore(database),
-                logs=LogStore(database),
-                objects=client,
-                clock=lambda: datetime.now(UTC),
-                namespace=settings.home_namespace,
-                default_time_zone=settings.default_time_zone,
-            )
-        finally:
-            await client.close()
-    finally:
-        database.dispose()
+        stack.push_async_callback(client.close)
+        yield Backends(
+            verifier=verifier,
+            database=database,
+            tasks=TaskStore(database),
+            projects=ProjectStore(database),
+            executions=ExecutionStore(database),
+            logs=LogStore(database),
+            objects=client,
+            clock=lambda: datetime.now(UTC),
+            namespace=settings.home_namespace,
+            default_time_zone=settings.default_time_zone,
+        )
+
+
+@asynccontextmanager
+async def open_verifier(settings: ApiSettings) -> AsyncIterator[TokenVerifier]:
+    """What checks tokens, with the keys of all places that the settings name.
+
+    Raises:
+        KeyRingError: with what to do. An address that is away is no error: its keys come when it answers.
+    """
+    sources: list[KeySource] = [*key_files_of(settings)]
+    async with AsyncExitStack() as stack:
+        if settings.jwt_jwks_url is not None:
+            address = open_address(settings.jwt_jwks_url, refresh_seconds=settings.jwt_jwks_refresh_seconds)
+            sources.append(await stack.enter_async_context(address))
+        yield TokenVerifier(
+            tuple(sources),
+            audience=settings.jwt_audience,
+            issuer=settings.jwt_issuer,
+            roles_claim=settings.jwt_roles_claim,
+            admin_role=settings.jwt_admin_role,
+        )
+
+
+def key_files_of(settings: ApiSettings) -> tuple[KeyFiles, ...]:
+    """The keys in files that the settings name, read for the first time.
+
+    Raises:
+        KeyRingError: with what to do.
+    """
+    files = []
+    if settings.jwt_keys_dir is not None:
+        files.append(load_secrets(settings.jwt_keys_dir))
+    if settings.jwt_jwks_file is not None:
+        files.append(load_jwks_file(settings.jwt_jwks_file))
+    if not files and settings.jwt_jwks_url is None:
+        raise KeyRingError(
+            "no keys to check tokens by: set CRONWRIGHT_JWT_KEYS_DIR (HS256 secrets), CRONWRIGHT_JWT_JWKS_FILE or"
+            " CRONWRIGHT_JWT_JWKS_URL (public keys)"
+        )
+    return tuple(files)
 
 
 def package_version() -> str:

@@ -30,7 +30,7 @@ async def authenticate(
         raise Unauthenticated(messages.UNAUTHENTICATED)
     verifier: TokenVerifier = request.app.state.backends.verifier
     try:
-        user = verifier.verify(credentials.credentials)
+        user = await verifier.authenticate(credentials.credentials)
     except ExpiredToken as error:
         raise Unauthenticated(messages.TOKEN_EXPIRED) from error
     except InvalidToken as error:

@@ -17,9 +17,11 @@ import uvicorn
 from pydantic import ValidationError
 
 from cronwright_api import json_log
-from cronwright_api.app import create_app
+from cronwright_api.app import create_app, key_files_of
+from cronwright_api.key_files import load_secrets
+from cronwright_api.keys import KeyRingError
 from cronwright_api.settings import ApiSettings
-from cronwright_api.tokens import KeyRing, KeyRingError, User, make_token
+from cronwright_api.tokens import ADMIN_ROLE, ROLES_CLAIM, User, make_token
 from cronwright_core.domain.timezones import UnknownTimeZoneError, load_zone
 from cronwright_core.kube.client import KubeConfigError, load_configuration
 from cronwright_core.store.session import parse_url
@@ -68,7 +70,9 @@ def serve(argv: Sequence[str]) -> int:
 
 def token(argv: Sequence[str]) -> int:
     """Prints a signed token; 1 if there is no key for it, 2 for wrong options."""
-    parser = argparse.ArgumentParser(prog="cronwright token", description="Prints a JWT for the REST API.")
+    parser = argparse.ArgumentParser(
+        prog="cronwright token", description="Prints a JWT for the REST API, signed with an HS256 key."
+    )
     parser.add_argument(
         "--user", required=True, help="who the token speaks for (`sub`), the owner of the tasks made with it"
     )
@@ -82,9 +86,9 @@ def token(argv: Sequence[str]) -> int:
     parser.add_argument("--keys-dir", type=Path, default=_default_keys_dir(), help=f"default: ${KEYS_DIR}")
     options = parser.parse_args(argv)
     if options.keys_dir is None:
-        return _refuse("token", f"give --keys-dir, or set {KEYS_DIR}")
+        return _refuse("token", _no_secrets())
     try:
-        keys = KeyRing.load(options.keys_dir).keys()
+        keys = {key.kid: key for key in load_secrets(options.keys_dir).current()}
         kid = options.kid or max(keys)
         if kid not in keys:
             return _refuse(
@@ -97,6 +101,8 @@ def token(argv: Sequence[str]) -> int:
             ttl=options.ttl,
             audience=os.environ.get("CRONWRIGHT_JWT_AUDIENCE") or None,
             issuer=os.environ.get("CRONWRIGHT_JWT_ISSUER") or None,
+            roles_claim=os.environ.get("CRONWRIGHT_JWT_ROLES_CLAIM") or ROLES_CLAIM,
+            admin_role=os.environ.get("CRONWRIGHT_JWT_ADMIN_ROLE") or ADMIN_ROLE,
         )
     except (KeyRingError, ValueError, OverflowError) as error:
         return _refuse("token", str(error))
@@ -118,7 +124,14 @@ def parse_ttl(text: str) -> timedelta:
 
 def _check(settings: ApiSettings) -> None:
     """Everything that must be right before serving and will not mend itself; the database may come later."""
-    KeyRing.load(settings.jwt_keys_dir)
+    files = key_files_of(settings)
+    has_public_keys = settings.jwt_jwks_url is not None or settings.jwt_jwks_file is not None
+    if has_public_keys and settings.jwt_audience is None:
+        # A provider signs for all of its clients by the same keys; only `aud` says that a token is meant for us.
+        logger.warning(
+            "tokens that the provider signs for other services are accepted: CRONWRIGHT_JWT_AUDIENCE is not set"
+        )
+    logger.info("JWT keys read", extra={"kids": sorted(key.kid for source in files for key in source.current())})
     load_zone(settings.default_time_zone)
     parse_url(settings.database_url.get_secret_value())
     asyncio.run(load_configuration())  # the result is dropped: a client belongs to the server's own loop
@@ -127,6 +140,15 @@ def _check(settings: ApiSettings) -> None:
 def _default_keys_dir() -> Path | None:
     value = os.environ.get(KEYS_DIR)
     return Path(value) if value else None
+
+
+def _no_secrets() -> str:
+    if os.environ.get("CRONWRIGHT_JWT_JWKS_URL") or os.environ.get("CRONWRIGHT_JWT_JWKS_FILE"):
+        return (
+            "only public keys (a JWKS) are configured, and these cannot sign: get a token from their identity provider,"
+            f" or give HS256 keys by --keys-dir or {KEYS_DIR}"
+        )
+    return f"give --keys-dir, or set {KEYS_DIR}"
 
 
 def _settings_problem(error: ValidationError) -> str:

@@ -15,6 +15,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "bundled": {},
     "own database": OWN_DATABASE,
     "own keys": {"auth.existingSecret": "my-keys"},
+    "key set": {"auth.secretKeys": False, "auth.jwks.file": {"kind": "ConfigMap", "name": "keys", "key": "k.json"}},
     "namespaces": {"settings.watchNamespaces": ["cw", "team-a"]},
     "no crds": {"crds.enabled": False},
     "node ports": {
@@ -72,7 +73,7 @@ def test_every_pod_satisfies_the_restricted_standard(rendered: chart.Rendered) -
             assert "/tmp" in {mount["mountPath"] for mount in container["volumeMounts"]}
             assert not any("hostPort" in port for port in container.get("ports", []))
         for volume in spec["volumes"]:
-            assert set(volume) - {"name"} <= {"emptyDir", "secret"}, volume
+            assert set(volume) - {"name"} <= {"emptyDir", "secret", "configMap"}, volume
 
 
 def test_services_and_selectors_meet_their_pods(rendered: chart.Rendered) -> None:
@@ -121,6 +122,8 @@ def test_settings_reach_the_program() -> None:
             "settings.resyncSeconds": 60,
             "auth.audience": "cw",
             "auth.issuer": "me",
+            "auth.rolesClaim": "realm_access.roles",
+            "auth.adminRole": "operations",
             "api.rootPath": "/cron",
             "api.migrate.waitSeconds": 7,
             "operator.leaseName": "the-lease",
@@ -143,6 +146,8 @@ def test_settings_reach_the_program() -> None:
         "CRONWRIGHT_JWT_KEYS_DIR": "/etc/cronwright/jwt-keys",
         "CRONWRIGHT_JWT_AUDIENCE": "cw",
         "CRONWRIGHT_JWT_ISSUER": "me",
+        "CRONWRIGHT_JWT_ROLES_CLAIM": "realm_access.roles",
+        "CRONWRIGHT_JWT_ADMIN_ROLE": "operations",
         "CRONWRIGHT_ROOT_PATH": "/cron",
     }
     operator = {
@@ -243,7 +248,7 @@ def test_two_releases_do_not_share_a_cluster_role() -> None:
 def test_every_value_has_a_comment_above_it() -> None:
     lines = (chart.CHART / "values.yaml").read_text().splitlines()
     parents = {"image", "settings", "auth", "database", "postgresql", "api", "operator", "crds", "existingSecret"}
-    parents |= {"storage", "service", "migrate", "serviceAccount", "requests"}
+    parents |= {"storage", "service", "migrate", "serviceAccount", "requests", "file"}
     bare = [
         line.strip()
         for number, line in enumerate(lines)

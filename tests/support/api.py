@@ -19,8 +19,9 @@ from fastapi import FastAPI
 
 from cronwright_api.app import OpenBackends, create_app
 from cronwright_api.deps import Backends
+from cronwright_api.key_files import load_secrets
 from cronwright_api.settings import BASE_PATH, ApiSettings
-from cronwright_api.tokens import KeyRing, TokenVerifier, User, make_token
+from cronwright_api.tokens import TokenVerifier, User, make_token
 from support.fake_objects import FakeObjects
 from support.fake_stores import FakeExecutions, FakeLogs, FakeProjects, FakeTasks, Switch
 
@@ -109,7 +110,8 @@ class World:
 
     def __post_init__(self) -> None:
         (self.keys_dir / "k1").write_text(SECRET)
-        self.ring = KeyRing.load(self.keys_dir)
+        self.secrets = load_secrets(self.keys_dir)
+        self.verifier = TokenVerifier((self.secrets,))
         self.objects = FakeObjects(self.now)
         self.tasks = FakeTasks(self.switch)
         self.projects = FakeProjects(self.switch)
@@ -125,7 +127,7 @@ class World:
     @asynccontextmanager
     async def _open(self) -> AsyncIterator[Backends]:
         yield Backends(
-            verifier=TokenVerifier(self.ring),
+            verifier=self.verifier,
             database=self.switch,
             tasks=self.tasks,
             projects=self.projects,
@@ -137,7 +139,7 @@ class World:
 
     def token(self, user: str = "alice", *, admin: bool = False) -> str:
         """A token that is good now."""
-        key = self.ring.keys()["k1"]
+        (key,) = self.secrets.current()
         return make_token(key, User(user, admin), now=datetime.now(UTC), ttl=timedelta(minutes=5))
 
     def call(self, method: str, path: str, *, user: str = "alice", admin: bool = False, **kwargs: Any) -> Any:

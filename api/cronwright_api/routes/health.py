@@ -27,7 +27,7 @@ async def readyz(request: Request, backends: CurrentBackends, response: Response
     # Threads of its own: where all others wait for a database that is away, this still says so.
     limiter = request.app.state.ping_limiter
     database = await anyio.to_thread.run_sync(_database_state, backends, limiter=limiter)
-    keys = "ok" if backends.verifier.ring.keys() else "there is no usable JWT key"
+    keys = "ok" if backends.verifier.has_keys else "there is no usable JWT key"
     state = request.app.state
     state.database_seen = getattr(state, "database_seen", False) or database == "ok"
     ready = state.database_seen and keys == "ok"

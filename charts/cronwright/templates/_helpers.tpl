@@ -81,6 +81,16 @@ app.kubernetes.io/component: {{ .component }}
 {{- if and $watched (not (has (include "cronwright.namespace" .) $watched)) -}}
 {{- fail (printf "settings.watchNamespaces does not name %q, where tasks made by REST are kept: add it, or set settings.namespace to one that is listed." (include "cronwright.namespace" .)) -}}
 {{- end -}}
+{{- $jwks := .Values.auth.jwks -}}
+{{- if and $jwks.url $jwks.file.name -}}
+{{- fail "Two key sets: auth.jwks.url and auth.jwks.file.name are both set. Leave one of them empty." -}}
+{{- end -}}
+{{- if and (hasPrefix "http://" $jwks.url) (not $jwks.allowHttp) -}}
+{{- fail "auth.jwks.url is http: who stands between could put keys of their own into the answer. Use https, or set auth.jwks.allowHttp=true in a network that you trust." -}}
+{{- end -}}
+{{- if not (or .Values.auth.secretKeys $jwks.url $jwks.file.name) -}}
+{{- fail "No keys to check tokens by: auth.secretKeys is false, and neither auth.jwks.url nor auth.jwks.file.name is set." -}}
+{{- end -}}
 {{- end -}}
 
 {{/* Settings that API, migration and operator share. */}}

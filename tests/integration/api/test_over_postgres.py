@@ -14,7 +14,6 @@ import pytest
 
 from cronwright_api.app import create_app
 from cronwright_api.deps import Backends
-from cronwright_api.tokens import TokenVerifier
 from cronwright_core.domain.execution import Attempt, Execution, ExecutionKey, ExecutionState, ExecutionStatus
 from cronwright_core.domain.times import whole_seconds
 from cronwright_core.kube.errors import KubeUnreachable
@@ -37,7 +36,7 @@ class RealWorld(World):
     @asynccontextmanager
     async def open(self) -> AsyncIterator[Backends]:
         yield Backends(
-            verifier=TokenVerifier(self.ring),
+            verifier=self.verifier,
             database=self.database,
             tasks=TaskStore(self.database),
             projects=ProjectStore(self.database),

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from cronwright_api.command import parse_ttl, serve, token
-from cronwright_api.tokens import KeyRing, TokenVerifier, User
+from cronwright_api.key_files import load_secrets
+from cronwright_api.tokens import TokenVerifier, User
 
 
 @pytest.fixture(autouse=True)
@@ -40,16 +41,16 @@ def keys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_a_token_of_ours_is_accepted(keys: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert token(["--user", "alice", "--admin"]) == 0
     text = capsys.readouterr().out.strip()
-    assert TokenVerifier(KeyRing.load(keys)).verify(text) == User("alice", True)
+    assert TokenVerifier((load_secrets(keys),)).verify(text) == User("alice", True)
     (keys / "key-001").unlink()
-    assert TokenVerifier(KeyRing.load(keys)).verify(text).name == "alice", "the last key by name signs"
+    assert TokenVerifier((load_secrets(keys),)).verify(text).name == "alice", "the last key by name signs"
 
 
 def test_a_key_can_be_chosen(keys: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert token(["--user", "bob", "--kid", "key-001", "--keys-dir", str(keys), "--ttl", "30m"]) == 0
     text = capsys.readouterr().out.strip()
     (keys / "key-002").unlink()
-    assert TokenVerifier(KeyRing.load(keys)).verify(text) == User("bob", False)
+    assert TokenVerifier((load_secrets(keys),)).verify(text) == User("bob", False)
     assert token(["--user", "bob", "--kid", "key-009"]) == 1
     assert "key-001" in capsys.readouterr().err
 
@@ -109,3 +110,45 @@ class TestRefusals:
     ) -> None:
         monkeypatch.setenv(name, value)
         self.refused(capsys)
+
+    def test_no_keys_at_all(self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+        monkeypatch.setenv("CRONWRIGHT_JWT_KEYS_DIR", "")
+        assert "CRONWRIGHT_JWT_JWKS_URL" in self.refused(capsys)
+
+    @pytest.mark.parametrize(
+        ("url", "word"),
+        [
+            ("http://sso.example.com/keys", "ALLOW_HTTP"),
+            ("ftp://sso.example.com/keys", "https://"),
+            ("file:///etc/passwd", "https://"),
+            ("sso.example.com", "https://"),
+            ("https://", "https://"),
+            ("https://me:hunter2@sso.example.com/keys", "no password"),
+        ],
+    )
+    def test_addresses_of_key_sets(
+        self, url: str, word: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        monkeypatch.setenv("CRONWRIGHT_JWT_JWKS_URL", url)
+        assert word in self.refused(capsys)
+
+    def test_a_good_address_gets_further(
+        self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """Up to the next thing that is missing; the address itself is asked when the server runs."""
+        monkeypatch.setenv("CRONWRIGHT_JWT_KEYS_DIR", "")
+        monkeypatch.setenv("CRONWRIGHT_JWT_JWKS_URL", "http://sso.example.com/keys")
+        monkeypatch.setenv("CRONWRIGHT_JWT_JWKS_ALLOW_HTTP", "true")
+        refused = self.refused(capsys)
+        assert "KUBECONFIG" in refused
+        assert "CRONWRIGHT_JWT_AUDIENCE is not set" in refused
+
+
+@pytest.mark.parametrize("name", ["CRONWRIGHT_JWT_JWKS_URL", "CRONWRIGHT_JWT_JWKS_FILE"])
+def test_no_token_can_be_made_with_public_keys_alone(
+    name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("CRONWRIGHT_JWT_KEYS_DIR", "")
+    monkeypatch.setenv(name, "https://sso.example.com/keys")
+    assert token(["--user", "alice"]) == 1
+    assert "identity provider" in capsys.readouterr().err

@@ -1,10 +1,8 @@
-"""Keys and tokens."""
+"""What a token must be like, whatever kind of key signed it."""
 
 from __future__ import annotations
 
 import base64
-import json
-from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -12,43 +10,31 @@ from typing import Any
 import jwt
 import pytest
 
-from cronwright_api import tokens
-from cronwright_api.tokens import ExpiredToken, InvalidToken, KeyRing, KeyRingError, TokenVerifier, User, make_token
+from cronwright_api.key_files import load_secrets
+from cronwright_api.tokens import ExpiredToken, InvalidToken, TokenVerifier, User, claim_at, make_token
+from support.tokens import SECRET, after, pair, raw
+from support.tokens import sign as sign_with
 
-OLD, NEW = "old " * 10, "new " * 10
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    (tmp_path / "k1").write_text(OLD)
-    return tmp_path
+OTHER = "another secret, of which nobody here has heard"
 
 
 @pytest.fixture
-def verifier(folder: Path, monkeypatch: pytest.MonkeyPatch) -> TokenVerifier:
-    monkeypatch.setattr(tokens, "RELOAD_SECONDS", 0.0)
-    return TokenVerifier(KeyRing.load(folder))
+def verifier(tmp_path: Path) -> TokenVerifier:
+    (tmp_path / "k1").write_text(SECRET)
+    return TokenVerifier((load_secrets(tmp_path),))
 
 
-def sign(claims: Mapping[str, Any], *, secret: str = OLD, algorithm: str = "HS256", kid: object = "k1") -> str:
-    defaults = {"sub": "alice", "exp": int(datetime.now(UTC).timestamp()) + 60}
-    payload = {key: value for key, value in (defaults | dict(claims)).items() if value is not ...}
-    headers = {} if kid is None else {"kid": kid}
-    return jwt.encode(payload, secret, algorithm=algorithm, headers=headers)
+def sign(claims: dict[str, Any], *, secret: str = SECRET, algorithm: str = "HS256", kid: object = "k1") -> str:
+    return sign_with(claims, secret, algorithm, {"kid": ... if kid is None else kid})
 
 
 def ago(seconds: int) -> int:
-    return int(datetime.now(UTC).timestamp()) - seconds
-
-
-def raw(header: Mapping[str, Any], payload: str) -> str:
-    parts = [json.dumps(header).encode(), payload.encode()]
-    return ".".join(base64.urlsafe_b64encode(part).rstrip(b"=").decode() for part in parts) + "."
+    return after(-seconds)
 
 
 def test_a_good_token_and_the_one_that_we_make_ourselves(verifier: TokenVerifier) -> None:
     assert verifier.verify(sign({})) == User("alice", False)
-    key = verifier.ring.keys()["k1"]
+    (key,) = verifier.sources[0].current()
     made = make_token(key, User("root", True), now=datetime.now(UTC), ttl=timedelta(hours=1))
     assert verifier.verify(made) == User("root", True)
 
@@ -85,8 +71,8 @@ def test_expiry_has_a_leeway_of_30_seconds(verifier: TokenVerifier) -> None:
         "a.b.c",
         raw({"alg": "none", "typ": "JWT"}, '{"sub":"alice","exp":9999999999}'),
         raw({"alg": "none", "kid": "k1"}, '{"sub":"alice","exp":9999999999}'),
-        sign({}, secret=NEW),
-        sign({}, algorithm="HS512", secret=OLD * 2),
+        sign({}, secret=OTHER),
+        sign({}, algorithm="HS512", secret=SECRET * 2),
         sign({}, kid="k2"),
         sign({}, kid="../k1"),
     ],
@@ -100,7 +86,7 @@ def test_the_token_does_not_choose_the_algorithm(verifier: TokenVerifier) -> Non
     """Signed with the right secret, but by another algorithm of the same family."""
     with pytest.raises(InvalidToken):
         verifier.verify(
-            jwt.encode({"sub": "alice", "exp": ago(-60)}, OLD * 2, algorithm="HS384", headers={"kid": "k1"})
+            jwt.encode({"sub": "alice", "exp": ago(-60)}, SECRET * 2, algorithm="HS384", headers={"kid": "k1"})
         )
 
 
@@ -108,7 +94,7 @@ def test_the_token_does_not_choose_the_algorithm(verifier: TokenVerifier) -> Non
 def test_strange_expiries_are_refused_not_a_crash(verifier: TokenVerifier, exp: str) -> None:
     header = base64.urlsafe_b64encode(b'{"alg":"HS256","kid":"k1"}').rstrip(b"=")
     body = base64.urlsafe_b64encode(f'{{"sub":"alice","exp":{exp}}}'.encode()).rstrip(b"=")
-    signature = jwt.get_algorithm_by_name("HS256").sign(header + b"." + body, OLD.encode())
+    signature = jwt.get_algorithm_by_name("HS256").sign(header + b"." + body, SECRET.encode())
     token = b".".join([header, body, base64.urlsafe_b64encode(signature).rstrip(b"=")]).decode()
     with pytest.raises(InvalidToken):
         verifier.verify(token)
@@ -131,7 +117,7 @@ def test_roles(verifier: TokenVerifier, roles: object, is_admin: bool) -> None:
 
 
 def test_audience_and_issuer_if_set(verifier: TokenVerifier) -> None:
-    strict = TokenVerifier(verifier.ring, audience="cronwright", issuer="sso")
+    strict = TokenVerifier(verifier.sources, audience="cronwright", issuer="sso")
     assert strict.verify(sign({"aud": ["cronwright", "x"], "iss": "sso"})).name == "alice"
     for claims in ({}, {"aud": "cronwright"}, {"iss": "sso"}, {"aud": "other", "iss": "sso"}):
         with pytest.raises(InvalidToken):
@@ -139,49 +125,59 @@ def test_audience_and_issuer_if_set(verifier: TokenVerifier) -> None:
     assert verifier.verify(sign({"aud": "anything"})).name == "alice"
 
 
-def test_rotation_needs_no_restart(verifier: TokenVerifier, folder: Path) -> None:
-    old, new = sign({}), sign({}, secret=NEW, kid="k2")
-    with pytest.raises(InvalidToken):
-        verifier.verify(new)
-    (folder / "k2").write_text(NEW)
-    assert verifier.verify(new).name == verifier.verify(old).name == "alice"
-    assert verifier.verify(sign({}, secret=NEW, kid=None)).name == "alice"
-    (folder / "k1").unlink()
-    with pytest.raises(InvalidToken):
-        verifier.verify(old)
+@pytest.mark.parametrize(
+    ("claim", "claims", "is_admin"),
+    [
+        ("realm_access.roles", {"realm_access": {"roles": ["operations"]}}, True),
+        ("realm_access.roles", {"realm_access.roles": ["operations"]}, True),
+        ("https://sso.example.com/roles", {"https://sso.example.com/roles": ["operations"]}, True),
+        ("realm_access.roles", {"realm_access": ["roles"], "roles": ["operations"]}, False),
+        ("realm_access.roles", {"roles": ["admin"]}, False),
+        ("roles", {"roles": ["admin"]}, False),
+    ],
+)
+def test_roles_are_where_the_provider_puts_them(
+    verifier: TokenVerifier, claim: str, claims: dict[str, Any], is_admin: bool
+) -> None:
+    ours = TokenVerifier(verifier.sources, roles_claim=claim, admin_role="operations")
+    assert ours.verify(sign(claims)).is_admin is is_admin
 
 
-def test_a_key_that_becomes_unusable_stops_working(verifier: TokenVerifier, folder: Path) -> None:
-    (folder / "k1").write_text("short")
-    assert verifier.ring.keys() == {}
-    with pytest.raises(InvalidToken):
-        verifier.verify(sign({}))
+def test_a_token_of_our_own_has_its_roles_there_too(verifier: TokenVerifier) -> None:
+    (key,) = verifier.sources[0].current()
+    names = {"roles_claim": "realm_access.roles", "admin_role": "operations"}
+    made = make_token(key, User("root", True), now=datetime.now(UTC), ttl=timedelta(hours=1), **names)
+    assert TokenVerifier(verifier.sources, **names).verify(made).is_admin
+    assert not verifier.verify(made).is_admin
 
 
-def test_a_mounted_secrets_own_entries_are_no_keys(folder: Path) -> None:
-    (folder / "..2026_01_01").mkdir()
-    (folder / "..data").symlink_to("..2026_01_01")
-    (folder / ".hidden").write_text("x")
-    assert set(KeyRing.load(folder).keys()) == {"k1"}
+def test_claim_at_ends_where_the_path_does() -> None:
+    assert claim_at({"a": {"b": {"c": 1}}}, "a.b.c") == 1
+    assert claim_at({"a": {"b": 1}}, "a.b.c") is None
+    assert claim_at({}, "a") is None
 
 
-def test_a_final_line_end_is_no_part_of_the_secret(folder: Path) -> None:
-    (folder / "k1").write_text(OLD + "\n")
-    assert TokenVerifier(KeyRing.load(folder)).verify(sign({})).name == "alice"
+def test_times_may_be_ahead_by_the_leeway_only(verifier: TokenVerifier) -> None:
+    for claim in ("iat", "nbf"):
+        assert verifier.verify(sign({claim: after(20)})).name == "alice"
+        with pytest.raises(InvalidToken):
+            verifier.verify(sign({claim: after(60)}))
+
+
+def test_a_signature_that_was_changed_or_cut_off(verifier: TokenVerifier) -> None:
+    header, payload, signature = sign({}).split(".")
+    other_payload = sign({"sub": "root", "roles": ["admin"]}).split(".")[1]
+    for forged in (f"{header}.{other_payload}.{signature}", f"{header}.{payload}.", f"{header}.{payload}"):
+        with pytest.raises(InvalidToken):
+            verifier.verify(forged)
 
 
 @pytest.mark.parametrize(
-    ("content", "word"),
-    [("short", "at least 32"), ("-----BEGIN PUBLIC KEY-----\n" + "A" * 64, "PEM")],
+    "header",
+    [{"jwk": pair("RS256").jwk()}, {"jku": "https://evil.example/keys"}, {"x5u": "x"}],
+    ids=["jwk", "jku", "x5u"],
 )
-def test_unusable_keys_keep_the_api_from_starting(folder: Path, content: str, word: str) -> None:
-    (folder / "k0").write_text(content)
-    with pytest.raises(KeyRingError, match=word):
-        KeyRing.load(folder)
-
-
-def test_no_key_and_no_folder_say_what_to_do(tmp_path: Path) -> None:
-    with pytest.raises(KeyRingError, match="openssl rand"):
-        KeyRing.load(tmp_path)
-    with pytest.raises(KeyRingError, match="CRONWRIGHT_JWT_KEYS_DIR"):
-        KeyRing.load(tmp_path / "none")
+def test_a_token_cannot_bring_its_key_along(verifier: TokenVerifier, header: dict[str, Any]) -> None:
+    for kid in ("k1", ...):
+        with pytest.raises(InvalidToken):
+            verifier.verify(pair("RS256").sign({"roles": ["admin"]}, **{"kid": kid, **header}))
