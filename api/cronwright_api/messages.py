@@ -11,6 +11,7 @@ TASK_DELETED = Message("任务删除成功", "task deleted")
 TASK_PAUSED = Message("任务已暂停", "task paused")
 TASK_RESUMED = Message("任务已恢复", "task resumed")
 TASK_TRIGGERED = Message("任务已触发", "task triggered")
+EXECUTION_CANCELLED = Message("已请求取消执行", "the execution is being cancelled")
 PROJECT_CREATED = Message("项目创建成功", "project created")
 PROJECT_UPDATED = Message("项目更新成功", "project updated")
 PROJECT_DELETED = Message("项目删除成功", "project deleted")
@@ -34,6 +35,11 @@ CHANGED_MEANWHILE = Message("资源已被同时修改，请重试", "it was chan
 CLUSTER_UNAVAILABLE = Message(
     "暂时无法连接Kubernetes集群，请稍后重试", "the Kubernetes API server cannot be reached; try again later"
 )
+
+
+def execution_has_ended(status: str) -> Message:
+    """The answer to a cancel that comes too late."""
+    return Message(f"执行已结束（{status}），无法取消", f"the execution has ended ({status}) and cannot be cancelled")
 
 
 def internal_error(request_id: str) -> Message:

@@ -34,11 +34,13 @@ from cronwright_operator.reconciling.apply import Applier, NameNotOurs
 from cronwright_operator.reconciling.events import EventPoster
 from cronwright_operator.reconciling.sync import TaskSync
 from cronwright_operator.recording.batching import RecordBatcher
+from cronwright_operator.recording.cancelled import CancelledRequests
 from cronwright_operator.recording.following import LogFollower
 from cronwright_operator.recording.identity import Identities, NotRegistered
 from cronwright_operator.recording.recorder import PodsStillEnding, Recorder
 from cronwright_operator.recording.skipped import SkippedTicks
 from cronwright_operator.settings import OperatorSettings
+from cronwright_operator.stopping.sync import StopSync
 from cronwright_operator.upkeep.cleanup import Cleanup
 from cronwright_operator.upkeep.orphans import Orphans
 from cronwright_operator.upkeep.projection import Projector
@@ -81,17 +83,38 @@ class Operator:
         self._job_queue: WorkQueue[str] = WorkQueue(
             "record", self._sync_job, workers=settings.record_workers, expected=_TROUBLE
         )
+        self._stop_queue: WorkQueue[str] = WorkQueue(
+            "stop", self._sync_stop, workers=settings.reconcile_workers, expected=_TROUBLE
+        )
         self._row_queue: WorkQueue[tuple[str, str]] = WorkQueue("rows", self._sync_row, workers=4, expected=_TROUBLE)
 
         self._cache = DefinitionCache(self._task_changed, self._project_changed)
-        self._workloads = Workloads(client, namespaces, wake_task=self._task_queue.add, wake_job=self._job_queue.add)
+        self._workloads = Workloads(client, namespaces, wake_task=self._task_queue.add, wake_job=self._job_changed)
         self._clock = Clock(self._task_queue.add)
         self._batcher = RecordBatcher(executions.record)
         self._skipped = SkippedTicks(self._batcher, self._cache, system_now)
         self._projector = Projector(
             self._cache, tasks, projects, fenced, registered=self._task_queue.add, now=system_now
         )
-        applier = Applier(fenced, self._cache, self._workloads.jobs, self._workloads.cronjobs, self._skipped.add)
+        self._stop_clock = Clock(self._stop_queue.add)
+        self._stops = StopSync(
+            client=fenced,
+            lists=client,
+            jobs=self._workloads.jobs,
+            pods=self._workloads.pods,
+            pods_of=self._workloads.pods_of,
+            clock=self._stop_clock,
+            now=system_now,
+        )
+        applier = Applier(
+            fenced,
+            self._cache,
+            self._workloads.jobs,
+            self._workloads.cronjobs,
+            self._skipped.add,
+            stop=self._stops.request,
+            cancelled=CancelledRequests(self._batcher, self._cache, system_now).record,
+        )
         self._follower = LogFollower(poll_seconds=settings.log_poll_seconds)
         self._recorder = Recorder(
             objects=fenced,
@@ -104,6 +127,7 @@ class Operator:
             identities=Identities(self._cache, tasks),
             batcher=self._batcher,
             follower=self._follower,
+            task_gone=lambda uid: self._cache.task(uid) is None,
             wake_task=self._task_queue.add,
             look_again=self._job_queue.add_after,
             now=system_now,
@@ -181,7 +205,9 @@ class Operator:
                     self._task_queue.run,
                     self._job_queue.run,
                     self._row_queue.run,
+                    self._stop_queue.run,
                     self._clock.run,
+                    self._stop_clock.run,
                     self._batcher.run,
                     self._skipped.run,
                 ):
@@ -243,9 +269,16 @@ class Operator:
     async def _sync_job(self, uid: str) -> None:
         await self._recorder.sync(uid)
 
+    async def _sync_stop(self, uid: str) -> None:
+        await self._stops.sync(uid)
+
     async def _sync_row(self, key: tuple[str, str]) -> None:
         kind, uid = key
         await (self._projector.sync_task(uid) if kind == "task" else self._projector.sync_project(uid))
+
+    def _job_changed(self, uid: str) -> None:
+        self._stop_queue.add(uid)
+        self._job_queue.add(uid)
 
     def _task_changed(self, uid: str) -> None:
         self._task_queue.add(uid)
@@ -287,6 +320,7 @@ class Operator:
             "cronwright_operator_leader": float(self._leadership.held),
             "cronwright_operator_tasks": float(sum(1 for _ in self._cache.tasks())),
             "cronwright_operator_reconcile_queue_depth": float(self._task_queue.depth()),
+            "cronwright_operator_stop_queue_depth": float(self._stop_queue.depth()),
             "cronwright_operator_record_queue_depth": float(self._job_queue.depth()),
             "cronwright_operator_kopf_restarts": float(self._kopf.restarts if self._kopf else 0),
         }

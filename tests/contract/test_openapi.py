@@ -76,6 +76,7 @@ def test_framed_answers(document: dict[str, Any], method: str, path: str) -> Non
         ("post", "/tasks/{task_id}/pause"),
         ("post", "/tasks/{task_id}/resume"),
         ("post", "/tasks/{task_id}/trigger"),
+        ("post", "/executions/{execution_id}/cancel"),
     ],
 )
 def test_answers_without_data(document: dict[str, Any], method: str, path: str) -> None:

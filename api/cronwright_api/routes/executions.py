@@ -1,4 +1,4 @@
-"""Endpoints 10 and 11: one execution, its attempts, and its log."""
+"""Endpoints 10 and 11: one execution, its attempts, its log; and the cancel that the document does not have."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from cronwright_api.deps import AttemptNumber, CurrentBackends, ExecutionId
 from cronwright_api.envelope import Envelope, success
 from cronwright_api.schemas.executions import AttemptOut, ExecutionDetail, LogOut
 from cronwright_api.schemas.fields import QueryInt
+from cronwright_api.services.cancels import cancel_execution
 from cronwright_api.services.executions import find_execution
 from cronwright_core.store.records import LogType
 
@@ -35,6 +36,16 @@ def list_attempts(
     backends.executions.get(execution_id, owner=user.owner_filter)
     attempts = backends.executions.attempts(execution_id)
     return success(messages.FETCHED, [AttemptOut.of(attempt) for attempt in attempts])
+
+
+@router.post("/{execution_id}/cancel", summary="取消执行")
+async def cancel(user: CurrentUser, backends: CurrentBackends, execution_id: ExecutionId) -> Envelope[None]:
+    """Ends a waiting or running execution as CANCELLED, with no further attempt; what it has written is kept.
+
+    The answer does not wait for the end: the program gets SIGTERM and 30 s. 409 if the execution has ended.
+    """
+    await cancel_execution(backends, user, execution_id)
+    return success(messages.EXECUTION_CANCELLED, None)
 
 
 @router.get("/{execution_id}/logs/file", summary="获取执行日志")

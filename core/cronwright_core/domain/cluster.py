@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from cronwright_core.domain import naming
+
 
 class StopReason(StrEnum):
     """Why the operator ends an execution: stands in the Job's stop annotation, where a successor reads it."""
@@ -16,6 +18,7 @@ class StopReason(StrEnum):
     REPLACED = "Replaced"
     TASK_DELETED = "TaskDeleted"
     CANNOT_START = "CannotStart"
+    DELETED = "Deleted"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +45,8 @@ class JobFacts:
     """One Job of a task.
 
     `tick` is the scheduled time, None for a manual run. `accepted`: carries our finalizer, or is recorded already.
-    `owner_uid` is the controlling owner's (CronJob or ScheduledTask).
+    `owner_uid` is the controlling owner's (CronJob or ScheduledTask). `pod_deadline_seconds` is the time limit that the
+    template gives to each Pod, `deadline_seconds` the Job's own (the back-stop, which deletes Pods).
     """
 
     namespace: str
@@ -68,7 +72,11 @@ class JobFacts:
     deletion_time: datetime | None
     stop: StopIntent | None
     succeeded_pods: int = 0
-    container: str = "task"
+    container: str = naming.CONTAINER
+    resource_version: str = ""
+    parallelism: int = 1
+    deadline_seconds: int | None = None
+    pending_deadline_seconds: int = 900
 
     @property
     def accepted(self) -> bool:
@@ -80,10 +88,18 @@ class JobFacts:
         """Whether the Job controller has finished it."""
         return self.complete_time is not None or self.failed is not None
 
+    @property
+    def stopping(self) -> bool:
+        """Whether its end was decided: an intent stands on it, or somebody has deleted it. It starts nothing more."""
+        return not self.finished and (self.stop is not None or self.deletion_time is not None)
+
 
 @dataclass(frozen=True, slots=True)
 class PodFacts:
-    """One Pod of a Job; times are those of its task container."""
+    """One Pod of a Job; times are those of its task container.
+
+    `acknowledged_time` is when a kubelet took it: from then on its deadline counts. `orphaned`: it has no owner.
+    """
 
     namespace: str
     name: str
@@ -106,6 +122,8 @@ class PodFacts:
     terminated_message: str | None = None
     output_summary: str | None = None
     progress: str | None = None
+    memory_limit: str | None = None
+    orphaned: bool = False
 
     @property
     def ended(self) -> bool:

@@ -11,8 +11,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
-from cronwright_core.domain.cluster import JobFacts, PodFacts, StopReason
+from cronwright_core.domain.cluster import JobFacts, PodFacts, StopIntent, StopReason
 from cronwright_core.domain.progress import Progress
+
+_KILLED = 137
+"""128 + SIGKILL, as shells tell it."""
 
 
 class ExecutionStatus(StrEnum):
@@ -124,7 +127,7 @@ def execution_state(
     the rest.
     The outcome of a Job that is being deleted comes from its Pods alone: the Job controller never finishes such a Job.
     """
-    attempts = _attempts(pods, numbers or {})
+    attempts = _attempts(job, pods, numbers or {})
     running = ExecutionState(
         status=ExecutionStatus.PENDING,
         admitted_time=job.start_time,
@@ -143,7 +146,12 @@ def execution_state(
         ended = _ended(running, ExecutionStatus.CANCELLED, job.deletion_time, last)
         return replace(ended, reason="Deleted" if job.stop is None else job.stop.reason.value, message=message)
     if running.start_time is not None:
-        return replace(running, status=ExecutionStatus.RUNNING)
+        running = replace(running, status=ExecutionStatus.RUNNING)
+    if job.stop is not None:
+        # Between the intent and the end: the program has its grace period.
+        return replace(running, reason="Stopping", message=job.stop.message)
+    if running.status is ExecutionStatus.RUNNING:
+        return running
     waiting = next((a for a in reversed(attempts) if a.reason is not None), None)
     if waiting is not None:
         return replace(running, reason=waiting.reason, message=waiting.message)
@@ -152,14 +160,33 @@ def execution_state(
     return running
 
 
+def stopped_status(stop: StopIntent) -> ExecutionStatus:
+    """What an execution is called that was ended on purpose."""
+    if stop.reason is StopReason.TIMEOUT:
+        return ExecutionStatus.TIMEOUT
+    return ExecutionStatus.FAILED if stop.reason is StopReason.CANNOT_START else ExecutionStatus.CANCELLED
+
+
+def with_deletion(job: JobFacts, *, task_gone: bool) -> JobFacts:
+    """The Job with the intent that its deletion means: somebody deleted it, or its task, without asking us first.
+
+    Nothing is written for it: the deletionTimestamp stands on the Job and tells a successor the same.
+    """
+    if job.deletion_time is None or job.stop is not None or job.finished:
+        return job
+    reason, message = StopReason.DELETED, "its Job was deleted"
+    if task_gone:
+        reason, message = StopReason.TASK_DELETED, "its task was deleted"
+    return replace(job, stop=StopIntent(reason, "kubernetes", job.deletion_time, message))
+
+
 def _failed(job: JobFacts, running: ExecutionState, last: Attempt | None) -> ExecutionState:
     assert job.failed is not None  # noqa: S101 - for the type checker; the caller has looked
     if last is not None and last.status is ExecutionStatus.SUCCESS:
         # It ended with 0 while a stop was on its way: what the program did counts.
         return _ended(running, ExecutionStatus.SUCCESS, job.failed.time, last)
     if job.stop is not None and job.stop.reason is not StopReason.TIMEOUT:
-        status = ExecutionStatus.FAILED if job.stop.reason is StopReason.CANNOT_START else ExecutionStatus.CANCELLED
-        ended = _ended(running, status, job.failed.time, last)
+        ended = _ended(running, stopped_status(job.stop), job.failed.time, last)
         return replace(ended, reason=job.stop.reason.value, message=job.stop.message)
     timed_out = (
         job.stop is not None
@@ -181,7 +208,7 @@ def _ended(running: ExecutionState, status: ExecutionStatus, time: datetime, las
     return replace(running, status=status, end_time=end, exit_code=last.exit_code if last else None)
 
 
-def _attempts(pods: Sequence[PodFacts], numbers: Mapping[str, int]) -> tuple[Attempt, ...]:
+def _attempts(job: JobFacts, pods: Sequence[PodFacts], numbers: Mapping[str, int]) -> tuple[Attempt, ...]:
     result: list[Attempt] = []
     highest = max(numbers.values(), default=0)
     for pod in sorted(pods, key=lambda pod: (pod.creation_time, pod.name)):
@@ -189,24 +216,17 @@ def _attempts(pods: Sequence[PodFacts], numbers: Mapping[str, int]) -> tuple[Att
         if number is None:
             highest += 1
             number = highest
-        result.append(_attempt(pod, number))
+        result.append(_attempt(job, pod, number))
     return tuple(sorted(result, key=lambda attempt: attempt.number))
 
 
-def _attempt(pod: PodFacts, number: int) -> Attempt:
+def _attempt(job: JobFacts, pod: PodFacts, number: int) -> Attempt:
     status = ExecutionStatus.PENDING
     reason, message = pod.reason, pod.message
     if pod.phase == "Succeeded":
         status, reason, message = ExecutionStatus.SUCCESS, None, None
     elif pod.phase == "Failed":
-        status = ExecutionStatus.TIMEOUT if pod.reason == "DeadlineExceeded" else ExecutionStatus.FAILED
-        if reason is None:
-            reason, message = pod.terminated_reason, pod.terminated_message
-        if reason == "OOMKilled" and not message:
-            message = "ended by the kernel: it used more memory than its limit"
-        elif reason in (None, "Error"):
-            reason = "Error"
-            message = message or (f"ended with exit code {pod.exit_code}" if pod.exit_code is not None else None)
+        status, reason, message = _failed_attempt(job, pod)
     elif pod.start_time is not None:
         status, reason, message = ExecutionStatus.RUNNING, None, None
     else:
@@ -224,3 +244,25 @@ def _attempt(pod: PodFacts, number: int) -> Attempt:
         reason=reason,
         message=message,
     )
+
+
+def _failed_attempt(job: JobFacts, pod: PodFacts) -> tuple[ExecutionStatus, str, str | None]:
+    """What a person can do something about: the limit that was passed, the node that was lost, who ended it."""
+    if pod.reason == "DeadlineExceeded":
+        if job.stop is not None and job.stop.reason is not StopReason.TIMEOUT and pod.deadline_seconds == 1:
+            # Its deadline was lowered to end it: this is not a time limit that anybody had set.
+            return stopped_status(job.stop), job.stop.reason.value, job.stop.message
+        return ExecutionStatus.TIMEOUT, "DeadlineExceeded", pod.message
+    status, limit = ExecutionStatus.FAILED, pod.memory_limit
+    if pod.reason is not None:
+        return status, pod.reason, pod.message
+    if pod.terminated_reason == "OOMKilled":
+        bound = f"its limit of {limit}" if limit is not None else "its limit"
+        return status, "OOMKilled", pod.terminated_message or f"ended by the kernel: it used more memory than {bound}"
+    said = pod.terminated_message or (f"ended with exit code {pod.exit_code}" if pod.exit_code is not None else None)
+    if pod.deletion_time is not None:
+        return status, "PodDeleted", f"its Pod was deleted; {said}" if said else "its Pod was deleted"
+    if pod.exit_code == _KILLED and limit is not None and pod.terminated_reason in (None, "Error"):
+        # The kernel may have ended a child of the container's first process: then nobody reports OOMKilled.
+        return status, "Killed", f"ended with exit code 137 (SIGKILL): out of memory? Its limit is {limit}"
+    return status, pod.terminated_reason or "Error", said

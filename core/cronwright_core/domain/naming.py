@@ -37,6 +37,10 @@ SCHEDULED_TIME_ANNOTATION = f"{GROUP}/scheduled-time"
 REQUEST_KEY_ANNOTATION = f"{GROUP}/request-key"
 REQUESTED_BY_ANNOTATION = f"{GROUP}/requested-by"
 STOP_ANNOTATION = f"{GROUP}/stop"
+RECORDED_ANNOTATION = f"{GROUP}/recorded"
+"""On a Job: when its final record was committed; only then may it be deleted."""
+PENDING_DEADLINE_ANNOTATION = f"{GROUP}/pending-deadline-seconds"
+"""On a Job: how long a Pod of it may fail to start. Outlives an edit and the deletion of the task."""
 SPEC_HASH_ANNOTATION = f"{GROUP}/spec-hash"
 CRONJOB_TICK_ANNOTATION = "batch.kubernetes.io/cronjob-scheduled-timestamp"
 """Set by the CronJob controller on its Jobs: the tick as RFC 3339 (k8s.io/api batch/v1 types.go)."""
@@ -48,6 +52,9 @@ PROGRESS_ANNOTATION = f"{GROUP}/progress"
 
 TRIGGER_PREFIX = f"trigger.{GROUP}/"
 CANCEL_PREFIX = f"cancel.{GROUP}/"
+
+CONTAINER = "task"
+"""The container of a Pod that runs the task's program."""
 
 CRONJOB_STEM_LENGTH = 41
 """`<stem>-<8 hex>` stays within 50 of the 52 characters that a CronJob's name may have (its Jobs append 11)."""

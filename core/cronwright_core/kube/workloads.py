@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 from cronwright_core.domain import naming
 from cronwright_core.domain.cluster import CronJobFacts, JobFacts, JobFailure, PodFacts, StopIntent, StopReason
+from cronwright_core.domain.task import DEFAULT_PENDING_DEADLINE_SECONDS
 from cronwright_core.domain.times import from_rfc3339, to_rfc3339
 
-RECORDED_ANNOTATION = f"{naming.GROUP}/recorded"
-CONTAINER = "task"
-"""The name of the container that runs the task's program."""
 _WAITING_IS_NORMAL = frozenset({"ContainerCreating", "PodInitializing"})
+_JOB_UID_LABEL = "batch.kubernetes.io/controller-uid"
+_DISRUPTIONS = {
+    "DeletionByTaintManager": "NodeLost",
+    "DeletionByPodGC": "NodeLost",
+    "PreemptionByScheduler": "Preempted",
+    "EvictionByEvictionAPI": "Evicted",
+    "TerminationByKubelet": "NodeShutdown",
+}
+"""Reasons of the condition DisruptionTarget (Kubernetes, "Pod disruption conditions") in words for people."""
 
 
 def to_job(body: Mapping[str, Any]) -> JobFacts:
@@ -38,7 +45,7 @@ def to_job(body: Mapping[str, Any]) -> JobFacts:
         requested_by=annotations.get(naming.REQUESTED_BY_ANNOTATION),
         execution_id=annotations.get(naming.EXECUTION_ANNOTATION),
         has_finalizer=naming.FINALIZER in (metadata.get("finalizers") or ()),
-        recorded_time=_time(annotations.get(RECORDED_ANNOTATION)),
+        recorded_time=_time(annotations.get(naming.RECORDED_ANNOTATION)),
         suspended=bool(spec.get("suspend")),
         start_time=_time(status.get("startTime")),
         complete_time=(_time(status.get("completionTime")) or _condition_time(conditions["Complete"]))
@@ -51,7 +58,12 @@ def to_job(body: Mapping[str, Any]) -> JobFacts:
         pod_deadline_seconds=spec["template"]["spec"].get("activeDeadlineSeconds"),
         deletion_time=_time(metadata.get("deletionTimestamp")),
         stop=to_stop(annotations.get(naming.STOP_ANNOTATION)),
-        container=(spec["template"]["spec"].get("containers") or [{}])[0].get("name", CONTAINER),
+        container=(spec["template"]["spec"].get("containers") or [{}])[0].get("name", naming.CONTAINER),
+        resource_version=str(metadata.get("resourceVersion") or ""),
+        parallelism=int(spec.get("parallelism", 1)),
+        deadline_seconds=spec.get("activeDeadlineSeconds"),
+        pending_deadline_seconds=_positive(annotations.get(naming.PENDING_DEADLINE_ANNOTATION))
+        or DEFAULT_PENDING_DEADLINE_SECONDS,
     )
 
 
@@ -60,6 +72,7 @@ def to_pod(body: Mapping[str, Any]) -> PodFacts:
     metadata, spec, status = body["metadata"], body["spec"], body.get("status") or {}
     owner = next((o for o in metadata.get("ownerReferences") or () if o.get("controller")), None)
     annotations = metadata.get("annotations") or {}
+    of_job = owner is not None and owner["kind"] == "Job"
     states = status.get("containerStatuses") or ()
     state = (states[0].get("state") or {}) if states else {}
     terminated, waiting = state.get("terminated") or {}, state.get("waiting") or {}
@@ -70,16 +83,20 @@ def to_pod(body: Mapping[str, Any]) -> PodFacts:
     for condition in status.get("conditions") or ():
         if condition["type"] == "PodScheduled" and condition["status"] == "False":
             waiting_reason, waiting_message = condition.get("reason"), condition.get("message")
+    disruption = _disruption(status.get("conditions") or (), spec.get("nodeName"))
+    # A container that was never made is given exit code 137 by the kubelet; that is nobody's exit code.
+    unknown = terminated.get("reason") == "ContainerStatusUnknown" and not terminated.get("startedAt")
     return PodFacts(
         namespace=metadata["namespace"],
         name=metadata["name"],
         uid=metadata["uid"],
-        job_uid=owner["uid"] if owner and owner["kind"] == "Job" else None,
+        # `kubectl delete job --cascade=orphan` takes the owner away; the label still tells whose Pod it was.
+        job_uid=owner["uid"] if of_job and owner else (metadata.get("labels") or {}).get(_JOB_UID_LABEL),
         creation_time=from_rfc3339(metadata["creationTimestamp"]),
         phase=status.get("phase") or "Pending",
         deletion_time=_time(metadata.get("deletionTimestamp")),
-        reason=status.get("reason"),
-        message=status.get("message"),
+        reason=status.get("reason") or disruption[0],
+        message=status.get("message") or disruption[1],
         node_name=spec.get("nodeName"),
         deadline_seconds=spec.get("activeDeadlineSeconds"),
         acknowledged_time=_time(status.get("startTime")),
@@ -88,11 +105,13 @@ def to_pod(body: Mapping[str, Any]) -> PodFacts:
         # Kubernetes writes 1970 where a container never started (a Pod that was ended before).
         start_time=_real_time(terminated.get("startedAt") or running.get("startedAt")),
         end_time=_real_time(terminated.get("finishedAt")),
-        exit_code=terminated.get("exitCode"),
+        exit_code=None if unknown else terminated.get("exitCode"),
         terminated_reason=None if terminated.get("reason") == "Completed" else terminated.get("reason"),
         terminated_message=terminated.get("message"),
         output_summary=annotations.get(naming.OUTPUT_SUMMARY_ANNOTATION),
         progress=annotations.get(naming.PROGRESS_ANNOTATION),
+        memory_limit=_memory_limit(spec),
+        orphaned=owner is None,
     )
 
 
@@ -129,8 +148,9 @@ def to_stop(text: str | None) -> StopIntent | None:
 
 
 def from_stop(stop: StopIntent) -> str:
-    """Writes the stop annotation."""
-    return json.dumps({"reason": stop.reason.value, "by": stop.by, "at": to_rfc3339(stop.at), "message": stop.message})
+    """Writes the stop annotation; a long message is cut, as annotations share 256 KiB."""
+    value = {"reason": stop.reason.value, "by": stop.by, "at": to_rfc3339(stop.at), "message": stop.message[:1000]}
+    return json.dumps(value, ensure_ascii=False)
 
 
 def _tick(name: str, annotations: Mapping[str, str], owner: Mapping[str, Any] | None) -> datetime | None:
@@ -153,6 +173,26 @@ def _request_key(metadata: Mapping[str, Any], annotations: Mapping[str, str]) ->
         # `kubectl create job --from=cronjob/...` has no key; the Job's own uid is one.
         key = metadata["uid"]
     return key
+
+
+def _disruption(conditions: Iterable[Mapping[str, Any]], node: str | None) -> tuple[str | None, str | None]:
+    """(reason, message) if the cluster, and not the program, ended the Pod."""
+    for condition in conditions:
+        if condition["type"] == "DisruptionTarget" and condition["status"] == "True":
+            known = condition.get("reason") or "Disrupted"
+            where = f"node {node}: " if node else ""
+            return _DISRUPTIONS.get(known, known), where + (condition.get("message") or known)
+    return None, None
+
+
+def _memory_limit(spec: Mapping[str, Any]) -> str | None:
+    limits = ((spec.get("containers") or [{}])[0].get("resources") or {}).get("limits") or {}
+    limit = limits.get("memory")
+    return None if limit is None else str(limit)
+
+
+def _positive(text: str | None) -> int | None:
+    return int(text) if text is not None and text.isascii() and text.isdigit() and 0 < len(text) < 9 else None
 
 
 def _failure(condition: Mapping[str, Any]) -> JobFailure:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from cronwright_core.domain.cluster import JobFacts
-from cronwright_core.domain.task import TaskStatus
+from cronwright_core.domain.cluster import JobFacts, StopIntent
+from cronwright_core.domain.task import Request, TaskStatus
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +78,31 @@ class RecordSkipped:
 
 
 @dataclass(frozen=True, slots=True)
+class StopExecution:
+    """Writes the intent to end a Job, waiting or running; what follows is `stopping`'s. For cancels and for Replace."""
+
+    job_uid: str
+    stop: StopIntent
+
+
+@dataclass(frozen=True, slots=True)
+class RecordCancelled:
+    """A manual run that was cancelled before it had a Job: its record is committed before its request is taken off."""
+
+    request: Request
+    time: datetime
+    requested_by: str
+    stop: StopIntent
+
+
+@dataclass(frozen=True, slots=True)
+class WithdrawRequest:
+    """Takes off the task a cancel that is carried out, or a trigger that was cancelled - whatever else is refused."""
+
+    annotation: str
+
+
+@dataclass(frozen=True, slots=True)
 class WriteStatus:
     """The task's whole status; always last, so that a crash before it repeats the decision instead of losing it."""
 
@@ -93,6 +118,9 @@ Action = (
     | UpdateCronJob
     | RemoveRequest
     | RecordSkipped
+    | StopExecution
+    | RecordCancelled
+    | WithdrawRequest
     | WriteStatus
 )
 

@@ -4,13 +4,13 @@ harmless."""
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from cronwright_core.domain import naming
-from cronwright_core.domain.cluster import JobFacts
+from cronwright_core.domain.cluster import JobFacts, StopIntent
 from cronwright_core.domain.task import Condition, ScheduledTask, TaskStatus
 from cronwright_core.domain.times import to_rfc3339, whole_seconds
 from cronwright_core.kube.codec import from_task_status
@@ -34,9 +34,12 @@ from cronwright_operator.reconciling.actions import (
     CreateJob,
     DeleteJob,
     MoveCronJobWatermark,
+    RecordCancelled,
     RecordSkipped,
     RemoveRequest,
+    StopExecution,
     UpdateCronJob,
+    WithdrawRequest,
     WriteStatus,
 )
 
@@ -57,12 +60,17 @@ class Applier:
         jobs: Reflector,
         cronjobs: Reflector,
         skipped: Callable[[ScheduledTask, RecordSkipped], None],
+        *,
+        stop: Callable[[str, StopIntent], Awaitable[None]],
+        cancelled: Callable[[ScheduledTask, RecordCancelled], Awaitable[None]],
     ) -> None:
         self._client = client
         self._cache = cache
         self._jobs = jobs
         self._cronjobs = cronjobs
         self._skipped = skipped
+        self._stop = stop
+        self._cancelled = cancelled
 
     async def apply(self, task: ScheduledTask, actions: tuple[Action, ...], now: datetime) -> None:
         """Carries out the actions one after the other; trouble ends it, and the whole is decided anew.
@@ -94,6 +102,13 @@ class Applier:
                 case RecordSkipped() if refused is None:
                     # Written to PostgreSQL later, see docs/concepts.md, crash points.
                     self._skipped(task, action)
+                case StopExecution():
+                    # If we die after this, the cancel still stands; the Job has its intent, and only the former goes.
+                    await self._stop(action.job_uid, action.stop)
+                case RecordCancelled():
+                    await self._cancelled(task, action)
+                case WithdrawRequest():
+                    await self._patch_task(task, {"metadata": {"annotations": {action.annotation: None}}})
                 case WriteStatus():
                     status = action.status if refused is None else _refused_status(task, action.status, refused, now)
                     if status != task.status:

@@ -19,7 +19,6 @@ from cronwright_core.domain.times import to_rfc3339
 
 Json = dict[str, Any]
 
-CONTAINER = "task"
 GRACE_SECONDS = 30
 """Between SIGTERM and SIGKILL, Kubernetes' own default, written out because deadlines are computed with it."""
 BACKSTOP_SECONDS = 60
@@ -150,7 +149,7 @@ def _pod_spec(task: ScheduledTask, project: Project) -> Json:
     context = dict(project.spec.security_context)
     fs_group = context.pop("fsGroup", None)
     body: Json = {
-        "name": CONTAINER,
+        "name": naming.CONTAINER,
         "image": container.image,
         "env": _environment(task, project, container),
         # What a program prints last, if it writes no termination message of its own.
@@ -246,7 +245,11 @@ def _labels(task: ScheduledTask) -> dict[str, str]:
 
 def _annotations(task: ScheduledTask, owner: str) -> dict[str, str]:
     # An execution outlives its task, so its Job says whose it is.
-    return {TASK_TITLE_ANNOTATION: task.spec.display_name, OWNER_ANNOTATION: owner}
+    return {
+        TASK_TITLE_ANNOTATION: task.spec.display_name,
+        OWNER_ANNOTATION: owner,
+        naming.PENDING_DEADLINE_ANNOTATION: str(task.spec.pending_deadline_seconds),
+    }
 
 
 def _owned_by_task(task: ScheduledTask) -> Json:

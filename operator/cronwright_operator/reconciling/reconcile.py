@@ -6,7 +6,6 @@ A crash between two of them repeats the decision; the names make the repetition 
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -25,8 +24,8 @@ from cronwright_core.domain.schedule import (
     next_time,
     ticks_between,
 )
-from cronwright_core.domain.task import Request, ScheduledTask, TaskStatus
-from cronwright_core.domain.times import from_rfc3339, latest, to_rfc3339, whole_seconds
+from cronwright_core.domain.task import ScheduledTask, TaskStatus
+from cronwright_core.domain.times import latest, to_rfc3339, whole_seconds
 from cronwright_core.domain.validation import (
     check_overrides,
     check_schedule_not_past,
@@ -49,8 +48,10 @@ from cronwright_operator.reconciling.actions import (
     UpdateCronJob,
     WriteStatus,
 )
+from cronwright_operator.reconciling.cancels import decide_cancels
 from cronwright_operator.reconciling.manifests import build_cronjob, build_request_job, build_tick_job
 from cronwright_operator.reconciling.observed import Observed
+from cronwright_operator.reconciling.requests import parse_request, request_annotation
 from cronwright_operator.reconciling.task_status import ready_message, with_observed_runs, with_ready
 
 _CREATION_SLACK = timedelta(seconds=1)
@@ -61,10 +62,17 @@ MAX_SKIPPED_ROWS = 100
 
 def reconcile(seen: Observed, gate: Gate) -> Decision:
     """Decides everything about one task at one moment."""
-    task = seen.task
-    if task.deleting:
-        # Garbage collection removes its CronJob and Jobs; the recorder ends and records what still runs.
+    if seen.task.deleting:
+        # Garbage collection deletes its CronJob and Jobs; `stopping` ends what runs, and the recorder records it.
         return Decision()
+    cancels = decide_cancels(seen)
+    decided = _reconcile(replace(seen, task=replace(seen.task, triggers=cancels.triggers)), gate)
+    # Last: the record of a run that never had a Job may have to wait for PostgreSQL, and nothing else may wait for it.
+    return replace(decided, actions=(*decided.actions, *cancels.actions), events=(*decided.events, *cancels.events))
+
+
+def _reconcile(seen: Observed, gate: Gate) -> Decision:
+    task = seen.task
     schedule, errors = _check(seen)
     if errors or schedule is None or seen.project is None:
         return _not_ready(seen, errors)
@@ -100,20 +108,6 @@ def schedule_hash(task: ScheduledTask) -> str:
     spec = task.spec
     kind = naming.short_hash(spec.schedule_type.value, spec.schedule, spec.time_zone)
     return f"{kind}-{'suspended' if spec.suspend else 'active'}"
-
-
-def request_annotation(request: Request) -> str:
-    """The annotation's full name."""
-    return naming.TRIGGER_PREFIX + request.key
-
-
-def parse_request(request: Request, now: datetime) -> tuple[datetime, str]:
-    """The time and author of a trigger annotation: the API writes JSON, a person anything, which counts as "now"."""
-    try:
-        value = json.loads(request.value)
-        return whole_seconds(from_rfc3339(value["time"])), str(value.get("by") or "kubectl")[:253]
-    except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError):
-        return whole_seconds(now), "kubectl"
 
 
 def _check(seen: Observed) -> tuple[Schedule | None, list[tuple[str, FieldError]]]:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from datetime import datetime
 
 from cronwright_core.domain.cluster import CronJobFacts, JobFacts, PodFacts
-from cronwright_core.domain.execution import ExecutionStatus, execution_state
+from cronwright_core.domain.execution import ExecutionStatus, execution_state, with_deletion
 from cronwright_core.domain.gate import Gate
 from cronwright_operator.cache import DefinitionCache
 from cronwright_operator.launching.clock import Clock
@@ -84,4 +84,6 @@ class TaskSync:
             execution_id = execution_id_of(job)
             if execution_id is None:
                 continue  # somebody's own Job with our labels: neither a tick nor a request
-            yield JobView(job, execution_state(job, tuple(self._pods_of(job.uid))), execution_id)
+            yield JobView(
+                job, execution_state(with_deletion(job, task_gone=False), tuple(self._pods_of(job.uid))), execution_id
+            )

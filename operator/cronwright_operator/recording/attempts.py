@@ -33,7 +33,10 @@ def with_vanished(
     for uid, attempt in known.items():
         if uid in present:
             continue
-        if not attempt.status.ended:
+        if not attempt.status.ended and attempt.start_time is None and state.status.ended:
+            # It never ran, so the execution's end is its end: cancelled, or not able to start.
+            attempt = replace(attempt, status=state.status, reason=state.reason, message=state.message)
+        elif not attempt.status.ended:
             attempt = replace(
                 attempt,
                 status=ExecutionStatus.FAILED,

@@ -22,12 +22,20 @@ class LogFollower:
     def __init__(self, *, poll_seconds: float) -> None:
         self._poll_seconds = poll_seconds
         self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._urgent: set[str] = set()
         self._reads = asyncio.Semaphore(_CONCURRENT_READS)
 
-    def follow(self, pod_uid: str, log: PodLog) -> None:
-        """Starts polling the Pod, if nobody does yet."""
+    def follow(self, pod_uid: str, log: PodLog, *, urgent: bool = False) -> None:
+        """Starts polling the Pod, if nobody does yet. `urgent`: at once, and without longer pauses while it is silent,
+        as its output is about to go."""
+        if urgent and pod_uid not in self._urgent:
+            self.forget(pod_uid)
+            self._urgent.add(pod_uid)
         if pod_uid not in self._tasks:
-            self._tasks[pod_uid] = asyncio.get_running_loop().create_task(self._poll(log), name=f"log {pod_uid}")
+            longest = self._poll_seconds if urgent else MAX_SILENCE_SECONDS
+            self._tasks[pod_uid] = asyncio.get_running_loop().create_task(
+                self._poll(log, longest), name=f"log {pod_uid}"
+            )
 
     async def finish(self, pod_uid: str, log: PodLog) -> None:
         """Ends the polling and reads to the end. Raises what `PodLog.poll` raises."""
@@ -37,6 +45,7 @@ class LogFollower:
 
     def forget(self, pod_uid: str) -> None:
         """Ends the polling of a Pod; what is stored stays."""
+        self._urgent.discard(pod_uid)
         task = self._tasks.pop(pod_uid, None)
         if task is not None:
             task.cancel()
@@ -46,16 +55,16 @@ class LogFollower:
         for pod_uid in list(self._tasks):
             self.forget(pod_uid)
 
-    async def _poll(self, log: PodLog) -> None:
+    async def _poll(self, log: PodLog, longest: float) -> None:
         pause = self._poll_seconds
         while True:
             try:
                 async with self._reads:
                     grown = await log.poll(final=False)
-                pause = self._poll_seconds if grown else min(pause * 2, MAX_SILENCE_SECONDS)
+                pause = self._poll_seconds if grown else min(pause * 2, longest)
             except (KubeError, Unavailable) as error:
                 logger.info("a running Pod's log could not be read now: %s", error)
-                pause = min(pause * 2, MAX_SILENCE_SECONDS)
+                pause = min(pause * 2, longest)
             except Exception:  # a bug here must not end the record of the execution
                 logger.exception("following a log failed")
                 pause = MAX_SILENCE_SECONDS

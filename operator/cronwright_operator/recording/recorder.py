@@ -24,6 +24,7 @@ from cronwright_core.domain.execution import (
     ExecutionState,
     ExecutionStatus,
     execution_state,
+    with_deletion,
 )
 from cronwright_core.domain.progress import Progress, Said
 from cronwright_core.domain.times import to_rfc3339
@@ -31,7 +32,7 @@ from cronwright_core.kube.errors import KubeConflict, KubeInvalid, KubeNotFound
 from cronwright_core.kube.ports import ListWatchClient, LogClient, ObjectClient, PatchKind
 from cronwright_core.kube.reflector import Reflector
 from cronwright_core.kube.resources import JOBS, PODS
-from cronwright_core.kube.workloads import RECORDED_ANNOTATION, to_job, to_pod
+from cronwright_core.kube.workloads import to_job, to_pod
 from cronwright_core.store.executions import ExecutionStore
 from cronwright_core.store.logs import LogStore
 from cronwright_operator.reconciling.observed import execution_id_of
@@ -82,6 +83,7 @@ class Recorder:
         identities: Identities,
         batcher: RecordBatcher,
         follower: LogFollower,
+        task_gone: Callable[[str], bool],
         wake_task: Callable[[str], None],
         look_again: Callable[[str, float], None],
         now: Callable[[], datetime],
@@ -96,6 +98,7 @@ class Recorder:
         self._identities = identities
         self._batcher = batcher
         self._follower = follower
+        self._task_gone = task_gone
         self._wake_task = wake_task
         self._look_again = look_again
         self._now = now
@@ -128,8 +131,7 @@ class Recorder:
             if job.finished and not all(pod.ended for pod in pods):
                 raise PodsStillEnding(f"Pods of the finished Job {job.namespace}/{job.name} have not ended")
         pods.sort(key=lambda pod: (pod.creation_time, pod.name))
-        if job.deletion_time is not None and not job.finished:
-            await self._end_pods(pods)
+        job = with_deletion(job, task_gone=self._task_gone(job.task_uid))
         state = execution_state(job, pods, numbers_of(memory.attempts))
         state = with_vanished(state, memory.attempts, pods, self._now())
         if not state.status.ended:
@@ -144,6 +146,7 @@ class Recorder:
         # If we die here, the record is committed and the finalizer stands: a successor records the same, which changes
         # nothing, and releases.
         await self._release(job)
+        await self._remove_orphans(pods)
         self._forget(uid)
         self._ended(job, execution_id, state)
 
@@ -233,7 +236,9 @@ class Recorder:
     def _follow(self, job: JobFacts, execution_id: str, pods: list[PodFacts], memory: _Memory) -> None:
         for pod in pods:
             if pod.start_time is not None and not pod.ended and pod.uid in memory.attempts:
-                self._follower.follow(pod.uid, self._log_of(job, execution_id, memory.attempts[pod.uid], memory))
+                log = self._log_of(job, execution_id, memory.attempts[pod.uid], memory)
+                # A Pod that somebody deletes takes its output with it, soon after its end.
+                self._follower.follow(pod.uid, log, urgent=pod.deletion_time is not None)
 
     async def _complete_earlier_logs(
         self, job: JobFacts, execution_id: str, pods: list[PodFacts], memory: _Memory
@@ -297,20 +302,13 @@ class Recorder:
             memory.printed[pod_uid] = said.over(before)
             self._look_again(job_uid, 0)
 
-    async def _end_pods(self, pods: list[PodFacts]) -> None:
-        """Ends the Pods of a Job that is being deleted, by their deadline: so their output stays readable.
-
-        The Job controller never finishes such a Job, so nobody else does it. A Pod that no kubelet has taken yet has no
-        output and cannot reach a deadline; it is deleted.
-        """
+    async def _remove_orphans(self, pods: list[PodFacts]) -> None:
+        """Removes recorded Pods that `kubectl delete job --cascade=orphan` left without an owner: nobody else does."""
         for pod in pods:
-            if pod.ended or pod.deletion_time is not None:
+            if not pod.orphaned:
                 continue
             try:
-                if pod.acknowledged_time is None:
-                    await self._objects.delete(PODS, pod.namespace, pod.name, uid=pod.uid)
-                elif pod.deadline_seconds != 1:
-                    await self._objects.patch(PODS, pod.namespace, pod.name, {"spec": {"activeDeadlineSeconds": 1}})
+                await self._objects.delete(PODS, pod.namespace, pod.name, uid=pod.uid)
             except (KubeNotFound, KubeConflict):
                 continue
 
@@ -321,7 +319,7 @@ class Recorder:
             return
         index = finalizers.index(naming.FINALIZER)
         path = f"/metadata/finalizers/{index}"
-        annotation = RECORDED_ANNOTATION.replace("/", "~1")
+        annotation = naming.RECORDED_ANNOTATION.replace("/", "~1")
         patch = [
             {"op": "test", "path": "/metadata/uid", "value": job.uid},
             # Fails if somebody else's change moved the list; the next event brings us here again.

@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 
+from cronwright_core.domain.cluster import StopIntent
 from cronwright_core.domain.task import ScheduledTask
 from cronwright_core.kube.errors import KubeAlreadyExists, KubeForbidden, KubeInvalid, KubeNotFound
 from cronwright_core.kube.ports import Json, PatchKind
-from cronwright_core.kube.resources import JOBS, Resource
+from cronwright_core.kube.resources import JOBS, SCHEDULED_TASKS, Resource
 from cronwright_operator.cache import DefinitionCache
 from cronwright_operator.reconciling import actions
 from cronwright_operator.reconciling.apply import Applier, NameNotOurs
@@ -63,6 +64,12 @@ class Client:
     async def delete(self, resource: Resource, namespace: str, name: str, **_: Any) -> None:
         self._call("delete", resource, name)
 
+    async def stop(self, job_uid: str, stop: StopIntent) -> None:
+        self._call("stop", JOBS, (job_uid, stop.reason.value))
+
+    async def record_cancelled(self, task: ScheduledTask, cancelled: actions.RecordCancelled) -> None:
+        self._call("record", SCHEDULED_TASKS, cancelled.request.key)
+
 
 class Copy:
     """Stands for a reflector."""
@@ -74,7 +81,15 @@ class Copy:
 def apply(client: Client, *steps: actions.Action, task: ScheduledTask = TASK) -> list[str]:
     skipped: list[actions.RecordSkipped] = []
     cache = DefinitionCache(lambda _: None, lambda _: None)
-    applier = Applier(client, cache, Copy(), Copy(), lambda _, s: skipped.append(s))  # type: ignore[arg-type]
+    applier = Applier(
+        client,
+        cache,
+        Copy(),  # type: ignore[arg-type]
+        Copy(),  # type: ignore[arg-type]
+        lambda _, s: skipped.append(s),
+        stop=client.stop,
+        cancelled=client.record_cancelled,
+    )
     asyncio.run(applier.apply(task, steps, CREATED))
     return [f"skipped {s.reason}" for s in skipped]
 
