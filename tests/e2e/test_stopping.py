@@ -91,7 +91,7 @@ def test_the_time_limit_holds_over_all_attempts(space: Space, alice: Rest) -> No
     wrote(alice, execution)
     fail_first_attempt(space)
     run = ended(alice, execution, seconds=120)
-    assert (run["status"], run["error_message"]) == ("TIMEOUT", "Timeout: ended at its time limit of 30 s")
+    assert (run["status"], run["error_message"]) == ("TIMEOUT", "DeadlineExceeded: ended at its time limit of 30 s")
     assert [a["status"] for a in run["attempts"]] == ["FAILED", "TIMEOUT"]
     assert alice.log(execution) == ["working", "working", "told to stop"]
     second = space.get("pod", run["attempts"][1]["pod_name"])
@@ -102,8 +102,18 @@ def test_cancels_of_what_does_not_run(space: Space, alice: Rest) -> None:
     space.apply_task("rare", PATIENT, scheduleType="Cron", schedule="0 0 1 1 *")
     task_id = space.task_id("rare")
     (cronjob,) = eventually(lambda: space.names("cronjobs"), seconds=30, what="the CronJob")
-    template = space.get("cronjob", cronjob.rpartition("/")[2])["spec"]["jobTemplate"]
+    owner = space.get("cronjob", cronjob.rpartition("/")[2])
+    template = owner["spec"]["jobTemplate"]
     metadata = {"name": "waits", "namespace": space.namespace, "labels": template["metadata"]["labels"]}
+    metadata["ownerReferences"] = [
+        {
+            "apiVersion": "batch/v1",
+            "kind": "CronJob",
+            "name": owner["metadata"]["name"],
+            "uid": owner["metadata"]["uid"],
+            "controller": True,
+        }
+    ]
     metadata["annotations"] = {**template["metadata"]["annotations"], "cronjob.kubernetes.io/instantiate": "manual"}
     space.apply(
         {"apiVersion": "batch/v1", "kind": "Job", "metadata": metadata, "spec": {**template["spec"], "suspend": True}}
@@ -129,7 +139,9 @@ def test_cancels_of_what_does_not_run(space: Space, alice: Rest) -> None:
 def test_a_manual_run_is_cancelled_before_it_has_a_job(space: Space, alice: Rest) -> None:
     # Its Project goes: runs wait as annotations.
     space.apply_project("short-lived")
-    space.apply_task("manual", PATIENT, projectName="short-lived", scheduleType="Cron", schedule="0 0 1 1 *")
+    space.apply_task(
+        "manual", PATIENT, projectName="short-lived", owner="alice", scheduleType="Cron", schedule="0 0 1 1 *"
+    )
     task_id = space.task_id("manual")
     kubectl("delete", "-n", space.namespace, "project.cronwright.dev/short-lived")
     eventually(lambda: space.ready("manual")["status"] == "False", seconds=30, what="the task not to be ready")

@@ -55,4 +55,7 @@ def with_vanished(
         changes |= {"status": ExecutionStatus.RUNNING, "reason": None, "message": None}
     if state.status.ended and state.exit_code is None:
         changes["exit_code"] = last.exit_code
+    if state.reason == "BackoffLimitExceeded" and last.pod_uid not in present and last.reason is not None:
+        # The Job only says that its attempts failed; the last one, gone meanwhile, had said why.
+        changes |= {"status": last.status, "reason": last.reason, "message": last.message}
     return replace(state, **changes)  # type: ignore[arg-type]

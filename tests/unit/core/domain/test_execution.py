@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from cronwright_core.domain.cluster import JobFailure, PodFacts, StopIntent, StopReason
-from cronwright_core.domain.execution import ExecutionStatus, execution_state
+from cronwright_core.domain.execution import ExecutionStatus, execution_state, with_deletion
 from support.builders import at, make_job, make_pod
 
 T0, T1, T2 = at("10:00:01"), at("10:00:05"), at("10:00:20")
@@ -146,3 +146,62 @@ class TestAttempts:
 
     def test_between_attempts_it_runs(self) -> None:
         assert execution_state(make_job(), (ran(code=1),)).status is ExecutionStatus.RUNNING
+
+
+class TestStopping:
+    STOP = StopIntent(StopReason.CANCELLED, "alice", T1, "cancelled by alice")
+
+    def test_between_the_intent_and_the_end_it_says_so(self) -> None:
+        state = execution_state(make_job(stop=self.STOP), (make_pod(phase="Running", start_time=T0),))
+        assert (state.status, state.reason) == (ExecutionStatus.RUNNING, "Stopping")
+        assert execution_state(make_job(stop=self.STOP), ()).status is ExecutionStatus.PENDING
+
+    @pytest.mark.parametrize(
+        ("reason", "status"),
+        [
+            (StopReason.CANCELLED, ExecutionStatus.CANCELLED),
+            (StopReason.CANNOT_START, ExecutionStatus.FAILED),
+            (StopReason.TIMEOUT, ExecutionStatus.TIMEOUT),
+        ],
+    )
+    def test_an_attempt_is_called_what_ended_it(self, reason: StopReason, status: ExecutionStatus) -> None:
+        pod = make_pod(phase="Failed", reason="DeadlineExceeded", deadline_seconds=1, start_time=T0, end_time=T1)
+        job = make_job(failed=failed(), stop=StopIntent(reason, "operator", T1, "because"))
+        assert execution_state(job, (pod,)).attempts[0].status is status
+
+    def test_an_attempt_that_failed_before_keeps_its_own_end(self) -> None:
+        job = make_job(failed=failed(), stop=self.STOP)
+        pods = (ran("a", code=3), make_pod("b", creation_time=T2, phase="Failed", reason="DeadlineExceeded"))
+        assert execution_state(job, pods).attempts[0].status is ExecutionStatus.FAILED
+
+    def test_a_deletion_is_told_apart(self) -> None:
+        job = make_job(deletion_time=T1)
+        for gone, reason in ((False, "Deleted"), (True, "TaskDeleted")):
+            state = execution_state(with_deletion(job, task_gone=gone), ())
+            assert (state.status, state.reason) == (ExecutionStatus.CANCELLED, reason)
+
+    def test_a_deletion_does_not_change_an_earlier_reason(self) -> None:
+        job = make_job(deletion_time=T1, stop=self.STOP)
+        assert with_deletion(job, task_gone=True) is job
+        assert with_deletion(make_job(), task_gone=True).stop is None
+
+
+class TestReasonsToActOn:
+    @pytest.mark.parametrize(
+        ("changes", "reason", "words"),
+        [
+            ({"terminated_reason": "OOMKilled", "memory_limit": "48Mi"}, "OOMKilled", "its limit of 48Mi"),
+            ({"exit_code": 137, "memory_limit": "48Mi"}, "Killed", "Its limit is 48Mi"),
+            ({"exit_code": 137}, "Error", "exit code 137"),
+            ({"reason": "Evicted", "message": "low on memory"}, "Evicted", "low on memory"),
+            ({"reason": "NodeLost", "message": "node a: gone"}, "NodeLost", "node a"),
+            ({"exit_code": 143, "deletion_time": T1}, "PodDeleted", "exit code 143"),
+            ({"deletion_time": T1}, "PodDeleted", "its Pod was deleted"),
+            ({"terminated_reason": "StartError", "terminated_message": "no such file"}, "StartError", "no such file"),
+        ],
+    )
+    def test_of_a_failed_pod(self, changes: dict[str, Any], reason: str, words: str) -> None:
+        pod = make_pod(phase="Failed", start_time=T0, end_time=T1, **changes)
+        state = execution_state(make_job(failed=failed()), (pod,))
+        assert (state.status, state.reason) == (ExecutionStatus.FAILED, reason)
+        assert words in (state.message or "")

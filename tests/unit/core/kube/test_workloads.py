@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from cronwright_core.domain.cluster import StopIntent, StopReason
 from cronwright_core.kube.workloads import from_stop, to_job, to_pod, to_stop
 from support.builders import at
@@ -116,3 +118,45 @@ def test_waiting_tells_only_what_is_unusual() -> None:
         }
     )
     assert to_pod(unscheduled).waiting_reason == "Unschedulable"
+
+
+def test_what_stopping_needs_of_a_job() -> None:
+    body = job(resourceVersion="7", annotations={"cronwright.dev/pending-deadline-seconds": "30"})
+    body["spec"] |= {"parallelism": 0, "activeDeadlineSeconds": 1}
+    facts = to_job(body)
+    assert (facts.resource_version, facts.parallelism, facts.deadline_seconds) == ("7", 0, 1)
+    assert facts.pending_deadline_seconds == 30
+
+
+@pytest.mark.parametrize("text", [None, "", "soon", "-5", "0", "9" * 20])
+def test_a_pending_deadline_that_makes_no_sense_is_the_default(text: str | None) -> None:
+    annotations = {} if text is None else {"cronwright.dev/pending-deadline-seconds": text}
+    assert to_job(job(annotations=annotations)).pending_deadline_seconds == 900
+
+
+def test_a_pod_without_owner_is_known_by_its_label() -> None:
+    body = pod({"phase": "Running"})
+    del body["metadata"]["ownerReferences"]
+    body["metadata"]["labels"] = {"batch.kubernetes.io/controller-uid": "j1"}
+    assert (to_pod(body).job_uid, to_pod(body).orphaned) == ("j1", True)
+
+
+def test_a_lost_node_is_named() -> None:
+    condition = {"type": "DisruptionTarget", "status": "True", "reason": "DeletionByPodGC", "message": "node is gone"}
+    facts = to_pod(pod({"phase": "Failed", "conditions": [condition]}, nodeName="node-1"))
+    assert (facts.reason, facts.message) == ("NodeLost", "node node-1: node is gone")
+
+
+def test_a_container_that_was_never_made_has_no_exit_code() -> None:
+    terminated = {"exitCode": 137, "reason": "ContainerStatusUnknown", "startedAt": None, "finishedAt": None}
+    status = {
+        "phase": "Failed",
+        "reason": "DeadlineExceeded",
+        "containerStatuses": [{"state": {"terminated": terminated}}],
+    }
+    assert (to_pod(pod(status)).exit_code, to_pod(pod(status)).start_time) == (None, None)
+
+
+def test_the_memory_limit() -> None:
+    containers = [{"name": "task", "resources": {"limits": {"memory": "48Mi"}}}]
+    assert to_pod(pod({}, containers=containers)).memory_limit == "48Mi"

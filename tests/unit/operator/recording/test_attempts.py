@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from cronwright_core.domain.cluster import JobFailure, StopIntent, StopReason
 from cronwright_core.domain.execution import ExecutionStatus, execution_state
 from cronwright_operator.recording.attempts import numbers_of, pods_agree, with_vanished
 from support.builders import at, make_job, make_pod
@@ -56,3 +57,19 @@ def test_a_job_that_is_deleted_before_any_pod_was_seen() -> None:
     assert not pods_agree(make_job(deletion_time=NOW), (), {})
     assert pods_agree(make_job(deletion_time=NOW), (make_pod(),), {})
     assert pods_agree(make_job(), (), {})
+
+
+def test_the_last_attempt_says_why_it_failed_although_its_pod_is_gone() -> None:
+    pod = make_pod(phase="Failed", start_time=at("10:00:01"), exit_code=143, deletion_time=at("10:00:05"))
+    known = {a.pod_uid: a for a in execution_state(make_job(), (pod,)).attempts}
+    job = make_job(failed=JobFailure("BackoffLimitExceeded", "Job has reached the specified backoff limit", NOW))
+    state = with_vanished(execution_state(job, ()), known, (), NOW)
+    assert (state.status, state.reason, state.exit_code) == (ExecutionStatus.FAILED, "PodDeleted", 143)
+
+
+def test_an_attempt_that_never_ran_ends_as_its_execution() -> None:
+    known = {a.pod_uid: a for a in execution_state(make_job(), (make_pod(),)).attempts}
+    stop = StopIntent(StopReason.CANCELLED, "alice", NOW, "cancelled by alice")
+    job = make_job(failed=JobFailure("DeadlineExceeded", "m", NOW), stop=stop)
+    state = with_vanished(execution_state(job, ()), known, (), NOW)
+    assert [(a.status, a.reason) for a in state.attempts] == [(ExecutionStatus.CANCELLED, "Cancelled")]
