@@ -6,14 +6,17 @@ import time
 
 from support.cluster import SYSTEM, Cluster, Rest, Space, eventually, kubectl
 
+MINUTELY = "cronwright.dev/task=minutely"
 AWAY_SECONDS = 180
 """Three ticks of a minutely task, whatever second it begins at."""
 
 
 def test_runs_of_an_absence_are_all_in_the_history(cluster: Cluster, space: Space, alice: Rest) -> None:
     space.apply_task("minutely", "echo tick at $(date +%s)", scheduleType="Cron", schedule="* * * * *")
-    task_id = space.task_id("minutely")
-    eventually(lambda: space.names("cronjobs"), seconds=30, what="the CronJob")
+    slow = "trap 'echo stopping; exit 1' TERM; echo begun; sleep 300 & wait"
+    space.apply_task("slow", slow, scheduleType="Cron", schedule="* * * * *", activeDeadlineSeconds=10)
+    task_id, slow_id = space.task_id("minutely"), space.task_id("slow")
+    eventually(lambda: len(space.names("cronjobs")) == 2, seconds=30, what="the CronJobs")
     cluster.scale("deployment", "cronwright-operator", 0)
     try:
         end = time.monotonic() + AWAY_SECONDS
@@ -23,11 +26,11 @@ def test_runs_of_an_absence_are_all_in_the_history(cluster: Cluster, space: Spac
         waiting = alice.data("GET", f"/executions/{answer.headers['location'].rsplit('/', 1)[1]}")
         assert (waiting["status"], waiting["start_time"]) == ("PENDING", None)
         eventually(
-            lambda: time.monotonic() > end and len(space.names("jobs")) >= 3,
+            lambda: time.monotonic() > end and len(space.names("jobs", MINUTELY)) >= 3,
             seconds=AWAY_SECONDS + 60,
             what="three Jobs made by the cluster alone",
         )
-        made = {name.removeprefix("job.batch/") for name in space.names("jobs")}
+        made = {name.removeprefix("job.batch/") for name in space.names("jobs", MINUTELY)}
     finally:
         cluster.scale("deployment", "cronwright-operator", 1)
     runs = alice.ended(task_id, count=len(made) + 1, seconds=120)
@@ -37,6 +40,10 @@ def test_runs_of_an_absence_are_all_in_the_history(cluster: Cluster, space: Spac
     assert len(set(ids)) == len(ids)
     scheduled = [id_.split("-")[1] for id_ in ids if id_.split("-")[1].endswith("00")]
     assert len(scheduled) == len(set(scheduled)), "no tick twice"
+    # The time limit stands on the Pod: the kubelet kept it, and the output stayed.
+    first, *_ = alice.ended(slow_id)
+    assert (first["status"], first["error_message"]) == ("TIMEOUT", "DeadlineExceeded: ended at its time limit of 10 s")
+    assert alice.log(first["execution_id"]) == ["begun", "stopping"]
 
 
 def test_an_operator_that_is_killed_loses_and_repeats_no_line(space: Space, alice: Rest) -> None:

@@ -93,7 +93,7 @@ def test_a_task_deleted_while_it_runs(space: Space, alice: Rest) -> None:
         seconds=90,
         what="the execution to end",
     )
-    assert ended["status"] == "CANCELLED"
+    assert (ended["status"], ended["error_message"]) == ("CANCELLED", "TaskDeleted: its task was deleted")
     assert alice.log(execution) == ["working"], "its output stays readable"
     eventually(lambda: not space.names("cronjobs"), seconds=60, what="the CronJob to be gone")
 

@@ -30,6 +30,8 @@ class Cluster(FakeObjects):
         self.dies_at: int | None = None
         self.arrives = True
         self.writes = 0
+        self.between: dict[str, Any] | None = None
+        """A patch of the Job by somebody else, just after its Pods have been listed."""
         self.lost: list[str] = []
         """Pods that the controller deleted while they ran: output that is gone."""
 
@@ -51,6 +53,9 @@ class Cluster(FakeObjects):
     async def list(
         self, resource: Resource, namespace: str | None, *, label_selector: str = "", field_selector: str = ""
     ) -> Listing:
+        change, self.between = self.between, None
+        if change is not None:
+            await super().patch(JOBS, "team-a", self.job["metadata"]["name"], change)
         return Listing([body for (plural, _, _), body in self.objects.items() if plural == resource.plural], "1")
 
     def watch(

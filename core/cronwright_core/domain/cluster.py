@@ -8,6 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from cronwright_core.domain import naming
+from cronwright_core.domain.task import DEFAULT_PENDING_DEADLINE_SECONDS
 
 
 class StopReason(StrEnum):
@@ -76,7 +77,7 @@ class JobFacts:
     resource_version: str = ""
     parallelism: int = 1
     deadline_seconds: int | None = None
-    pending_deadline_seconds: int = 900
+    pending_deadline_seconds: int = DEFAULT_PENDING_DEADLINE_SECONDS
 
     @property
     def accepted(self) -> bool:

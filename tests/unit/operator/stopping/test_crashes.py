@@ -5,13 +5,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 import pytest
 
 from cronwright_core.domain import naming
-from cronwright_core.domain.cluster import StopIntent, StopReason
+from cronwright_core.domain.cluster import PodFacts, StopIntent, StopReason
 from cronwright_core.domain.execution import ExecutionState, ExecutionStatus, execution_state, with_deletion
 from cronwright_core.kube.errors import KubeConflict
 from cronwright_core.kube.ports import Json
@@ -42,7 +44,7 @@ class Copy:
 class Operator:
     """What the operator does about a cancel and about a Job, over and over, with nothing in its memory."""
 
-    def __init__(self, cluster: Cluster) -> None:
+    def __init__(self, cluster: Cluster, pods_of: Callable[[str], Iterable[PodFacts]] | None = None) -> None:
         self._cluster = cluster
         copy: Any = Copy(cluster)
         self._stops = StopSync(
@@ -50,7 +52,7 @@ class Operator:
             lists=cluster,
             jobs=copy,
             pods=copy,
-            pods_of=lambda _: cluster.facts(),
+            pods_of=pods_of or (lambda _: cluster.facts()),
             clock=Clock(lambda _: None),
             now=lambda: cluster.now,
         )
@@ -183,3 +185,36 @@ def test_what_ended_with_zero_before_the_stop_took_hold_is_a_success() -> None:
         return cluster
 
     assert state_of(asyncio.run(scenario())).status is ExecutionStatus.SUCCESS
+
+
+def test_a_late_watch_harms_no_running_pod() -> None:
+    async def scenario() -> Cluster:
+        cluster = await make_cluster(CREATED, retries=3)
+        begun = cluster.facts()
+        cluster.end(cluster.pods[0], code=3)
+        await cluster.step(LIMIT)
+        assert len(cluster.pods) == 2, "the second attempt runs, and the watch has not told of it"
+        await Operator(cluster, lambda _: [replace(pod, phase="Failed") for pod in begun]).look()
+        await live(cluster, 20)
+        return cluster
+
+    cluster = asyncio.run(scenario())
+    assert cluster.lost == []
+    assert state_of(cluster).status is ExecutionStatus.TIMEOUT
+
+
+def test_a_job_that_changes_in_between_is_looked_at_again() -> None:
+    async def scenario() -> Cluster:
+        cluster = await make_cluster(CREATED, retries=3, suspend=True)
+        await cluster.patch(SCHEDULED_TASKS, "team-a", "nightly", {"metadata": {"annotations": {CANCEL: "{}"}}})
+        cluster.between = {"spec": {"suspend": False}}
+        with pytest.raises(KubeConflict):
+            await Operator(cluster).look()
+        await cluster.step(2)
+        assert len(cluster.pods) == 1, "the gate had admitted it at the same moment"
+        await live(cluster, 20)
+        return cluster
+
+    cluster = asyncio.run(scenario())
+    assert cluster.lost == []
+    assert [attempt.status.value for attempt in state_of(cluster).attempts] == ["CANCELLED"]
