@@ -4,22 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, delete, false, func, select, text
+from sqlalchemy import ColumnElement, Connection, and_, delete, false, func, select, text
 
 from cronwright_core.domain import naming
 from cronwright_core.domain.errors import Conflict, Message, NotFound
 from cronwright_core.domain.execution import Attempt, Execution, ExecutionKind, ExecutionStatus
 from cronwright_core.store import statistics
 from cronwright_core.store.columns import AnyRow
+from cronwright_core.store.execution_pages import read_page
+from cronwright_core.store.execution_rows import select_executions, to_execution_record
 from cronwright_core.store.merging import to_execution_values
-from cronwright_core.store.models import attempts, executions, projects, task_stats, tasks
-from cronwright_core.store.paging import offset_of
-from cronwright_core.store.projection import in_range
+from cronwright_core.store.models import attempts, executions, task_stats
 from cronwright_core.store.recording import announce, record_batch
 from cronwright_core.store.records import (
     ExecutionRecord,
+    ExecutionSort,
     Page,
     RecordResult,
     RequestedExecution,
@@ -28,8 +28,6 @@ from cronwright_core.store.records import (
 )
 from cronwright_core.store.running import list_running
 from cronwright_core.store.session import Database
-from cronwright_core.store.task_rows import owned_by
-from cronwright_core.store.tasks import no_such_task
 
 MAX_WAITING = 200
 """Waiting executions of a task at which further requests are refused."""
@@ -115,14 +113,14 @@ class ExecutionStore:
 
     def get(self, execution_id: str, *, owner: str | None) -> ExecutionRecord:
         """One execution, of a deleted task too. `owner` None: an administrator asks. Raises NotFound."""
-        statement = _select_records().where(_is(execution_id))
+        statement = select_executions().where(_is(execution_id))
         if owner is not None:
             statement = statement.where(executions.c.owner == owner)
         with self._database.transaction() as connection:
             row = connection.execute(statement).one_or_none()
         if row is None:
             raise no_such_execution()
-        return _to_record(row)
+        return to_execution_record(row)
 
     def attempts(self, execution_id: str) -> list[Attempt]:
         """The attempts of an execution, first one first; empty for an unknown id."""
@@ -170,36 +168,29 @@ class ExecutionStore:
         status: ExecutionStatus | None = None,
         start: datetime | None = None,
         end: datetime | None = None,
+        sort: ExecutionSort = "-time",
     ) -> Page[ExecutionRecord]:
-        """A page of a task's executions, newest first; two statements. `start` and `end` bound `time`, both inclusive.
+        """A page of a task's executions; two statements. `start` and `end` bound `time`, both inclusive.
+
+        `sort`: by `time`, newest first unless said otherwise, or by duration (what has none comes last). The total is
+        exact, and a deep page costs what the first one does, except by duration: that reads all that the filters let
+        through.
 
         Raises:
             NotFound: there is no such task, or it is not the owner's (None: an administrator asks).
         """
-        if not in_range(task_id):
-            raise no_such_task()
-        conditions = [executions.c.task_id == task_id]
-        if status is not None:
-            conditions.append(executions.c.status == status.value)
-        if start is not None:
-            conditions.append(executions.c.execution_time >= start)
-        if end is not None:
-            conditions.append(executions.c.execution_time <= end)
-        known = select(tasks.c.id).where(tasks.c.id == task_id, tasks.c.state == "active", owned_by(owner)).exists()
-        count = select(func.count()).select_from(executions).where(*conditions).scalar_subquery()
-        listed = (
-            _select_records()
-            .where(*conditions)
-            .order_by(executions.c.execution_time.desc(), executions.c.execution_id.desc())
-            .limit(size)
-            .offset(offset_of(page, size))
-        )
         with self._database.transaction() as connection:
-            total = connection.execute(select(count).where(known)).scalar_one_or_none()
-            if total is None:
-                raise no_such_task()
-            rows = connection.execute(listed).all()
-        return Page(total, page, size, tuple(_to_record(row) for row in rows))
+            return read_page(
+                connection,
+                task_id,
+                owner=owner,
+                page=page,
+                size=size,
+                status=status,
+                start=start,
+                end=end,
+                sort=sort,
+            )
 
 
 _LIGHT = (
@@ -241,21 +232,6 @@ def _find_request(connection: Connection, task_uid: str, request_key: str) -> Re
     return RequestedExecution(
         execution_id=row.execution_id, time=row.execution_time, created=False, status=ExecutionStatus(row.status)
     )
-
-
-def _select_records() -> Select[*tuple[Any, ...]]:
-    return select(executions, projects.c.display_name.label("project_name")).select_from(
-        executions.outerjoin(projects, projects.c.id == executions.c.project_id)
-    )
-
-
-def _to_record(row: AnyRow) -> ExecutionRecord:
-    values = dict(row._mapping)
-    values["time"] = values.pop("execution_time")
-    values["kind"] = ExecutionKind(row.kind)
-    values["status"] = ExecutionStatus(row.status)
-    values["parameters"] = None if row.parameters is None else tuple(row.parameters)
-    return ExecutionRecord(**values)
 
 
 def _to_attempt(row: AnyRow) -> Attempt:

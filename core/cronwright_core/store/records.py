@@ -15,6 +15,8 @@ Item = TypeVar("Item")
 Stream = Literal["stdout", "stderr", "all"]
 """A Pod's output as it was read: apart, or merged (`all`) where the cluster cannot tell them apart."""
 LogType = Literal["output", "error"]
+ExecutionSort = Literal["time", "-time", "duration_seconds", "-duration_seconds"]
+"""What a list of executions is ordered by; with a minus from the greatest down."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,179 @@
+"""One page of a task's executions, found by the counts of its days instead of counting or skipping executions.
+
+Of whole UTC days `execution_days` knows how many executions there are, of each status; only where a bound cuts a day
+are executions counted, of that day. Summing the days up in the order of the list gives the total, and the days on which
+the page begins and ends: the executions before it are not read, however deep the page lies. Two statements.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, and_, text
+
+from cronwright_core.domain.execution import ExecutionStatus
+from cronwright_core.store.columns import AnyRow
+from cronwright_core.store.daily_counts import status_column
+from cronwright_core.store.execution_rows import select_executions, to_execution_record
+from cronwright_core.store.models import executions
+from cronwright_core.store.paging import offset_of
+from cronwright_core.store.projection import in_range
+from cronwright_core.store.records import ExecutionRecord, ExecutionSort, Page
+from cronwright_core.store.tasks import no_such_task
+
+_SECOND = timedelta(seconds=1)
+_DAY = timedelta(days=1)
+_FIRST, _LAST = datetime(1970, 1, 1, tzinfo=UTC), datetime(9000, 1, 1, tzinfo=UTC) - _SECOND
+"""No execution lies beyond; so that no sum with a day leaves what `datetime` can hold."""
+
+Span = tuple[datetime, datetime]
+"""From and to, both inclusive."""
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A stretch of time as whole UTC days, `first` to `last`, and the parts of days at its ends."""
+
+    first: date
+    last: date
+    edges: tuple[Span, ...]
+
+
+def window_of(start: datetime | None, end: datetime | None) -> Window:
+    """Splits a stretch of time, both ends inclusive, None: open. Times of executions are whole seconds."""
+    begin = min(max(start or _FIRST, _FIRST), _LAST)
+    if begin.microsecond:
+        begin = begin.replace(microsecond=0) + _SECOND
+    finish = min(max((end or _LAST).replace(microsecond=0), _FIRST - _SECOND), _LAST)
+    edges: list[Span] = []
+    first, last = begin.astimezone(UTC).date(), finish.astimezone(UTC).date()
+    if begin > finish:
+        return Window(first, first - _DAY, ())
+    starts_whole, ends_whole = begin == _midnight(first), finish == _last_second(last)
+    if first == last and not (starts_whole and ends_whole):
+        return Window(first, first - _DAY, ((begin, finish),))
+    if not starts_whole:
+        edges.append((begin, _last_second(first)))
+        first += _DAY
+    if not ends_whole:
+        edges.append((_midnight(last), finish))
+        last -= _DAY
+    return Window(first, last, tuple(edges))
+
+
+def read_page(
+    connection: Connection,
+    task_id: int,
+    *,
+    owner: str | None,
+    page: int,
+    size: int,
+    status: ExecutionStatus | None,
+    start: datetime | None,
+    end: datetime | None,
+    sort: ExecutionSort,
+) -> Page[ExecutionRecord]:
+    """See `executions.ExecutionStore.list`."""
+    if not in_range(task_id):
+        raise no_such_task()
+    window, offset = window_of(start, end), offset_of(page, size)
+    by_time = sort in ("time", "-time")
+    found = _count(connection, task_id, owner, status, window, offset, size, ascending=sort == "time")
+    if found.first is None or found.last is None:  # nothing, or a page past the end
+        return Page(found.total, page, size, ())
+    if by_time:
+        days, skipped = sorted((found.first, found.last)), found.skipped
+    else:
+        days, skipped = [found.oldest, found.newest], 0
+    low, high = _midnight(days[0]), _last_second(days[1])
+    conditions = [
+        executions.c.task_id == task_id,
+        executions.c.execution_time >= (low if start is None else max(low, start)),
+        executions.c.execution_time <= (high if end is None else min(high, end)),
+    ]
+    if status is not None:
+        conditions.append(executions.c.status == status.value)
+    listed = select_executions().where(and_(*conditions)).order_by(*_order(sort)).limit(size).offset(offset - skipped)
+    rows = connection.execute(listed).all()
+    return Page(found.total, page, size, tuple(to_execution_record(row) for row in rows))
+
+
+def _count(
+    connection: Connection,
+    task_id: int,
+    owner: str | None,
+    status: ExecutionStatus | None,
+    window: Window,
+    offset: int,
+    size: int,
+    *,
+    ascending: bool,
+) -> AnyRow:
+    """The total; the days on which the page begins and ends, and how many executions lie before the first of them.
+
+    Raises NotFound if there is no such task, or it is another's.
+    """
+    count = _ALL if status is None else status_column(status)
+    parts = [
+        f"SELECT day, {count} AS n FROM execution_days"  # noqa: S608 - our own fragments only
+        " WHERE task_id = :task AND day BETWEEN :first AND :last"
+    ]
+    values: dict[str, Any] = {
+        "task": task_id,
+        "owner": owner,
+        "first": window.first,
+        "last": window.last,
+        "offset": offset,
+        "until": offset + size,
+    }
+    for number, (low, high) in enumerate(window.edges):
+        only = "" if status is None else " AND status = :status"
+        parts.append(
+            f"SELECT CAST(:day{number} AS date), count(*) FROM executions"  # noqa: S608
+            f" WHERE task_id = :task AND execution_time BETWEEN :low{number} AND :high{number}{only}"
+        )
+        values |= {f"day{number}": low.date(), f"low{number}": low, f"high{number}": high}
+    if status is not None:
+        values["status"] = status.value
+    direction, nearest = ("ASC", "min") if ascending else ("DESC", "max")
+    furthest = "max" if ascending else "min"
+    owned = "" if owner is None else " AND owner = :owner"
+    row = connection.execute(
+        text(
+            f"WITH days AS ({' UNION ALL '.join(parts)}),"  # noqa: S608
+            f" ranked AS (SELECT day, n, sum(n) OVER (ORDER BY day {direction}) AS upto FROM days WHERE n > 0)"
+            f" SELECT EXISTS (SELECT 1 FROM tasks WHERE id = :task AND state = 'active'{owned}) AS known,"
+            " CAST(coalesce(sum(n), 0) AS bigint) AS total,"
+            " CAST(coalesce(max(upto) FILTER (WHERE upto <= :offset), 0) AS bigint) AS skipped,"
+            f" {nearest}(day) FILTER (WHERE upto > :offset) AS first,"
+            f" coalesce({nearest}(day) FILTER (WHERE upto >= :until), {furthest}(day)) AS last,"
+            " min(day) AS oldest, max(day) AS newest FROM ranked"
+        ),
+        values,
+    ).one()
+    if not row.known:
+        raise no_such_task()
+    return row
+
+
+_ALL = " + ".join(status_column(status) for status in ExecutionStatus)
+
+
+def _order(sort: ExecutionSort) -> list[ColumnElement[Any]]:
+    time_, id_ = executions.c.execution_time, executions.c.execution_id
+    if sort == "time":
+        return [time_.asc(), id_.asc()]
+    if sort == "-time":
+        return [time_.desc(), id_.desc()]
+    duration = executions.c.end_time - executions.c.start_time
+    return [(duration.desc() if sort[0] == "-" else duration.asc()).nulls_last(), time_.desc(), id_.desc()]
+
+
+def _midnight(day: date) -> datetime:
+    return datetime.combine(day, time.min, tzinfo=UTC)
+
+
+def _last_second(day: date) -> datetime:
+    return _midnight(day) + _DAY - _SECOND
