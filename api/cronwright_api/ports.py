@@ -10,8 +10,10 @@ from datetime import datetime
 from typing import Protocol
 
 from cronwright_core.domain.execution import Attempt, Execution, ExecutionStatus
+from cronwright_core.domain.schedule import ScheduleType
 from cronwright_core.store.records import (
     ExecutionRecord,
+    ExecutionSort,
     LogFile,
     LogType,
     Page,
@@ -22,6 +24,7 @@ from cronwright_core.store.records import (
     TaskDraft,
     TaskProjection,
     TaskRecord,
+    TaskSort,
     TaskStatistics,
 )
 
@@ -71,8 +74,12 @@ class Tasks(Protocol):
         size: int,
         status: ExecutionStatus | None = None,
         is_active: bool | None = None,
+        search: str | None = None,
+        project_id: int | None = None,
+        schedule_type: ScheduleType | None = None,
+        sort: TaskSort = "-created_at",
     ) -> Page[TaskRecord]:
-        """Newest first."""
+        """Newest first unless `sort` says otherwise; `search` is a part of the name."""
 
 
 class Projects(Protocol):
@@ -124,8 +131,9 @@ class Executions(Protocol):
         status: ExecutionStatus | None = None,
         start: datetime | None = None,
         end: datetime | None = None,
+        sort: ExecutionSort = "-time",
     ) -> Page[ExecutionRecord]:
-        """Newest first."""
+        """Newest first unless `sort` says otherwise."""
 
 
 class Logs(Protocol):

@@ -40,8 +40,8 @@ PAGES = {
     ("get", "/tasks/{task_id}/executions"): EXECUTION,
 }
 QUERIES = {
-    ("get", "/tasks"): {"page", "size", "status", "is_active"},
-    ("get", "/tasks/{task_id}/executions"): {"page", "size", "status", "start_date", "end_date"},
+    ("get", "/tasks"): {*("page", "size", "status", "is_active", "search", "project_id", "schedule_type", "sort")},
+    ("get", "/tasks/{task_id}/executions"): {"page", "size", "status", "start_date", "end_date", "sort"},
     ("get", "/executions/{execution_id}/logs/file"): {"log_type", "lines", "attempt"},
 }
 

@@ -9,9 +9,11 @@ from datetime import datetime
 from cronwright_core.domain.errors import Conflict, FieldError, Message, NotFound, Unavailable
 from cronwright_core.domain.execution import Attempt, Execution, ExecutionStatus
 from cronwright_core.domain.project import ProjectSpec
+from cronwright_core.domain.schedule import ScheduleType
 from cronwright_core.store.records import (
     DayCounts,
     ExecutionRecord,
+    ExecutionSort,
     LogFile,
     LogType,
     Page,
@@ -23,6 +25,7 @@ from cronwright_core.store.records import (
     TaskDraft,
     TaskProjection,
     TaskRecord,
+    TaskSort,
     TaskStatistics,
     TaskStats,
 )
@@ -53,6 +56,7 @@ class FakeTasks:
         self.pending: dict[int, TaskDraft] = {}
         self.rows: dict[int, TaskRecord] = {}
         self.days: dict[int, list[DayCounts]] = {}
+        self.queries: list[dict[str, object]] = []
         self.last_id = 0
 
     def reserve(self, draft: TaskDraft, now: datetime) -> int:
@@ -147,8 +151,13 @@ class FakeTasks:
         size: int,
         status: ExecutionStatus | None = None,
         is_active: bool | None = None,
+        search: str | None = None,
+        project_id: int | None = None,
+        schedule_type: ScheduleType | None = None,
+        sort: TaskSort = "-created_at",
     ) -> Page[TaskRecord]:
         self._switch.check()
+        self.queries.append({"search": search, "project_id": project_id, "type": schedule_type, "sort": sort})
         rows = [
             row
             for row in sorted(self.rows.values(), key=lambda row: -row.task_id)
@@ -220,6 +229,7 @@ class FakeExecutions:
         self.rows: dict[str, ExecutionRecord] = {}
         self.pods: dict[str, list[Attempt]] = {}
         self.windows: list[tuple[datetime | None, datetime | None]] = []
+        self.sorts: list[str] = []
 
     def request(self, draft: Execution, *, max_waiting: int = 200) -> RequestedExecution:
         self._switch.check()
@@ -279,8 +289,10 @@ class FakeExecutions:
         status: ExecutionStatus | None = None,
         start: datetime | None = None,
         end: datetime | None = None,
+        sort: ExecutionSort = "-time",
     ) -> Page[ExecutionRecord]:
         self._switch.check()
+        self.sorts.append(sort)
         self.windows.append((start, end))
         rows = [
             row

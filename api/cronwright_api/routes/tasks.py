@@ -12,7 +12,7 @@ from cronwright_api.bodies import Body
 from cronwright_api.deps import CurrentBackends, CurrentPaging, TaskId
 from cronwright_api.envelope import Envelope, PageOf, success
 from cronwright_api.schemas.executions import ExecutionItem
-from cronwright_api.schemas.fields import QueryBool
+from cronwright_api.schemas.fields import QueryBool, RowId, SearchText
 from cronwright_api.schemas.openapi import body_of
 from cronwright_api.schemas.tasks import TaskCreate, TaskDetail, TaskItem, TaskOut, TaskUpdate
 from cronwright_api.services.task_edits import delete_task, pause_task, resume_task, update_task
@@ -20,6 +20,8 @@ from cronwright_api.services.tasks import create_task
 from cronwright_api.services.time_window import time_window
 from cronwright_api.services.triggers import trigger_task
 from cronwright_core.domain.execution import ExecutionStatus
+from cronwright_core.domain.schedule import ScheduleType
+from cronwright_core.store.records import ExecutionSort, TaskSort
 
 router = APIRouter(prefix="/tasks", tags=["tasks"])
 Status = Annotated[ExecutionStatus | None, Query(description="任务状态筛选")]
@@ -39,10 +41,22 @@ def list_tasks(
     paging: CurrentPaging,
     status: Status = None,
     is_active: Annotated[QueryBool | None, Query(description="激活状态筛选")] = None,
+    search: Annotated[SearchText | None, Query(max_length=100, description="任务名称包含的文字，不区分大小写")] = None,
+    project_id: Annotated[RowId | None, Query(description="项目筛选")] = None,
+    schedule_type: Annotated[ScheduleType | None, Query(description="调度类型筛选")] = None,
+    sort: Annotated[TaskSort, Query(description="排序字段，前缀-表示降序；空值在最后")] = "-created_at",
 ) -> PageOf[TaskItem]:
-    """The caller's tasks (all, for an administrator), newest first."""
+    """The caller's tasks (all, for an administrator), newest first unless `sort` says otherwise."""
     page = backends.tasks.list(
-        owner=user.owner_filter, page=paging.page, size=paging.size, status=status, is_active=is_active
+        owner=user.owner_filter,
+        page=paging.page,
+        size=paging.size,
+        status=status,
+        is_active=is_active,
+        search=search,
+        project_id=project_id,
+        schedule_type=schedule_type,
+        sort=sort,
     )
     return PageOf(total=page.total, page=page.page, size=page.size, items=[TaskItem.of(task) for task in page.items])
 
@@ -104,11 +118,22 @@ def list_executions(
     status: Status = None,
     start_date: Moment = None,
     end_date: Moment = None,
+    sort: Annotated[ExecutionSort, Query(description="排序字段，前缀-表示降序；time为计划时间或触发时间")] = "-time",
 ) -> PageOf[ExecutionItem]:
-    """The task's executions, newest first."""
+    """The task's executions, newest first unless `sort` says otherwise.
+
+    `start_date` and `end_date` bound the scheduled time (of a manual run: that of its request), which is in the id.
+    """
     start, end = time_window(start_date, end_date, backends.default_time_zone)
     page = backends.executions.list(
-        task_id, owner=user.owner_filter, page=paging.page, size=paging.size, status=status, start=start, end=end
+        task_id,
+        owner=user.owner_filter,
+        page=paging.page,
+        size=paging.size,
+        status=status,
+        start=start,
+        end=end,
+        sort=sort,
     )
     items = [ExecutionItem.of(execution) for execution in page.items]
     return PageOf(total=page.total, page=page.page, size=page.size, items=items)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from typing import Annotated, Any, NoReturn
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, WithJsonSchema
@@ -52,6 +53,11 @@ def _boolean(value: object) -> object:
     return value
 
 
+def _search(text: str) -> str:
+    # As names are stored: what a keyboard composes of two characters is one there.
+    return unicodedata.normalize("NFC", text)
+
+
 def _quantity(value: Any) -> Any:
     is_integer = isinstance(value, int) and not isinstance(value, bool)
     if not is_integer and not (isinstance(value, str) and _QUANTITY.fullmatch(value)):
@@ -61,6 +67,8 @@ def _quantity(value: Any) -> Any:
 
 Text = Annotated[str, AfterValidator(_without_nul)]
 """A string that PostgreSQL can store."""
+SearchText = Annotated[str, AfterValidator(_without_nul), AfterValidator(_search)]
+"""A part of a name to look for."""
 QueryInt = Annotated[int, BeforeValidator(_decimal)]
 """Decimal digits in a query, nothing else (no `1.0`, no `+1`)."""
 RowId = Annotated[int, BeforeValidator(_id)]

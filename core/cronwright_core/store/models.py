@@ -112,7 +112,23 @@ tasks = Table(
     Index("ix_tasks_project_id", "project_id"),
 )
 Index("uq_tasks_live_owner_name", tasks.c.owner, tasks.c.name, unique=True, postgresql_where=text("state <> 'deleted'"))
-Index("ix_tasks_active_owner_id", tasks.c.owner, tasks.c.id.desc(), postgresql_where=text("state = 'active'"))
+_ACTIVE = text("state = 'active'")
+Index(
+    "ix_tasks_active_owner_created",
+    tasks.c.owner,
+    tasks.c.created_at.desc(),
+    tasks.c.id.desc(),
+    postgresql_where=_ACTIVE,
+)
+Index("ix_tasks_active_created", tasks.c.created_at.desc(), tasks.c.id.desc(), postgresql_where=_ACTIVE)
+
+owner_tasks = Table(
+    "owner_tasks",
+    metadata,
+    Column("owner", CleanText, primary_key=True),
+    Column("active", BigInteger, nullable=False),
+)
+"""How many active tasks each owner has. Written by a trigger on `tasks` alone."""
 Index(
     "ix_tasks_scheduling",
     tasks.c.id,

@@ -15,6 +15,10 @@ Item = TypeVar("Item")
 Stream = Literal["stdout", "stderr", "all"]
 """A Pod's output as it was read: apart, or merged (`all`) where the cluster cannot tell them apart."""
 LogType = Literal["output", "error"]
+TaskSort = Literal[
+    "created_at", "-created_at", "name", "-name", "next_run_time", "-next_run_time", "priority", "-priority"
+]
+"""What a list of tasks is ordered by; with a minus from the greatest down."""
 ExecutionSort = Literal["time", "-time", "duration_seconds", "-duration_seconds"]
 """What a list of executions is ordered by; with a minus from the greatest down."""
 

@@ -6,14 +6,14 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, func, select, update
+from sqlalchemy import Connection, select, update
 
 from cronwright_core.domain.errors import Conflict, FieldError, InvalidInput, Message, NotFound
 from cronwright_core.domain.execution import ExecutionStatus
+from cronwright_core.domain.schedule import ScheduleType
 from cronwright_core.domain.validation import unknown_project
 from cronwright_core.store import projection
 from cronwright_core.store.models import task_days, task_stats, tasks
-from cronwright_core.store.paging import offset_of
 from cronwright_core.store.records import (
     DayCounts,
     LiveTask,
@@ -23,12 +23,13 @@ from cronwright_core.store.records import (
     TaskIdentity,
     TaskProjection,
     TaskRecord,
+    TaskSort,
     TaskStatistics,
 )
 from cronwright_core.store.session import Database
+from cronwright_core.store.task_pages import read_page
 from cronwright_core.store.task_rows import (
     from_task_spec,
-    has_status,
     owned_by,
     select_tasks,
     to_last_execution,
@@ -234,20 +235,29 @@ class TaskStore:
         size: int,
         status: ExecutionStatus | None = None,
         is_active: bool | None = None,
+        search: str | None = None,
+        project_id: int | None = None,
+        schedule_type: ScheduleType | None = None,
+        sort: TaskSort = "-created_at",
     ) -> Page[TaskRecord]:
-        """A page of tasks, newest first; two statements whatever the size. `owner` None: everybody's."""
-        conditions = [owned_by(owner)]
-        if status is not None:
-            conditions.append(has_status(status))
-        if is_active is not None:
-            conditions.append(tasks.c.is_active.is_(is_active))
-        source = tasks if status is None else tasks.outerjoin(task_stats, task_stats.c.task_id == tasks.c.id)
-        counted = select(func.count()).select_from(source).where(tasks.c.state == "active", *conditions)
-        listed = select_tasks().where(*conditions).order_by(tasks.c.id.desc()).limit(size).offset(offset_of(page, size))
+        """A page of tasks; two statements whatever the size. `owner` None: everybody's.
+
+        `search` is a part of the name, upper and lower case alike; no character of it has a special meaning. `sort` is
+        a column, with a minus from the greatest down; equal ones come in order of id, nulls last.
+        """
         with self._database.transaction() as connection:
-            total = connection.execute(counted).scalar_one()
-            rows = connection.execute(listed).all()
-        return Page(total, page, size, tuple(to_task_record(row) for row in rows))
+            return read_page(
+                connection,
+                owner=owner,
+                page=page,
+                size=size,
+                status=status,
+                is_active=is_active,
+                search=search,
+                project_id=project_id,
+                schedule_type=schedule_type,
+                sort=sort,
+            )
 
 
 def _get(connection: Connection, task_id: int, *, owner: str | None) -> TaskRecord:

@@ -19,6 +19,7 @@ from cronwright_core.store.executions import ExecutionStore
 from cronwright_core.store.heartbeat import HeartbeatStore
 from cronwright_core.store.logs import LogStore
 from cronwright_core.store.notifications import EXECUTION_CHANNEL, LOG_CHANNEL, listen
+from cronwright_core.store.partitions import drop_month
 from cronwright_core.store.records import LogAppend
 from cronwright_core.store.session import Database
 from cronwright_core.store.tasks import TaskStore
@@ -118,8 +119,8 @@ class TestPartitions:
         task_id = add_task(database)
         store = ExecutionStore(database)
         store.record([make_execution(task_id)])
-        for table in ("executions", "attempts", "log_streams", "log_chunks"):
-            execute(database_url, f"DROP TABLE {table}_y2026m03")
+        with database.transaction() as connection:
+            drop_month(connection, (2026, 3))
         store.record([make_execution(task_id, later(60))])
         assert store.list(task_id, owner=None, page=1, size=9).total == 1
 

@@ -16,7 +16,6 @@ from cronwright_core.store.executions import ExecutionStore
 from cronwright_core.store.projection import REVIVE_AFTER
 from cronwright_core.store.session import Database
 from cronwright_core.store.tasks import TaskStore
-from support.postgres import execute
 from support.store_rows import (
     NOW,
     add_project,
@@ -353,16 +352,6 @@ class TestReading:
         record = store.get(task_id, owner=None)
         assert (record.ready, record.ready_reason, record.updated_at) == (False, "UnknownProject", NOW)
         assert record.ready_message == "there is no such project"
-
-    def test_the_owners_list_uses_the_index(self, database, database_url) -> None:
-        for number in range(30):
-            add_task(database, f"task {number}")
-        plan = execute(
-            database_url,
-            "SET enable_seqscan = off; EXPLAIN SELECT * FROM tasks WHERE state = 'active' AND owner = 'alice'"
-            " ORDER BY id DESC LIMIT 20",
-        )
-        assert "ix_tasks_active_owner_id" in str(plan)
 
 
 class TestStatus:

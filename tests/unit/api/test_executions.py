@@ -145,6 +145,15 @@ def test_no_stretch_of_time(start: str | None, end: str | None, fields: list[str
     assert [error.field for error in caught.value.errors] == fields
 
 
+def test_the_order_reaches_the_store(world: World) -> None:
+    world.make_task()
+    for query in ("", "?sort=-duration_seconds"):
+        assert world.call("GET", f"/tasks/1/executions{query}").status_code == 200
+    assert world.executions.sorts == ["-time", "-duration_seconds"]
+    refused = world.call("GET", "/tasks/1/executions?sort=status")
+    assert (refused.status_code, [error["field"] for error in refused.json()["errors"]]) == (400, ["sort"])
+
+
 def test_the_window_reaches_the_store(world: World) -> None:
     world.make_task()
     world.call("GET", "/tasks/1/executions?start_date=2024-01-01T08:00:00%2B08:00&end_date=2024-01-31")

@@ -302,10 +302,26 @@ def test_the_list_is_a_bare_page_of_the_callers_own(world: World) -> None:
         ("status=pending", "status"),
         ("status=", "status"),
         ("is_active=maybe", "is_active"),
+        ("sort=owner", "sort"),
+        ("sort=", "sort"),
+        ("sort=--name", "sort"),
+        ("schedule_type=cron", "schedule_type"),
+        ("project_id=one", "project_id"),
+        ("search=%00", "search"),
+        ("search=" + "x" * 101, "search"),
     ],
 )
 def test_wrong_queries(world: World, query: str, field: str) -> None:
     assert list(errors_of(world.call("GET", f"/tasks?{query}"))) == [field]
+
+
+def test_search_and_order_reach_the_store(world: World) -> None:
+    plain = {"search": None, "project_id": None, "type": None, "sort": "-created_at"}
+    world.call("GET", "/tasks")
+    assert world.tasks.queries.pop() == plain
+    decomposed = "cafe%CC%81"
+    world.call("GET", f"/tasks?search={decomposed}&project_id=7&schedule_type=CRON&sort=next_run_time")
+    assert world.tasks.queries.pop() == {"search": "café", "project_id": 7, "type": "CRON", "sort": "next_run_time"}
 
 
 def test_another_users_task_does_not_exist(world: World) -> None:
