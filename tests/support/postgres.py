@@ -223,6 +223,14 @@ def execute(url: str, statement: str, *parameters: object) -> list[tuple[object,
         connection.close()
 
 
+def make_database(server: PostgresServer, name: str) -> str:
+    """The URL of a new, migrated database on a server of one's own."""
+    execute(server.url, f'CREATE DATABASE "{name}"')
+    url = _text(make_url(server.url).set(database=name))
+    migrate(url)
+    return url
+
+
 def _create(name: str, source: str) -> None:
     execute(server_url(), f'CREATE DATABASE "{name}" TEMPLATE "{source}"')
 

@@ -1,0 +1,113 @@
+"""`python -m bench.launch`: lateness of many runs due at once, natively and by Cronwright, on one control plane.
+
+.venv/bin/python -m bench.launch                       # everything: about 40 minutes
+.venv/bin/python -m bench.launch --due 100 --rates default
+.venv/bin/python -m bench.launch --only scale          # memory and restart with 10 000 tasks
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from bench.launch.control_plane import ROOT, ControlPlane
+
+sys.path[:0] = [str(ROOT / name) for name in ("core", "operator", "tests")]
+
+from bench.launch import report, scale, scenarios  # noqa: E402
+from bench.launch.operator_process import OperatorProcess, wait_settled  # noqa: E402
+from cronwright_core.kube.client import KubeClient  # noqa: E402
+from support import postgres  # noqa: E402
+
+WAYS = {
+    "native": None,
+    "step-in": {"CRONWRIGHT_CRON_JOBS_STEP_IN": "true"},
+    "step-in-off": {"CRONWRIGHT_CRON_JOBS_STEP_IN": "false"},
+}
+RATES = {"default": None, "raised": 500}
+
+
+def main() -> None:
+    """Parse, run, print."""
+    parser = argparse.ArgumentParser(prog="python -m bench.launch", description=__doc__.split("\n", 1)[0])
+    parser.add_argument("--due", default="1,100,300,1000", help="how many runs are due at once")
+    parser.add_argument("--ways", default=",".join(WAYS), help="who launches")
+    parser.add_argument("--rates", default=",".join(RATES), help="client rate of the controller manager")
+    parser.add_argument("--only", choices=("lateness", "scale"), help="one part of it")
+    parser.add_argument("--keep", action="store_true", help="leave control plane and database running, to look at them")
+    parser.add_argument("--tasks", type=int, default=10_000, help="tasks of the scale part")
+    options = parser.parse_args()
+    state = Path(tempfile.gettempdir()) / "cronwright-bench"
+    plane = ControlPlane(state)
+    server = postgres.PostgresServer()
+    server.start()
+    try:
+        if options.only != "scale":
+            for rate in options.rates.split(","):
+                print(asyncio.run(lateness(plane, server, state, rate, options)), flush=True)
+        if options.only != "lateness":
+            print(asyncio.run(scale.measure(plane, server, state, options.tasks, progress)), flush=True)
+    finally:
+        if not options.keep:
+            plane.stop()
+            server.remove()
+
+
+async def lateness(
+    plane: ControlPlane, server: postgres.PostgresServer, state: Path, rate: str, options: argparse.Namespace
+) -> str:
+    """The table for one client rate of the controller manager; a fresh control plane and a fresh database."""
+    plane.start(RATES[rate])
+    client = await connect(plane)
+    url = postgres.make_database(server, f"launch_{int(time.time())}")
+    results = []
+    try:
+        for way in options.ways.split(","):
+            settings = WAYS[way]
+            operator = None
+            if settings is not None:
+                environment = {"DATABASE_URL": url, "KUBECONFIG": str(plane.kubeconfig), **settings}
+                operator = OperatorProcess(state.parent / f"cronwright-bench-{way}.log", environment)
+                operator.start()
+            try:
+                total = 0
+                for due in (int(word) for word in options.due.split(",")):
+                    total += due
+
+                    async def settle(_: int, known: int = total) -> None:
+                        await asyncio.to_thread(wait_settled, known, 240)
+
+                    results.append(await scenarios.run(client, way, due, settle, progress))
+            finally:
+                if operator is not None:
+                    operator.stop()
+    finally:
+        await client.close()
+    return report.table(f"{rate} ({RATES[rate] or 20} requests a second)", results) + "\n"
+
+
+async def connect(plane: ControlPlane) -> KubeClient:
+    """A client of the benchmark's own control plane, with the CRDs there."""
+    os.environ["KUBECONFIG"] = str(plane.kubeconfig)
+    await asyncio.to_thread(plane.apply_crds)
+    return await KubeClient.connect(user_agent="cronwright-bench", connections=64)
+
+
+_last = 0.0
+
+
+def progress(text: str) -> None:
+    """A line every five seconds at most."""
+    global _last
+    if time.monotonic() - _last > 5:
+        _last = time.monotonic()
+        print(f"    ... {text}", file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    main()

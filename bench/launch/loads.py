@@ -1,0 +1,89 @@
+"""What is due: native CronJobs, or ScheduledTasks, all at the same minute; and many tasks that are due much later."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+from cronwright_core.kube.client import KubeClient
+from cronwright_core.kube.errors import KubeError
+from cronwright_core.kube.resources import CRON_JOBS, PROJECTS, SCHEDULED_TASKS, Resource
+
+AT_ONCE = 16
+PROJECT = "bench"
+_CONTAINER = {"name": "task", "image": "example.invalid/nothing:1", "command": ["true"]}
+
+
+def cron_line(tick: datetime) -> str:
+    """The line that fires at this minute, and then not for a day."""
+    utc = tick.astimezone(UTC)
+    return f"{utc.minute} {utc.hour} * * *"
+
+
+async def make_namespace(client: KubeClient, name: str) -> None:
+    """A namespace with a Project in it."""
+    await client.create(
+        Resource("", "v1", "namespaces", "Namespace"),
+        None,  # type: ignore[arg-type]
+        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}},
+    )
+    spec = {"displayName": name, "owner": "bench", "image": _CONTAINER["image"], "command": ["true"]}
+    await client.create(PROJECTS, name, _object(PROJECTS, PROJECT, spec))
+
+
+async def make_native(client: KubeClient, namespace: str, count: int, tick: datetime) -> None:
+    """CronJobs as anybody would write them."""
+
+    def build(number: int) -> dict[str, Any]:
+        template = {"spec": {"containers": [_CONTAINER], "restartPolicy": "Never"}}
+        return _object(
+            CRON_JOBS,
+            f"native-{number:05}",
+            {
+                "schedule": cron_line(tick),
+                "timeZone": "Etc/UTC",
+                "concurrencyPolicy": "Forbid",
+                "jobTemplate": {"spec": {"template": template, "backoffLimit": 0}},
+            },
+        )
+
+    await _create_all(client, CRON_JOBS, namespace, count, build)
+
+
+async def make_tasks(client: KubeClient, namespace: str, count: int, tick: datetime) -> None:
+    """ScheduledTasks as anybody would write them."""
+
+    def build(number: int) -> dict[str, Any]:
+        return _object(
+            SCHEDULED_TASKS,
+            # The name counts within its owner, who has tasks of earlier scenarios too.
+            f"{namespace}-{number:05}",
+            {"projectName": PROJECT, "scheduleType": "Cron", "schedule": cron_line(tick), "timeZone": "UTC"},
+        )
+
+    await _create_all(client, SCHEDULED_TASKS, namespace, count, build)
+
+
+def _object(resource: Resource, name: str, spec: dict[str, Any]) -> dict[str, Any]:
+    return {"apiVersion": resource.api_version, "kind": resource.kind, "metadata": {"name": name}, "spec": spec}
+
+
+async def _create_all(
+    client: KubeClient, resource: Resource, namespace: str, count: int, build: Callable[[int], dict[str, Any]]
+) -> None:
+    limit = asyncio.Semaphore(AT_ONCE)
+
+    async def create(number: int) -> None:
+        async with limit:
+            for attempt in range(5):
+                try:
+                    await client.create(resource, namespace, build(number))
+                    return
+                except KubeError:
+                    if attempt == 4:
+                        raise
+                    await asyncio.sleep(1)
+
+    await asyncio.gather(*(create(number) for number in range(count)))

@@ -1,0 +1,28 @@
+"""The table of a run, in Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from bench.launch.scenarios import Result
+
+COLUMNS = (("Job", "jobs"), ("admitted", "admitted"), ("Pod", "pods"), ("CronJob status", "covered"))
+
+
+def quantile(values: Sequence[float], share: float) -> float:
+    """The value below which so large a share lies; `values` in ascending order."""
+    return values[min(len(values) - 1, int(share * len(values)))] if values else float("nan")
+
+
+def table(rate: str, results: Sequence[Result]) -> str:
+    """Seconds after the tick: median / p99 / all, for each way and number."""
+    head = "| due | launched by | " + " | ".join(f"tick → {title}" for title, _ in COLUMNS) + " | Jobs |"
+    lines = [f"controller-manager: {rate}", "", head, "| --- " * (len(COLUMNS) + 3) + "|"]
+    for result in results:
+        cells = []
+        for _, what in COLUMNS:
+            late = result.lateness(what)
+            text = f"{quantile(late, 0.5):.2f} / {quantile(late, 0.99):.2f} / {late[-1]:.2f}" if late else "never"
+            cells.append(text if len(late) >= result.due else f"{text} (only {len(late)})")
+        lines.append(f"| {result.due} | {result.way} | {' | '.join(cells)} | {len(result.seen.jobs)} |")
+    return "\n".join(lines)

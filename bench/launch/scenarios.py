@@ -1,0 +1,89 @@
+"""One scenario: so many runs due at one minute, made by one way of launching, observed until all have a Pod."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from bench.launch import loads
+from bench.launch.observing import Observer, Seen
+from cronwright_core.kube.client import KubeClient
+from cronwright_core.kube.resources import CRON_JOBS
+
+LEAD_SECONDS = 6.0
+"""Everything is quiet for at least so long before the tick."""
+SILENCE_SECONDS = 60.0
+"""When nothing has come for so long, what is missing is not late but lost."""
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Result:
+    """What was seen; times are wall seconds, by name."""
+
+    way: str
+    due: int
+    tick: float
+    seen: Seen
+
+    def lateness(self, what: str) -> list[float]:
+        """Seconds from the tick to `jobs`, `admitted`, `pods` or `covered`, in order, of those that came."""
+        times: dict[str, float] = getattr(self.seen, what)
+        return sorted(value - self.tick for value in times.values())
+
+
+async def run(
+    client: KubeClient, way: str, due: int, settle: Callable[[int], Awaitable[None]], progress: Progress
+) -> Result:
+    """`way` is `native`, or else ScheduledTasks are made; `settle` waits until the operator is done with them."""
+    namespace = f"{way}-{due}-{int(time.time())}"
+    await loads.make_namespace(client, namespace)
+    tick = await _make(client, way, namespace, due, settle, progress)
+    async with Observer(client, namespace) as observer:
+        await asyncio.sleep(max(0.0, tick.timestamp() - time.time()))
+        seen = observer.seen
+        newest = 0
+        heard = time.time()
+        while time.time() < heard + SILENCE_SECONDS:
+            if newest != (newest := len(seen.jobs) + len(seen.admitted) + len(seen.pods) + len(seen.covered)):
+                heard = time.time()
+            progress(
+                f"{way} {due}: {len(seen.jobs)} Jobs, {len(seen.pods)} with a Pod, {len(seen.covered)} CronJobs right"
+            )
+            if min(len(seen.jobs), len(seen.pods), len(seen.covered)) >= due:
+                break
+            await asyncio.sleep(0.5)
+        # A second Job of the same tick would come now.
+        await asyncio.sleep(3)
+        return Result(way, due, tick.timestamp(), observer.seen)
+
+
+async def _make(
+    client: KubeClient,
+    way: str,
+    namespace: str,
+    due: int,
+    settle: Callable[[int], Awaitable[None]],
+    progress: Progress,
+) -> datetime:
+    """Make what is due, and answer when. Making it takes a while, so the tick is set at a first guess of how long."""
+    progress(f"{way} {due}: making it")
+    guess = 10 + due * (0.02 if way == "native" else 0.08)
+    tick = _next_minute(guess)
+    make = loads.make_native if way == "native" else loads.make_tasks
+    await make(client, namespace, due, tick)
+    if way != "native":
+        await settle(due)
+    while len((await client.list(CRON_JOBS, namespace)).items) < due:  # noqa: ASYNC110 - the API server is asked
+        await asyncio.sleep(0.5)
+    if time.time() + LEAD_SECONDS / 2 > tick.timestamp():
+        raise RuntimeError(f"{due} by {way} took longer to make than {guess:.0f} s")
+    return tick
+
+
+def _next_minute(lead_seconds: float) -> datetime:
+    earliest = datetime.now(UTC) + timedelta(seconds=lead_seconds + LEAD_SECONDS)
+    return earliest.replace(second=0, microsecond=0) + timedelta(minutes=1)
