@@ -15,8 +15,10 @@ from cronwright_api.deps import Backends
 from cronwright_api.jwks_address import open_address
 from cronwright_api.key_files import KeyFiles, load_jwks_file, load_secrets
 from cronwright_api.keys import KeyRingError, KeySource
+from cronwright_api.live.streams import LiveLogs, StreamLimits
+from cronwright_api.live.wakeups import Wakeups
 from cronwright_api.middleware import RequestFrame
-from cronwright_api.routes import executions, health, projects, running, statistics, tasks
+from cronwright_api.routes import executions, health, log_stream, projects, running, statistics, tasks
 from cronwright_api.schemas.openapi import document_for
 from cronwright_api.schemas.projects import ProjectCreate
 from cronwright_api.schemas.tasks import TaskCreate, TaskUpdate
@@ -24,7 +26,9 @@ from cronwright_api.settings import BASE_PATH, ApiSettings
 from cronwright_api.tokens import TokenVerifier
 from cronwright_core.kube.client import KubeClient
 from cronwright_core.store.executions import ExecutionStore
+from cronwright_core.store.log_following import LogReader
 from cronwright_core.store.logs import LogStore
+from cronwright_core.store.notifications import EXECUTION_CHANNEL, LOG_CHANNEL, listen
 from cronwright_core.store.projects import ProjectStore
 from cronwright_core.store.session import Database
 from cronwright_core.store.tasks import TaskStore
@@ -59,7 +63,7 @@ def create_app(settings: ApiSettings, open_backends: OpenBackends | None = None)
         redirect_slashes=False,
     )
     api = APIRouter(prefix=BASE_PATH)
-    for module in (tasks, statistics, executions, running, projects):
+    for module in (tasks, statistics, executions, log_stream, running, projects):
         api.include_router(module.router)
     app.include_router(api)
     app.include_router(health.router)
@@ -87,6 +91,8 @@ async def real_backends(settings: ApiSettings) -> AsyncIterator[Backends]:
         stack.callback(database.dispose)
         client = await KubeClient.connect(user_agent=f"cronwright-api/{package_version()}")
         stack.push_async_callback(client.close)
+        live = live_logs(settings, database)
+        stack.push_async_callback(live.close)
         yield Backends(
             verifier=verifier,
             database=database,
@@ -94,6 +100,7 @@ async def real_backends(settings: ApiSettings) -> AsyncIterator[Backends]:
             projects=ProjectStore(database),
             executions=ExecutionStore(database),
             logs=LogStore(database),
+            live=live,
             objects=client,
             clock=lambda: datetime.now(UTC),
             namespace=settings.home_namespace,
@@ -139,6 +146,15 @@ def key_files_of(settings: ApiSettings) -> tuple[KeyFiles, ...]:
             " CRONWRIGHT_JWT_JWKS_URL (public keys)"
         )
     return tuple(files)
+
+
+def live_logs(settings: ApiSettings, database: Database, limits: StreamLimits | None = None) -> LiveLogs:
+    """Log streams over this database, woken by its notifications."""
+    url = settings.database_url.get_secret_value()
+    channels = (LOG_CHANNEL, EXECUTION_CHANNEL)
+    wakeups = Wakeups(lambda: listen(url, channels, application_name="cronwright-api-listener"))
+    limits = limits or StreamLimits(total=settings.max_log_streams, per_user=settings.max_log_streams_per_user)
+    return LiveLogs(LogReader(database), wakeups, limits)
 
 
 def package_version() -> str:

@@ -8,8 +8,9 @@ import logging
 import os
 import re
 import signal
+import socket
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -32,6 +33,19 @@ KEYS_DIR = "CRONWRIGHT_JWT_KEYS_DIR"
 logger = logging.getLogger("cronwright_api")
 
 
+class ApiServer(uvicorn.Server):
+    """Ends what would go on for ever before it waits for the rest: log streams, else, hold it for all its grace."""
+
+    def __init__(self, config: uvicorn.Config, *, end_streams: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._end_streams = end_streams
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """As uvicorn's."""
+        self._end_streams()
+        await super().shutdown(sockets)
+
+
 def serve(argv: Sequence[str]) -> int:
     """Runs the API until SIGTERM or SIGINT; 1 if it cannot start."""
     argparse.ArgumentParser(
@@ -46,9 +60,10 @@ def serve(argv: Sequence[str]) -> int:
         return _refuse("api", _settings_problem(error))
     except (KeyRingError, KubeConfigError, UnknownTimeZoneError, ValueError) as error:
         return _refuse("api", str(error))
-    server = uvicorn.Server(
+    app = create_app(settings)
+    server = ApiServer(
         uvicorn.Config(
-            create_app(settings),
+            app,
             host=settings.host,
             port=settings.port,
             log_config=None,
@@ -56,7 +71,9 @@ def serve(argv: Sequence[str]) -> int:
             server_header=False,
             timeout_graceful_shutdown=GRACE_SECONDS,
             timeout_keep_alive=75,
-        )
+        ),
+        # Routes have been served, so the lifespan has put the backends there.
+        end_streams=lambda: app.state.backends.live.end_streams(),
     )
     # uvicorn handles the signal and then raises it again for us: asked to end, we end with 0.
     signal.signal(signal.SIGTERM, lambda *_: None)

@@ -9,6 +9,7 @@ from typing import Annotated
 
 from fastapi import Depends, Path, Query, Request
 
+from cronwright_api.live.streams import LiveLogs
 from cronwright_api.ports import Executions, Logs, Pingable, Projects, Tasks
 from cronwright_api.schemas.fields import QueryInt, RowId
 from cronwright_api.tokens import TokenVerifier
@@ -27,6 +28,7 @@ class Backends:
     projects: Projects
     executions: Executions
     logs: Logs
+    live: LiveLogs
     objects: ObjectClient
     clock: Callable[[], datetime]
     namespace: str = "default"

@@ -68,14 +68,19 @@ async def on_domain_error(request: Request, error: Exception) -> JSONResponse:
     status = next((code for kind, code in _STATUS if isinstance(error, kind)), None)
     if status is None:
         return internal_error(error)
+    if isinstance(error, Unavailable):
+        return on_unavailable(error)
     headers: dict[str, str] = {}
     if status == 401:
         headers["WWW-Authenticate"] = 'Bearer realm="cronwright"'
-    if status == 503:
-        logger.warning("a backing service is away", extra={"error": str(error), "cause": repr(error.__cause__)[:300]})
-        headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
     errors = error.errors if isinstance(error, InvalidInput | Conflict) else ()
     return failure(status, error.message, errors, headers=headers)
+
+
+def on_unavailable(error: Unavailable) -> JSONResponse:
+    """503: something that is needed is away, or there is too much of something; worth another try."""
+    logger.warning("a backing service is away", extra={"error": str(error), "cause": repr(error.__cause__)[:300]})
+    return failure(503, error.message, headers={"Retry-After": str(RETRY_AFTER_SECONDS)})
 
 
 async def on_kube_error(request: Request, error: Exception) -> JSONResponse:

@@ -31,6 +31,10 @@ METHOD_NOT_ALLOWED = Message("请求方法不被允许", "the method is not allo
 NO_SUCH_TASK = Message("任务不存在", "there is no such task")
 NO_SUCH_ATTEMPT = Message("该执行没有这次尝试", "the execution has no such attempt")
 NO_SUCH_PROJECT = Message("项目不存在", "there is no such project")
+TOO_MANY_STREAMS = Message("实时日志连接过多，请稍后重试", "too many live logs are open; try again later")
+LAST_EVENT_ID = Message(
+    "不是此日志流的事件ID，如 1-stdout-57", "is no event id of this log stream, such as 1-stdout-57"
+)
 CHANGED_MEANWHILE = Message("资源已被同时修改，请重试", "it was changed at the same time; try again")
 CLUSTER_UNAVAILABLE = Message(
     "暂时无法连接Kubernetes集群，请稍后重试", "the Kubernetes API server cannot be reached; try again later"

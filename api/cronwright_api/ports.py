@@ -10,11 +10,13 @@ from datetime import datetime
 from typing import Protocol
 
 from cronwright_core.domain.execution import Attempt, Execution, ExecutionStatus
+from cronwright_core.domain.log_position import LogPosition
 from cronwright_core.domain.schedule import ScheduleType
 from cronwright_core.store.records import (
     ExecutionRecord,
     ExecutionSort,
     LogFile,
+    LogPortion,
     LogType,
     Page,
     ProjectDraft,
@@ -141,6 +143,15 @@ class Logs(Protocol):
 
     def read(self, execution_id: str, *, log_type: LogType, lines: int, attempt: int | None = None) -> LogFile:
         """The last `lines` lines, of all attempts or one."""
+
+
+class LogReader(Protocol):
+    """Stored output, portion by portion from the beginning on."""
+
+    def follow(
+        self, execution_id: str, *, log_type: LogType, after: LogPosition | None, attempt: int | None
+    ) -> LogPortion:
+        """The lines behind `after`, or that there are none (yet); NotFound."""
 
 
 class Pingable(Protocol):

@@ -46,6 +46,9 @@ class ApiSettings(BaseSettings):
     database_pool_size: int = Field(default=10, ge=1, description="connections kept open")
     database_max_overflow: int = Field(default=10, ge=0, description="further connections under load")
 
+    max_log_streams: int = Field(default=200, ge=1, description="live logs that this process serves at a time")
+    max_log_streams_per_user: int = Field(default=50, ge=1, description="of these, one user's at most")
+
     @field_validator("jwt_keys_dir", "jwt_jwks_file", "jwt_jwks_url", "jwt_audience", "jwt_issuer", mode="before")
     @classmethod
     def _empty_is_none(cls, value: object) -> object:

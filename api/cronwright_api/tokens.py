@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -42,6 +42,8 @@ class User:
 
     name: str
     is_admin: bool = False
+    expires: float | None = field(default=None, compare=False)
+    """When the token ceases to be accepted, in seconds since 1970; None: not known."""
 
     @property
     def owner_filter(self) -> str | None:
@@ -129,7 +131,8 @@ class TokenVerifier:
             raise InvalidToken(f"sub: {problem}")
         roles = claim_at(claims, self.roles_claim)
         # A list, or one role as a string: never a substring search, or "no-admin" would be an administrator.
-        return User(name, self.admin_role in roles if isinstance(roles, list) else roles == self.admin_role)
+        is_admin = self.admin_role in roles if isinstance(roles, list) else roles == self.admin_role
+        return User(name, is_admin, expires=float(claims["exp"]) + LEEWAY_SECONDS)
 
 
 def make_token(

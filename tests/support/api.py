@@ -20,10 +20,12 @@ from fastapi import FastAPI
 from cronwright_api.app import OpenBackends, create_app
 from cronwright_api.deps import Backends
 from cronwright_api.key_files import load_secrets
+from cronwright_api.live.streams import LiveLogs
+from cronwright_api.live.wakeups import Wakeups
 from cronwright_api.settings import BASE_PATH, ApiSettings
 from cronwright_api.tokens import TokenVerifier, User, make_token
 from support.fake_objects import FakeObjects
-from support.fake_stores import FakeExecutions, FakeLogs, FakeProjects, FakeTasks, Switch
+from support.fake_stores import FakeExecutions, FakeLogReader, FakeLogs, FakeProjects, FakeTasks, Switch
 
 NOW = datetime(2026, 3, 4, 12, 30, 15, 250_000, tzinfo=UTC)
 SECRET = "a secret of the test, long enough for HS256"
@@ -117,6 +119,7 @@ class World:
         self.projects = FakeProjects(self.switch)
         self.executions = FakeExecutions(self.switch)
         self.logs = FakeLogs()
+        self.log_reader = FakeLogReader(self.switch)
 
     @contextmanager
     def started(self, host: Host) -> Iterator[World]:
@@ -133,6 +136,7 @@ class World:
             projects=self.projects,
             executions=self.executions,
             logs=self.logs,
+            live=LiveLogs(self.log_reader, Wakeups()),
             objects=self.objects,
             clock=lambda: self.now,
         )

@@ -8,13 +8,16 @@ from datetime import datetime
 
 from cronwright_core.domain.errors import Conflict, FieldError, Message, NotFound, Unavailable
 from cronwright_core.domain.execution import Attempt, Execution, ExecutionStatus
+from cronwright_core.domain.log_position import LogPosition
 from cronwright_core.domain.project import ProjectSpec
 from cronwright_core.domain.schedule import ScheduleType
 from cronwright_core.store.records import (
     DayCounts,
     ExecutionRecord,
     ExecutionSort,
+    LogEnd,
     LogFile,
+    LogPortion,
     LogType,
     Page,
     ProjectDraft,
@@ -311,3 +314,29 @@ class FakeLogs:
     def read(self, execution_id: str, *, log_type: LogType, lines: int, attempt: int | None = None) -> LogFile:
         file = self.files[(execution_id, log_type)]
         return replace(file, content=file.content[-lines:])
+
+
+class FakeLogReader:
+    """A log that grows while it is read: lines of attempts, and how it ends."""
+
+    def __init__(self, switch: Switch) -> None:
+        self._switch = switch
+        self.attempts: dict[int, list[str]] = {}
+        self.end: LogEnd | None = None
+        self.portion = 2
+        self.reads: list[LogPosition | None] = []
+
+    def follow(
+        self, execution_id: str, *, log_type: LogType, after: LogPosition | None, attempt: int | None
+    ) -> LogPortion:
+        self.reads.append(after)
+        self._switch.check()
+        stream = "stdout" if log_type == "output" else "stderr"
+        for number in sorted(self.attempts):
+            if attempt not in (None, number) or (after is not None and number < after.attempt):
+                continue
+            start = after.line if after is not None and after.attempt == number else 0
+            lines = self.attempts[number][start : start + self.portion]
+            if lines:
+                return LogPortion(lines=tuple(lines), position=LogPosition(number, stream, start + len(lines)))
+        return LogPortion(position=after, end=self.end)

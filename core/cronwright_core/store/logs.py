@@ -26,7 +26,8 @@ from cronwright_core.store.session import Database
 CHUNK_BYTES = 256 * 1024
 """A chunk ends with the line that reaches this size; so much a reader of the last lines reads in vain at most."""
 
-_SHOWN: dict[LogType, tuple[Stream, ...]] = {"output": ("all", "stdout"), "error": ("stderr",)}
+SHOWN: dict[LogType, tuple[Stream, ...]] = {"output": ("all", "stdout"), "error": ("stderr",)}
+"""The streams that make up each log."""
 _PRIMARY = ("execution_time", "execution_id", "attempt", "stream")
 Key = tuple[Any, str, int, str]
 
@@ -50,7 +51,7 @@ class LogStore:
     def cursors(self, execution_id: str) -> list[LogCursor]:
         """How far each stream of the execution is stored, by attempt and stream; empty for an unknown id."""
         with self._database.transaction() as connection:
-            rows = _streams(connection, execution_id)
+            rows = stream_rows(connection, execution_id)
         return [
             LogCursor(
                 attempt=row.attempt,
@@ -133,8 +134,8 @@ class LogStore:
         end of a line is cut. `error` is empty where the cluster merges the streams, and `merged` says so.
         """
         with self._database.transaction() as connection:
-            streams = [row for row in _streams(connection, execution_id) if attempt in (None, row.attempt)]
-            shown = [row for row in streams if row.stream in _SHOWN[log_type]]
+            streams = [row for row in stream_rows(connection, execution_id) if attempt in (None, row.attempt)]
+            shown = [row for row in streams if row.stream in SHOWN[log_type]]
             total = sum(row.lines for row in shown)
             content = _last_lines(connection, shown, max(0, lines))
         return LogFile(
@@ -219,7 +220,8 @@ def _chunks(part: LogAppend) -> Iterator[dict[str, Any]]:
         start, first_line = end, first_line + line_count
 
 
-def _streams(connection: Connection, execution_id: str) -> Sequence[AnyRow]:
+def stream_rows(connection: Connection, execution_id: str) -> Sequence[AnyRow]:
+    """The rows of `log_streams` of an execution, by attempt and stream; none for a text that is no id."""
     time = naming.execution_time(execution_id)
     if time is None:
         return []
@@ -274,10 +276,11 @@ def _last_lines(connection: Connection, streams: Sequence[AnyRow], count: int) -
         .order_by(log_chunks.c.attempt, log_chunks.c.stream, log_chunks.c.first_line)
     ).scalars()
     lines = b"".join(bytes(chunk) for chunk in chunks).split(b"\n")[:-1]
-    return [_decode(line) for line in lines[-count:]]
+    return [decode_line(line) for line in lines[-count:]]
 
 
-def _decode(line: bytes) -> str:
+def decode_line(line: bytes) -> str:
+    """A stored line as readers get it: no UTF-8 and NUL become U+FFFD, a carriage return at the end is cut."""
     return line.removesuffix(b"\r").decode("utf-8", "replace").replace("\x00", "\ufffd")
 
 

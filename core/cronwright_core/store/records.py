@@ -8,6 +8,7 @@ from datetime import date, datetime
 from typing import Any, Generic, Literal, TypeVar
 
 from cronwright_core.domain.execution import ExecutionKind, ExecutionStatus
+from cronwright_core.domain.log_position import LogPosition
 from cronwright_core.domain.project import ProjectSpec
 from cronwright_core.domain.task import TaskSpec
 
@@ -448,6 +449,28 @@ class LogFile:
     incomplete: bool
     merged: bool
     complete: bool
+
+
+@dataclass(frozen=True, slots=True)
+class LogEnd:
+    """How an execution (or an attempt) ended whose log has been read to the end."""
+
+    status: ExecutionStatus
+    exit_code: int | None
+    reason: str | None
+    log_incomplete: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogPortion:
+    """What follows in a log: lines of one attempt. `position` is where the reader stands behind them.
+
+    Without lines: `end` is None while more may come, and set when it is over.
+    """
+
+    lines: tuple[str, ...] = ()
+    position: LogPosition | None
+    end: LogEnd | None = None
 
 
 # The operator's sign of life

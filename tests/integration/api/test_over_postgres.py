@@ -14,11 +14,14 @@ import pytest
 
 from cronwright_api.app import create_app
 from cronwright_api.deps import Backends
+from cronwright_api.live.streams import LiveLogs
+from cronwright_api.live.wakeups import Wakeups
 from cronwright_core.domain.execution import Attempt, Execution, ExecutionKey, ExecutionState, ExecutionStatus
 from cronwright_core.domain.times import whole_seconds
 from cronwright_core.kube.errors import KubeUnreachable
 from cronwright_core.kube.resources import SCHEDULED_TASKS
 from cronwright_core.store.executions import ExecutionStore
+from cronwright_core.store.log_following import LogReader
 from cronwright_core.store.logs import LogStore
 from cronwright_core.store.projects import ProjectStore
 from cronwright_core.store.records import ExecutionRecord, LogAppend
@@ -42,6 +45,7 @@ class RealWorld(World):
             projects=ProjectStore(self.database),
             executions=ExecutionStore(self.database),
             logs=LogStore(self.database),
+            live=LiveLogs(LogReader(self.database), Wakeups()),
             objects=self.objects,
             clock=lambda: self.now,
         )

@@ -1,0 +1,1 @@
+"""Logs as they grow: server-sent events from the stored output, woken by the database's notifications."""
