@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Annotated
 
 from fastapi import Depends, Path, Query, Request
+from pydantic import Field
 
 from cronwright_api.live.streams import LiveLogs
 from cronwright_api.ports import Executions, Logs, Pingable, Projects, Tasks
@@ -61,5 +62,7 @@ CurrentBackends = Annotated[Backends, Depends(backends)]
 CurrentPaging = Annotated[Paging, Depends(paging)]
 TaskId = Annotated[RowId, Path(description="任务ID")]
 ProjectId = Annotated[RowId, Path(description="项目ID")]
-AttemptNumber = Annotated[QueryInt, Query(ge=1, le=MAX_PAGE, description="第几次尝试，从1开始；不填为全部")]
+AttemptNumber = Annotated[
+    Annotated[QueryInt, Field(ge=1, le=MAX_PAGE)] | None, Query(description="第几次尝试，从1开始；不填为全部")
+]
 ExecutionId = Annotated[str, Path(description="执行记录ID", max_length=200)]

@@ -109,6 +109,7 @@ class World:
     now: datetime = NOW
     switch: Switch = field(default_factory=Switch)
     client: Client = field(init=False)
+    live: LiveLogs = field(init=False)
 
     def __post_init__(self) -> None:
         (self.keys_dir / "k1").write_text(SECRET)
@@ -129,6 +130,7 @@ class World:
 
     @asynccontextmanager
     async def _open(self) -> AsyncIterator[Backends]:
+        self.live = LiveLogs(self.log_reader, Wakeups())
         yield Backends(
             verifier=self.verifier,
             database=self.switch,
@@ -136,7 +138,7 @@ class World:
             projects=self.projects,
             executions=self.executions,
             logs=self.logs,
-            live=LiveLogs(self.log_reader, Wakeups()),
+            live=self.live,
             objects=self.objects,
             clock=lambda: self.now,
         )

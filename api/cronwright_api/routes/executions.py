@@ -55,7 +55,7 @@ def read_log(
     execution_id: ExecutionId,
     log_type: Annotated[LogType, Query(description="日志类型")] = "output",
     lines: Annotated[QueryInt, Query(ge=1, le=MAX_LINES, description="返回的日志行数")] = MAX_LINES,
-    attempt: AttemptNumber | None = None,
+    attempt: AttemptNumber = None,
 ) -> Envelope[LogOut]:
     """The last lines of what the execution wrote, all attempts in order, or one of them."""
     find_execution(backends, user, execution_id, attempt)

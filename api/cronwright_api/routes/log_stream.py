@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Query, Response
+from fastapi.responses import StreamingResponse
 
 from cronwright_api import messages
 from cronwright_api.auth import CurrentUser
@@ -46,13 +47,15 @@ _ANSWERS: dict[int | str, dict[str, Any]] = {
 }
 
 
-@router.get("/{execution_id}/logs/stream", summary="实时查看执行日志", response_class=LogStream, responses=_ANSWERS)
+@router.get(
+    "/{execution_id}/logs/stream", summary="实时查看执行日志", response_class=StreamingResponse, responses=_ANSWERS
+)
 def stream_log(
     user: CurrentUser,
     backends: CurrentBackends,
     execution_id: ExecutionId,
     log_type: Annotated[LogType, Query(description="日志类型")] = "output",
-    attempt: AttemptNumber | None = None,
+    attempt: AttemptNumber = None,
     last_event_id: Annotated[
         str | None, Header(alias=LAST_EVENT_ID, max_length=64, description="从此事件之后继续，不重复也不遗漏")
     ] = None,
