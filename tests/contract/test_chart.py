@@ -125,6 +125,8 @@ def test_settings_reach_the_program() -> None:
             "auth.rolesClaim": "realm_access.roles",
             "auth.adminRole": "operations",
             "api.rootPath": "/cron",
+            "api.maxLogStreams": 1234567,
+            "api.maxLogStreamsPerUser": 7,
             "api.migrate.waitSeconds": 7,
             "operator.leaseName": "the-lease",
             "operator.healthPort": 9000,
@@ -149,6 +151,8 @@ def test_settings_reach_the_program() -> None:
         "CRONWRIGHT_JWT_ROLES_CLAIM": "realm_access.roles",
         "CRONWRIGHT_JWT_ADMIN_ROLE": "operations",
         "CRONWRIGHT_ROOT_PATH": "/cron",
+        "CRONWRIGHT_MAX_LOG_STREAMS": "1234567",
+        "CRONWRIGHT_MAX_LOG_STREAMS_PER_USER": "7",
     }
     operator = {
         "CRONWRIGHT_HEALTH_PORT": "9000",
