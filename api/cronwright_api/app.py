@@ -18,7 +18,7 @@ from cronwright_api.keys import KeyRingError, KeySource
 from cronwright_api.live.streams import LiveLogs, StreamLimits
 from cronwright_api.live.wakeups import Wakeups
 from cronwright_api.middleware import RequestFrame
-from cronwright_api.routes import executions, health, log_stream, projects, running, statistics, tasks
+from cronwright_api.routes import docs, executions, health, log_stream, projects, running, statistics, tasks
 from cronwright_api.schemas.openapi import document_for
 from cronwright_api.schemas.projects import ProjectCreate
 from cronwright_api.schemas.tasks import TaskCreate, TaskUpdate
@@ -58,7 +58,7 @@ def create_app(settings: ApiSettings, open_backends: OpenBackends | None = None)
         description="基础路径 `/api/v1/scheduler`；所有接口都需要JWT认证。",
         lifespan=lifespan,
         root_path=settings.root_path,
-        docs_url=None,  # the pages would load scripts from a CDN
+        docs_url=None,  # FastAPI's pages would load scripts from a CDN; ours is routes/docs.py
         redoc_url=None,
         redirect_slashes=False,
     )
@@ -67,6 +67,7 @@ def create_app(settings: ApiSettings, open_backends: OpenBackends | None = None)
         api.include_router(module.router)
     app.include_router(api)
     app.include_router(health.router)
+    app.include_router(docs.router)
     errors.install(app)
     app.add_middleware(RequestFrame)
     app.openapi = document_for(app, (TaskCreate, TaskUpdate, ProjectCreate))  # type: ignore[method-assign]

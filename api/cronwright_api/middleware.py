@@ -46,7 +46,7 @@ class RequestFrame:
                 out = MutableHeaders(scope=message)
                 out[REQUEST_ID_HEADER] = context.request_id
                 out["Content-Language"] = context.language
-                out["Cache-Control"] = "no-store"
+                out.setdefault("Cache-Control", "no-store")
             await send(message)
 
         try:
