@@ -28,7 +28,7 @@ def test_the_page_holds_no_script_of_its_own_and_the_policy_forbids_any(world: W
     assert not re.search(r"<script(?![^>]*\bsrc=)|\son[a-z]+=", page.text)
     policy = dict(part.strip().split(" ", 1) for part in page.headers["content-security-policy"].split(";"))
     assert policy["default-src"] == "'none'"
-    assert policy["script-src"] == policy["connect-src"] == "'self'"
+    assert policy["script-src"] == policy["style-src"] == policy["connect-src"] == "'self'"
     assert policy["frame-ancestors"] == "'none'"
     assert not any("http" in sources or "*" in sources for sources in policy.values())
 
