@@ -20,8 +20,9 @@ from cronwright_api.live.wakeups import Wakeups
 from cronwright_api.middleware import RequestFrame
 from cronwright_api.routes import docs, executions, health, log_stream, projects, running, statistics, tasks
 from cronwright_api.schemas.openapi import document_for
-from cronwright_api.schemas.projects import ProjectCreate
+from cronwright_api.schemas.projects import ProjectCreate, ProjectUpdate
 from cronwright_api.schemas.tasks import TaskCreate, TaskUpdate
+from cronwright_api.schemas.triggers import TriggerBody
 from cronwright_api.settings import BASE_PATH, ApiSettings
 from cronwright_api.tokens import TokenVerifier
 from cronwright_core.kube.client import KubeClient
@@ -70,7 +71,7 @@ def create_app(settings: ApiSettings, open_backends: OpenBackends | None = None)
     app.include_router(docs.router)
     errors.install(app)
     app.add_middleware(RequestFrame)
-    app.openapi = document_for(app, (TaskCreate, TaskUpdate, ProjectCreate))  # type: ignore[method-assign]
+    app.openapi = document_for(app, (TaskCreate, TaskUpdate, TriggerBody, ProjectCreate, ProjectUpdate))  # type: ignore[method-assign]
     return app
 
 

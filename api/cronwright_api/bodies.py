@@ -39,11 +39,36 @@ async def json_object(request: Request) -> dict[str, Any]:
     Raises:
         InvalidInput: another content type, more than 1 MB, no UTF-8, no JSON, or no object.
     """
+    _require_json(request)
+    return _parse(await _read(request))
+
+
+async def optional_json_object(request: Request) -> dict[str, Any]:
+    """As `json_object`, but a body that is not there, or is empty, is an empty object, whatever its content type.
+
+    Raises:
+        InvalidInput
+    """
+    body = await _read(request)
+    if not body:
+        return {}
+    _require_json(request)
+    return _parse(body)
+
+
+Body = Annotated[dict[str, Any], Depends(json_object)]
+OptionalBody = Annotated[dict[str, Any], Depends(optional_json_object)]
+
+
+def _require_json(request: Request) -> None:
     media_type = request.headers.get("content-type", "").split(";")[0].strip().lower()
     if media_type != "application/json" and not (
         media_type.startswith("application/") and media_type.endswith("+json")
     ):
         raise InvalidInput(messages.NOT_JSON)
+
+
+async def _read(request: Request) -> bytes:
     declared = request.headers.get("content-length", "")
     if declared.isdecimal() and int(declared[:20]) > MAX_BODY_BYTES:
         raise InvalidInput(messages.BODY_TOO_LARGE)
@@ -52,6 +77,10 @@ async def json_object(request: Request) -> dict[str, Any]:
         body += chunk
         if len(body) > MAX_BODY_BYTES:
             raise InvalidInput(messages.BODY_TOO_LARGE)
+    return bytes(body)
+
+
+def _parse(body: bytes) -> dict[str, Any]:
     try:
         value = json.loads(body.decode(), parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
@@ -60,9 +89,6 @@ async def json_object(request: Request) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise InvalidInput(messages.NOT_AN_OBJECT)
     return value
-
-
-Body = Annotated[dict[str, Any], Depends(json_object)]
 
 
 Model = TypeVar("Model", bound=BaseModel)

@@ -1,7 +1,7 @@
 """Every exception to the document's error envelope, once; routes and services only raise.
 
 InvalidInput 400   Unauthenticated 401   Forbidden 403   NotFound 404   Conflict, KubeConflict 409
-Unavailable, KubeUnreachable 503   anything else 500 with an id to look up in the log
+PreconditionFailed 412   Unavailable, KubeUnreachable 503   anything else 500 with an id to look up in the log
 """
 
 from __future__ import annotations
@@ -36,12 +36,17 @@ class Unauthenticated(CronwrightError):
     """There is no token, or it is not accepted. Answered with 401."""
 
 
+class PreconditionFailed(CronwrightError):
+    """What the caller's `If-Match` asks for does not hold. Answered with 412 (RFC 9110 13.1.1); nothing was changed."""
+
+
 _STATUS: tuple[tuple[type[CronwrightError], int], ...] = (
     (InvalidInput, 400),
     (Unauthenticated, 401),
     (Forbidden, 403),
     (NotFound, 404),
     (Conflict, 409),
+    (PreconditionFailed, 412),
     (Unavailable, 503),
 )
 _HTTP_MESSAGES = {

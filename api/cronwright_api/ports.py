@@ -13,6 +13,7 @@ from cronwright_core.domain.execution import Attempt, Execution, ExecutionStatus
 from cronwright_core.domain.log_position import LogPosition
 from cronwright_core.domain.schedule import ScheduleType
 from cronwright_core.store.records import (
+    CreationKey,
     ExecutionRecord,
     ExecutionSort,
     LogFile,
@@ -20,8 +21,11 @@ from cronwright_core.store.records import (
     LogType,
     Page,
     ProjectDraft,
+    ProjectProjection,
     ProjectRecord,
     RequestedExecution,
+    ReservedProject,
+    ReservedTask,
     RunningExecutions,
     TaskDraft,
     TaskProjection,
@@ -36,6 +40,12 @@ class Tasks(Protocol):
 
     def reserve(self, draft: TaskDraft, now: datetime) -> int:
         """Takes the name and an id; Conflict if the name is taken."""
+
+    def find_created(self, key: CreationKey, now: datetime) -> ReservedTask | None:
+        """What an Idempotency-Key has made within a day; Conflict if it was for another request."""
+
+    def reserve_once(self, draft: TaskDraft, key: CreationKey, now: datetime) -> ReservedTask:
+        """As `reserve`, once for each key."""
 
     def activate(
         self,
@@ -90,6 +100,21 @@ class Projects(Protocol):
     def reserve(self, draft: ProjectDraft, now: datetime) -> int:
         """Takes the name and an id; Conflict if the name is taken."""
 
+    def find_created(self, key: CreationKey, now: datetime) -> ReservedProject | None:
+        """What an Idempotency-Key has made within a day; Conflict if it was for another request."""
+
+    def reserve_once(self, draft: ProjectDraft, key: CreationKey, now: datetime) -> ReservedProject:
+        """As `reserve`, once for each key."""
+
+    def register(self, project: ProjectProjection, now: datetime) -> int:
+        """Projects a resource as the API server answered it."""
+
+    def retire(self, project_id: int, now: datetime) -> None:
+        """Marks it deleted; Conflict while tasks use it."""
+
+    def restore(self, project_id: int) -> None:
+        """Takes `retire` back."""
+
     def activate(
         self, project_id: int, *, cr_uid: str, namespace: str, cr_name: str, generation: int, now: datetime
     ) -> ProjectRecord:
@@ -108,8 +133,11 @@ class Projects(Protocol):
 class Executions(Protocol):
     """Executions."""
 
-    def request(self, draft: Execution, *, max_waiting: int = 200) -> RequestedExecution:
-        """A manual run: one row for each (task, request key), however often asked; Conflict beyond `max_waiting`."""
+    def request(self, draft: Execution, *, max_waiting: int = 200, digest: str | None = None) -> RequestedExecution:
+        """A manual run: one row for each (task, request key), however often asked.
+
+        Conflict beyond `max_waiting`, and if the key was used with parameters of another `digest`.
+        """
 
     def withdraw(self, execution_id: str) -> None:
         """Takes back a request that could not be put to the cluster."""

@@ -37,7 +37,16 @@ class FencedClient:
         return await self._client.patch(resource, namespace, name, patch, subresource=subresource, kind=kind)
 
     async def delete(
-        self, resource: Resource, namespace: str, name: str, *, uid: str | None = None, grace_seconds: int | None = None
+        self,
+        resource: Resource,
+        namespace: str,
+        name: str,
+        *,
+        uid: str | None = None,
+        resource_version: str | None = None,
+        grace_seconds: int | None = None,
     ) -> None:
         self._check()
-        await self._client.delete(resource, namespace, name, uid=uid, grace_seconds=grace_seconds)
+        await self._client.delete(
+            resource, namespace, name, uid=uid, resource_version=resource_version, grace_seconds=grace_seconds
+        )

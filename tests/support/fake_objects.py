@@ -78,12 +78,21 @@ class FakeObjects:
         return copy.deepcopy(stored)
 
     async def delete(
-        self, resource: Resource, namespace: str, name: str, *, uid: str | None = None, grace_seconds: int | None = None
+        self,
+        resource: Resource,
+        namespace: str,
+        name: str,
+        *,
+        uid: str | None = None,
+        resource_version: str | None = None,
+        grace_seconds: int | None = None,
     ) -> None:
         self._called("delete", resource, name)
         stored = self._find(resource, namespace, name)
         if uid is not None and uid != stored["metadata"]["uid"]:
             raise KubeConflict(409, "Conflict", "Precondition failed: UID in precondition")
+        if resource_version is not None and resource_version != stored["metadata"]["resourceVersion"]:
+            raise KubeConflict(409, "Conflict", "Precondition failed: ResourceVersion in precondition")
         del self.objects[(resource.plural, namespace, name)]
         self._lose()
 

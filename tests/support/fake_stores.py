@@ -12,6 +12,7 @@ from cronwright_core.domain.log_position import LogPosition
 from cronwright_core.domain.project import ProjectSpec
 from cronwright_core.domain.schedule import ScheduleType
 from cronwright_core.store.records import (
+    CreationKey,
     DayCounts,
     ExecutionRecord,
     ExecutionSort,
@@ -21,8 +22,11 @@ from cronwright_core.store.records import (
     LogType,
     Page,
     ProjectDraft,
+    ProjectProjection,
     ProjectRecord,
     RequestedExecution,
+    ReservedProject,
+    ReservedTask,
     RunningExecution,
     RunningExecutions,
     TaskDraft,
@@ -57,6 +61,7 @@ class FakeTasks:
     def __init__(self, switch: Switch) -> None:
         self._switch = switch
         self.pending: dict[int, TaskDraft] = {}
+        self.keys: dict[tuple[str, str], tuple[str, int]] = {}
         self.rows: dict[int, TaskRecord] = {}
         self.days: dict[int, list[DayCounts]] = {}
         self.queries: list[dict[str, object]] = []
@@ -72,6 +77,28 @@ class FakeTasks:
         self.last_id += 1
         self.pending[self.last_id] = draft
         return self.last_id
+
+    def find_created(self, key: CreationKey, now: datetime) -> ReservedTask | None:
+        self._switch.check()
+        made = self.keys.get((key.caller, key.key_hash))
+        if made is None:
+            return None
+        digest, task_id = made
+        row, draft = self.rows.get(task_id), self.pending.get(task_id)
+        if row is None and draft is None:
+            return None
+        if digest != key.body_digest:
+            raise Conflict(Message("不同的请求", "another request"))
+        spec, project_id = (row.spec, row.project_id) if row else (draft.spec, draft.project_id)  # type: ignore[union-attr]
+        return ReservedTask(task_id=task_id, active=row is not None, project_id=project_id, spec=spec)
+
+    def reserve_once(self, draft: TaskDraft, key: CreationKey, now: datetime) -> ReservedTask:
+        known = self.find_created(key, now)
+        if known is not None:
+            return known
+        task_id = self.reserve(draft, now)
+        self.keys[(key.caller, key.key_hash)] = (key.body_digest, task_id)
+        return ReservedTask(task_id=task_id, active=False, project_id=draft.project_id, spec=draft.spec)
 
     def activate(
         self,
@@ -175,6 +202,9 @@ class FakeProjects:
     def __init__(self, switch: Switch) -> None:
         self._switch = switch
         self.pending: dict[int, ProjectSpec] = {}
+        self.keys: dict[tuple[str, str], tuple[str, int]] = {}
+        self.used: set[int] = set()
+        self.retired: dict[int, ProjectRecord] = {}
         self.rows: dict[int, ProjectRecord] = {}
         self.last_id = 0
 
@@ -186,6 +216,39 @@ class FakeProjects:
         self.last_id += 1
         self.pending[self.last_id] = draft.spec
         return self.last_id
+
+    def find_created(self, key: CreationKey, now: datetime) -> ReservedProject | None:
+        made = self.keys.get((key.caller, key.key_hash))
+        if made is None or (made[1] not in self.rows and made[1] not in self.pending):
+            return None
+        if made[0] != key.body_digest:
+            raise Conflict(Message("不同的请求", "another request"))
+        row = self.rows.get(made[1])
+        spec = row.spec if row is not None else self.pending[made[1]]
+        return ReservedProject(project_id=made[1], active=row is not None, spec=spec)
+
+    def reserve_once(self, draft: ProjectDraft, key: CreationKey, now: datetime) -> ReservedProject:
+        known = self.find_created(key, now)
+        if known is not None:
+            return known
+        project_id = self.reserve(draft, now)
+        self.keys[(key.caller, key.key_hash)] = (key.body_digest, project_id)
+        return ReservedProject(project_id=project_id, active=False, spec=draft.spec)
+
+    def register(self, project: ProjectProjection, now: datetime) -> int:
+        self._switch.check()
+        row = next(row for row in self.rows.values() if row.cr_uid == project.cr_uid)
+        self.rows[row.project_id] = replace(row, spec=project.spec, generation=project.generation, updated_at=now)
+        return row.project_id
+
+    def retire(self, project_id: int, now: datetime) -> None:
+        self._switch.check()
+        if project_id in self.used:
+            raise Conflict(Message("使用中", "in use"))
+        self.retired[project_id] = self.rows.pop(project_id)
+
+    def restore(self, project_id: int) -> None:
+        self.rows[project_id] = self.retired.pop(project_id)
 
     def activate(
         self, project_id: int, *, cr_uid: str, namespace: str, cr_name: str, generation: int, now: datetime
@@ -228,16 +291,20 @@ class FakeExecutions:
     def __init__(self, switch: Switch) -> None:
         self._switch = switch
         self.requested: dict[tuple[str, str], Execution] = {}
+        self.digests: dict[tuple[str, str], str | None] = {}
         self.withdrawn: list[str] = []
         self.rows: dict[str, ExecutionRecord] = {}
         self.pods: dict[str, list[Attempt]] = {}
         self.windows: list[tuple[datetime | None, datetime | None]] = []
         self.sorts: list[str] = []
 
-    def request(self, draft: Execution, *, max_waiting: int = 200) -> RequestedExecution:
+    def request(self, draft: Execution, *, max_waiting: int = 200, digest: str | None = None) -> RequestedExecution:
         self._switch.check()
         key = (draft.key.task_uid, draft.key.request_key)
         known = self.requested.get(key)
+        if known is not None and self.digests[key] != digest:
+            raise Conflict(Message("不同的请求", "another request"))
+        self.digests[key] = digest
         if known is None:
             if len(self.requested) >= max_waiting:
                 raise Conflict(Message("太多", "too many"))

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Query, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 
 from cronwright_api import messages
 from cronwright_api.auth import CurrentUser
-from cronwright_api.bodies import Body
+from cronwright_api.bodies import Body, OptionalBody
 from cronwright_api.deps import CurrentBackends, CurrentPaging, TaskId
 from cronwright_api.envelope import Envelope, PageOf, success
+from cronwright_api.idempotency import IdempotencyKey
+from cronwright_api.preconditions import IfMatch, entity_tag
 from cronwright_api.schemas.executions import ExecutionItem
 from cronwright_api.schemas.fields import QueryBool, RowId, SearchText
 from cronwright_api.schemas.openapi import body_of
 from cronwright_api.schemas.tasks import TaskCreate, TaskDetail, TaskItem, TaskOut, TaskUpdate
+from cronwright_api.schemas.triggers import TriggerBody
 from cronwright_api.services.task_edits import delete_task, pause_task, resume_task, update_task
 from cronwright_api.services.tasks import create_task
 from cronwright_api.services.time_window import time_window
@@ -29,9 +32,13 @@ Moment = Annotated[str | None, Query(max_length=64, json_schema_extra={"format":
 
 
 @router.post("", summary="创建调度任务", openapi_extra=body_of(TaskCreate))
-async def create(user: CurrentUser, backends: CurrentBackends, body: Body) -> Envelope[TaskOut]:
-    """Creates a task that belongs to the caller."""
-    return success(messages.TASK_CREATED, TaskOut.of(await create_task(backends, user, body)))
+async def create(
+    user: CurrentUser, backends: CurrentBackends, key: IdempotencyKey, body: Body, response: Response
+) -> Envelope[TaskOut]:
+    """Creates a task that belongs to the caller; `Idempotency-Key` makes a repeat harmless."""
+    task = await create_task(backends, user, body, key)
+    response.headers["ETag"] = entity_tag(task.cr_uid, task.generation)
+    return success(messages.TASK_CREATED, TaskOut.of(task))
 
 
 @router.get("", summary="获取任务列表")
@@ -62,49 +69,65 @@ def list_tasks(
 
 
 @router.get("/{task_id}", summary="获取任务详情")
-def get(user: CurrentUser, backends: CurrentBackends, task_id: TaskId) -> Envelope[TaskDetail]:
-    """One task with its counts."""
-    return success(messages.FETCHED, TaskDetail.of(backends.tasks.get(task_id, owner=user.owner_filter)))
+def get(user: CurrentUser, backends: CurrentBackends, task_id: TaskId, response: Response) -> Envelope[TaskDetail]:
+    """One task with its counts; `ETag` names the version of its definition."""
+    task = backends.tasks.get(task_id, owner=user.owner_filter)
+    response.headers["ETag"] = entity_tag(task.cr_uid, task.generation)
+    return success(messages.FETCHED, TaskDetail.of(task))
 
 
 @router.put("/{task_id}", summary="更新任务", openapi_extra=body_of(TaskUpdate))
-async def update(user: CurrentUser, backends: CurrentBackends, task_id: TaskId, body: Body) -> Envelope[TaskOut]:
+async def update(
+    user: CurrentUser,
+    backends: CurrentBackends,
+    task_id: TaskId,
+    precondition: IfMatch,
+    body: Body,
+    response: Response,
+) -> Envelope[TaskOut]:
     """Changes the fields that the body holds; the answer is the whole task."""
-    return success(messages.TASK_UPDATED, TaskOut.of(await update_task(backends, user, task_id, body)))
+    task = await update_task(backends, user, task_id, body, precondition)
+    response.headers["ETag"] = entity_tag(task.cr_uid, task.generation)
+    return success(messages.TASK_UPDATED, TaskOut.of(task))
 
 
 @router.delete("/{task_id}", summary="删除任务")
-async def delete(user: CurrentUser, backends: CurrentBackends, task_id: TaskId) -> Envelope[None]:
+async def delete(
+    user: CurrentUser, backends: CurrentBackends, task_id: TaskId, precondition: IfMatch
+) -> Envelope[None]:
     """Deletes the task for good and cancels what runs of it."""
-    await delete_task(backends, user, task_id)
+    await delete_task(backends, user, task_id, precondition)
     return success(messages.TASK_DELETED, None)
 
 
 @router.post("/{task_id}/pause", summary="暂停任务")
-async def pause(user: CurrentUser, backends: CurrentBackends, task_id: TaskId) -> Envelope[None]:
+async def pause(user: CurrentUser, backends: CurrentBackends, task_id: TaskId, precondition: IfMatch) -> Envelope[None]:
     """Holds back new scheduled runs; what runs goes on, and manual runs still work."""
-    await pause_task(backends, user, task_id)
+    await pause_task(backends, user, task_id, precondition)
     return success(messages.TASK_PAUSED, None)
 
 
 @router.post("/{task_id}/resume", summary="恢复任务")
-async def resume(user: CurrentUser, backends: CurrentBackends, task_id: TaskId) -> Envelope[None]:
+async def resume(
+    user: CurrentUser, backends: CurrentBackends, task_id: TaskId, precondition: IfMatch
+) -> Envelope[None]:
     """Lets scheduled runs go on from now; what was missed while paused is not made up for."""
-    await resume_task(backends, user, task_id)
+    await resume_task(backends, user, task_id, precondition)
     return success(messages.TASK_RESUMED, None)
 
 
-@router.post("/{task_id}/trigger", summary="立即触发任务")
+@router.post("/{task_id}/trigger", summary="立即触发任务", openapi_extra=body_of(TriggerBody, required=False))
 async def trigger(
     user: CurrentUser,
     backends: CurrentBackends,
     task_id: TaskId,
+    key: IdempotencyKey,
+    body: OptionalBody,
     request: Request,
     response: Response,
-    idempotency_key: Annotated[str | None, Header(max_length=255, description="同一个键只触发一次执行")] = None,
 ) -> Envelope[None]:
     """Runs the task once, now or as soon as its limits allow; `Location` names the execution."""
-    execution_id = await trigger_task(backends, user, task_id, idempotency_key)
+    execution_id = await trigger_task(backends, user, task_id, key, body)
     response.headers["Location"] = request.url_for("get_execution", execution_id=execution_id).path
     return success(messages.TASK_TRIGGERED, None)
 

@@ -89,6 +89,9 @@ class ExecutionDetail(ExecutionItem):
     project_name: str | None
     attempts: list[AttemptOut]
     progress: ProgressOut
+    parameters: list[str] = Field(
+        description="names of the variables that this run alone was given; no values are kept"
+    )
     log_incomplete: bool = Field(description="true: something that was written could not be read")
 
     @classmethod
@@ -106,6 +109,7 @@ class ExecutionDetail(ExecutionItem):
             project_name=execution.project_name,
             attempts=[AttemptOut.of(attempt) for attempt in attempts],
             progress=ProgressOut(current_step=execution.progress_step, progress_percent=execution.progress_percent),
+            parameters=list(execution.parameters or ()),
             log_incomplete=execution.log_incomplete,
         )
 

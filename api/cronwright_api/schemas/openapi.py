@@ -19,16 +19,17 @@ _ERRORS = {
     "403": "权限不足",
     "404": "任务或执行记录不存在",
     "409": "名称重复或状态冲突",
+    "412": "If-Match与资源当前版本不匹配",
     "500": "服务器内部错误",
     "503": "数据库或集群暂时不可用",
 }
 _FRAMEWORK_SCHEMAS = ("HTTPValidationError", "ValidationError")
 
 
-def body_of(model: type[BaseModel]) -> dict[str, Any]:
+def body_of(model: type[BaseModel], *, required: bool = True) -> dict[str, Any]:
     """`openapi_extra` of a route that reads its body by `bodies.Body`."""
     schema = {"$ref": _REF.format(model=model.__name__)}
-    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
+    return {"requestBody": {"required": required, "content": {"application/json": {"schema": schema}}}}
 
 
 def document_for(app: FastAPI, bodies: tuple[type[BaseModel], ...]) -> Callable[[], dict[str, Any]]:

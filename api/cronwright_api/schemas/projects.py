@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, Literal
 
 from pydantic import BaseModel, Field
@@ -85,6 +86,38 @@ class ProjectCreate(BaseModel):
             max_concurrent_executions=self.max_concurrent_executions,
             allow_overrides=self.allow_overrides,
         )
+
+
+class ProjectUpdate(ProjectCreate):
+    """Body of PUT /projects/{id}: any of the fields of its creation but `namespace`; what is absent stays as it is."""
+
+    name: Text = Field(default="", json_schema_extra={"minLength": NAME_LENGTH[0], "maxLength": NAME_LENGTH[1]})
+    image: Text = ""
+    owner: Text = Field(default="", min_length=1, max_length=253)
+
+    def changed(self, current: ProjectSpec) -> ProjectSpec:
+        """`current` with the fields that this body holds."""
+        wanted = self.to_spec(creator="")
+        given = self.model_fields_set
+        own = {_SPEC_FIELDS[field]: getattr(wanted, _SPEC_FIELDS[field]) for field in given & _SPEC_FIELDS.keys()}
+        container = {field: getattr(wanted.container, field) for field in given & _CONTAINER_FIELDS}
+        return replace(current, **own, container=replace(current.container, **container))
+
+
+_CONTAINER_FIELDS = frozenset({"image", "command", "args", "env", "resources"})
+_SPEC_FIELDS = {
+    "name": "display_name",
+    "description": "description",
+    "owner": "owner",
+    "members": "members",
+    "service_account_name": "service_account_name",
+    "image_pull_policy": "image_pull_policy",
+    "image_pull_secrets": "image_pull_secrets",
+    "security_context": "security_context",
+    "workspace": "workspace",
+    "max_concurrent_executions": "max_concurrent_executions",
+    "allow_overrides": "allow_overrides",
+}
 
 
 class ProjectOut(BaseModel):

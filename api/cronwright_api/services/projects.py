@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from starlette.concurrency import run_in_threadpool
@@ -11,6 +12,7 @@ from starlette.concurrency import run_in_threadpool
 from cronwright_api import messages
 from cronwright_api.bodies import invalid, read_form
 from cronwright_api.deps import Backends
+from cronwright_api.idempotency import creation_key
 from cronwright_api.schemas.projects import NAME_LENGTH, ProjectCreate
 from cronwright_api.services.creation import NameOccupied, create_reserved
 from cronwright_api.tokens import User
@@ -21,7 +23,7 @@ from cronwright_core.kube import codec
 from cronwright_core.kube.errors import KubeForbidden, KubeNotFound
 from cronwright_core.kube.ports import Json
 from cronwright_core.kube.resources import PROJECTS
-from cronwright_core.store.records import ProjectDraft, ProjectRecord
+from cronwright_core.store.records import CreationKey, ProjectDraft, ProjectRecord, ReservedProject
 
 _PLACEHOLDERS = {"name": "placeholder", "image": "placeholder"}
 _ATTEMPTS = 5
@@ -30,29 +32,50 @@ _IDS_OCCUPIED = Message(
 )
 
 
-async def create_project(backends: Backends, user: User, raw: Mapping[str, Any]) -> ProjectRecord:
-    """POST /projects.
+async def create_project(
+    backends: Backends, user: User, raw: Mapping[str, Any], idempotency_key: str | None = None
+) -> ProjectRecord:
+    """POST /projects. The same request with the same key is answered as `tasks.create_task` does it.
 
     Raises:
         InvalidInput: with every wrong field.
-        Conflict: there is a project of this name.
+        Conflict: there is a project of this name, or the key was used for another request.
         Unavailable, KubeUnreachable: the caller may try again.
     """
+    now = backends.clock()
+    key = creation_key(user.name, idempotency_key, raw)
     form = read_form(ProjectCreate, raw, _PLACEHOLDERS)
+    namespace = form.body.namespace or backends.namespace
+    known = await run_in_threadpool(backends.projects.find_created, key, now) if key is not None else None
+    if known is not None:
+        return await _complete(backends, namespace, known)
     spec = form.body.to_spec(creator=user.name)
     errors = form.with_rules(*check_project(spec))
     if errors:
         raise invalid(errors)
-    namespace = form.body.namespace or backends.namespace
+    draft = ProjectDraft(spec=spec)
     for _ in range(_ATTEMPTS):
-        project_id = await run_in_threadpool(backends.projects.reserve, ProjectDraft(spec=spec), backends.clock())
         try:
-            created = await _create_resource(backends, namespace, project_id, spec)
+            reserved = await run_in_threadpool(_reserve, backends, draft, key, now)
+            return await _complete(backends, namespace, reserved)
         except NameOccupied:
             continue
-        # If we die here the row stays pending, and the operator registers the resource.
-        return await run_in_threadpool(_activate, backends, project_id, created)
     raise Unavailable(_IDS_OCCUPIED)
+
+
+def _reserve(backends: Backends, draft: ProjectDraft, key: CreationKey | None, now: datetime) -> ReservedProject:
+    if key is not None:
+        return backends.projects.reserve_once(draft, key, now)
+    return ReservedProject(project_id=backends.projects.reserve(draft, now), active=False, spec=draft.spec)
+
+
+async def _complete(backends: Backends, namespace: str, reserved: ReservedProject) -> ProjectRecord:
+    """From a reserved row to the project, however many requests do so at the same time; as for tasks."""
+    if reserved.active:
+        return await run_in_threadpool(backends.projects.get, reserved.project_id)
+    created = await _create_resource(backends, namespace, reserved.project_id, reserved.spec)
+    # If we die here the row stays pending, and the operator registers the resource.
+    return await run_in_threadpool(_activate, backends, reserved.project_id, created)
 
 
 def check_project(spec: ProjectSpec) -> list[FieldError]:

@@ -7,7 +7,6 @@ changes by kubectl at the same time is neither lost nor overwritten.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -16,7 +15,9 @@ from starlette.concurrency import run_in_threadpool
 from cronwright_api import messages
 from cronwright_api.bodies import Form, invalid, read_form, required
 from cronwright_api.deps import Backends
+from cronwright_api.preconditions import Precondition
 from cronwright_api.schemas.tasks import TaskUpdate
+from cronwright_api.services.edits import ATTEMPTS, delete_resource, merge_difference
 from cronwright_api.services.rejections import to_invalid_input
 from cronwright_api.services.tasks import check_env_sources, first_run, usable_project
 from cronwright_api.tokens import User
@@ -35,8 +36,6 @@ from cronwright_core.kube.errors import KubeConflict, KubeInvalid, KubeNotFound
 from cronwright_core.kube.resources import SCHEDULED_TASKS
 from cronwright_core.store.records import ProjectRecord, TaskDraft, TaskProjection, TaskRecord
 
-_ATTEMPTS = 4
-"""The operator only patches status and annotations, so an edit rarely meets another; then it is judged anew."""
 _PLACEHOLDERS: Mapping[str, Any] = {}
 _ALREADY_PAUSED = Message("任务已处于暂停状态", "the task is paused already")
 _NOT_PAUSED = Message("任务未处于暂停状态", "the task is not paused")
@@ -44,12 +43,15 @@ _FINISHED = Message("任务已执行完毕，无法恢复", "the task has had it
 Edit = Callable[[TaskSpec], TaskSpec]
 
 
-async def update_task(backends: Backends, user: User, task_id: int, raw: Mapping[str, Any]) -> TaskRecord:
+async def update_task(
+    backends: Backends, user: User, task_id: int, raw: Mapping[str, Any], precondition: Precondition | None = None
+) -> TaskRecord:
     """Endpoint 4: absent fields stay, and a body that changes nothing writes nothing.
 
     Raises:
         InvalidInput: with every wrong field.
         Conflict: the name is taken, or the task is being changed by others all the time.
+        PreconditionFailed: it is not the version that `precondition` asks for.
         NotFound, Unavailable, KubeUnreachable
     """
     form = read_form(TaskUpdate, raw, _PLACEHOLDERS)
@@ -65,10 +67,12 @@ async def update_task(backends: Backends, user: User, task_id: int, raw: Mapping
         return wanted
 
     moved_to = project.project_id if project is not None else task.project_id
-    return await _apply(backends, task, moved_to, edit)
+    return await _apply(backends, task, moved_to, edit, precondition)
 
 
-async def pause_task(backends: Backends, user: User, task_id: int) -> None:
+async def pause_task(
+    backends: Backends, user: User, task_id: int, precondition: Precondition | None = None
+) -> TaskRecord:
     """Endpoint 6. Raises Conflict if the task is paused already."""
 
     def edit(current: TaskSpec) -> TaskSpec:
@@ -77,10 +81,12 @@ async def pause_task(backends: Backends, user: User, task_id: int) -> None:
         return replace(current, suspend=True)
 
     task = await run_in_threadpool(lambda: backends.tasks.get(task_id, owner=user.owner_filter))
-    await _apply(backends, task, task.project_id, edit)
+    return await _apply(backends, task, task.project_id, edit, precondition)
 
 
-async def resume_task(backends: Backends, user: User, task_id: int) -> None:
+async def resume_task(
+    backends: Backends, user: User, task_id: int, precondition: Precondition | None = None
+) -> TaskRecord:
     """Endpoint 7. Raises Conflict if the task is not paused, or has had its only run."""
     task = await run_in_threadpool(lambda: backends.tasks.get(task_id, owner=user.owner_filter))
 
@@ -91,23 +97,41 @@ async def resume_task(backends: Backends, user: User, task_id: int) -> None:
             raise Conflict(_NOT_PAUSED)
         return replace(current, suspend=False)
 
-    await _apply(backends, task, task.project_id, edit)
+    return await _apply(backends, task, task.project_id, edit, precondition)
 
 
-async def delete_task(backends: Backends, user: User, task_id: int) -> None:
-    """Endpoint 5: the task is gone for readers at once; the operator ends what runs."""
+async def delete_task(backends: Backends, user: User, task_id: int, precondition: Precondition | None = None) -> None:
+    """Endpoint 5: the task is gone for readers at once; the operator ends what runs.
+
+    Raises:
+        PreconditionFailed: it is not the version that `precondition` asks for.
+        Conflict: with a precondition only, if the task is being changed by others all the time.
+        NotFound, Unavailable, KubeUnreachable
+    """
     task = await run_in_threadpool(lambda: backends.tasks.get(task_id, owner=user.owner_filter))
     namespace, name, uid = _address(task)
-    # Not found: gone already. A conflict: the name is another resource's now, which is not ours to delete.
-    with suppress(KubeNotFound, KubeConflict):
-        await backends.objects.delete(SCHEDULED_TASKS, namespace, name, uid=uid)
+
+    async def version() -> str:
+        current = await _read(backends, task)
+        if precondition is not None:
+            precondition.check(current.uid, current.generation)
+        return current.resource_version
+
+    await delete_resource(
+        backends.objects, SCHEDULED_TASKS, namespace, name, uid, None if precondition is None else version
+    )
     # If we die here the operator marks the row when it sees that the resource is gone.
     await run_in_threadpool(backends.tasks.mark_deleted, uid, backends.clock())
 
 
-async def _apply(backends: Backends, task: TaskRecord, project_id: int | None, edit: Edit) -> TaskRecord:
-    for _ in range(_ATTEMPTS):
+async def _apply(
+    backends: Backends, task: TaskRecord, project_id: int | None, edit: Edit, precondition: Precondition | None = None
+) -> TaskRecord:
+    for _ in range(ATTEMPTS):
         current = await _read(backends, task)
+        if precondition is not None:
+            # Judged on what the patch is conditional on, so nothing can come between the two.
+            precondition.check(current.uid, current.generation)
         wanted = edit(current.spec)
         if wanted == current.spec:
             return task
@@ -180,18 +204,6 @@ def _project_edit(
         next_run = None if had_run else first_run(schedule, since=now, suspended=spec.suspend)
         backends.tasks.set_next_run_time(changed.uid, next_run)
     return backends.tasks.get(task.task_id, owner=None)
-
-
-def merge_difference(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:
-    """The JSON merge patch (RFC 7386) that makes `after` of `before`; None takes a key away."""
-    patch: dict[str, Any] = {}
-    for key in before.keys() | after.keys():
-        old, new = before.get(key), after.get(key)
-        if old == new:
-            continue
-        nested = isinstance(old, Mapping) and isinstance(new, Mapping)
-        patch[key] = merge_difference(old, new) if nested else new  # type: ignore[arg-type]
-    return patch
 
 
 def _project(backends: Backends, user: User, task: TaskRecord, form: Form[TaskUpdate]) -> ProjectRecord | None:

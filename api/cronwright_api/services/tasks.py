@@ -10,11 +10,12 @@ from starlette.concurrency import run_in_threadpool
 
 from cronwright_api.bodies import Form, invalid, read_form, required
 from cronwright_api.deps import Backends
+from cronwright_api.idempotency import creation_key
 from cronwright_api.schemas.tasks import TaskCreate
 from cronwright_api.services.creation import NameOccupied, create_reserved
 from cronwright_api.tokens import User
 from cronwright_core.domain.errors import Conflict, FieldError, Message, NotFound, Unavailable
-from cronwright_core.domain.schedule import Schedule, next_time
+from cronwright_core.domain.schedule import Schedule, next_time, parse_schedule
 from cronwright_core.domain.task import TaskSpec
 from cronwright_core.domain.times import whole_seconds
 from cronwright_core.domain.validation import (
@@ -28,7 +29,7 @@ from cronwright_core.kube import codec
 from cronwright_core.kube.errors import KubeNotFound
 from cronwright_core.kube.ports import Json
 from cronwright_core.kube.resources import SCHEDULED_TASKS
-from cronwright_core.store.records import ProjectRecord, TaskDraft, TaskRecord
+from cronwright_core.store.records import CreationKey, ProjectRecord, ReservedTask, TaskDraft, TaskRecord
 
 _PLACEHOLDERS = {"name": "placeholder", "project_id": 0, "schedule_type": "ONCE"}
 _MAX_ID = 2**63 - 1
@@ -42,32 +43,65 @@ _IDS_OCCUPIED = Message(
 )
 
 
-async def create_task(backends: Backends, user: User, raw: Mapping[str, Any]) -> TaskRecord:
+async def create_task(
+    backends: Backends, user: User, raw: Mapping[str, Any], idempotency_key: str | None = None
+) -> TaskRecord:
     """Endpoint 1. The task is visible to the caller's next read.
+
+    The same request with the same key, within a day, is answered with the task that the first one made, as it is now;
+    where the first one broke off it is completed.
 
     Raises:
         InvalidInput: with every wrong field.
-        Conflict: the caller has a task of this name.
+        Conflict: the caller has a task of this name, or used the key for another request.
         Unavailable, KubeUnreachable: the caller may try again; a half-made task is finished or dropped by the operator.
     """
+    now = backends.clock()
+    key = creation_key(user.name, idempotency_key, raw)
+    # Before anything is judged: what was right then, such as a date to come, need not be right any more.
+    known = await run_in_threadpool(backends.tasks.find_created, key, now) if key is not None else None
+    if known is not None:
+        return await _complete(backends, user, known)
     form = read_form(TaskCreate, raw, _PLACEHOLDERS)
     project = await run_in_threadpool(usable_project, backends, user, form.body.project_id)
     project_name = (project.cr_name or "") if project else ""
     spec = form.body.to_spec(owner=user.name, project_name=project_name, default_time_zone=backends.default_time_zone)
-    now = backends.clock()
     schedule, errors = _judge(form, spec, project, user, now)
     if errors or schedule is None or project is None or project.namespace is None:
         raise invalid(errors)
     draft = TaskDraft(owner=user.name, project_id=project.project_id, spec=spec)
     for _ in range(_ATTEMPTS):
-        task_id = await run_in_threadpool(backends.tasks.reserve, draft, now)
         try:
-            created = await _create_resource(backends, project.namespace, task_id, spec)
+            return await _complete(backends, user, await run_in_threadpool(_reserve, backends, draft, key, now))
         except NameOccupied:
             continue
-        # If we die here the row stays pending, and the operator activates it: the resource carries the id.
-        return await run_in_threadpool(_activate, backends, task_id, created, schedule, spec)
     raise Unavailable(_IDS_OCCUPIED)
+
+
+def _reserve(backends: Backends, draft: TaskDraft, key: CreationKey | None, now: datetime) -> ReservedTask:
+    if key is not None:
+        return backends.tasks.reserve_once(draft, key, now)
+    task_id = backends.tasks.reserve(draft, now)
+    return ReservedTask(task_id=task_id, active=False, project_id=draft.project_id, spec=draft.spec)
+
+
+async def _complete(backends: Backends, user: User, reserved: ReservedTask) -> TaskRecord:
+    """From a reserved row to the task. Any number of requests may do so for one row at the same time: its id names the
+    resource, and activating it twice changes nothing.
+
+    Raises:
+        NameOccupied: the id is another resource's.
+    """
+    task_id, spec = reserved.task_id, reserved.spec
+    if reserved.active:
+        return await run_in_threadpool(lambda: backends.tasks.get(task_id, owner=user.owner_filter))
+    project = await run_in_threadpool(usable_project, backends, user, reserved.project_id or 0)
+    if project is None or project.namespace is None:
+        raise invalid([unknown_project(reserved.project_id)])
+    schedule = parse_schedule(spec.schedule_type, spec.schedule, spec.time_zone)
+    created = await _create_resource(backends, project.namespace, task_id, spec)
+    # If we die here the row stays pending, and the operator activates it: the resource carries the id.
+    return await run_in_threadpool(_activate, backends, task_id, created, schedule, spec)
 
 
 def usable_project(backends: Backends, user: User, project_id: int) -> ProjectRecord | None:

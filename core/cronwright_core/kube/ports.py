@@ -61,10 +61,17 @@ class ObjectClient(Protocol):
         conditional."""
 
     async def delete(
-        self, resource: Resource, namespace: str, name: str, *, uid: str | None = None, grace_seconds: int | None = None
+        self,
+        resource: Resource,
+        namespace: str,
+        name: str,
+        *,
+        uid: str | None = None,
+        resource_version: str | None = None,
+        grace_seconds: int | None = None,
     ) -> None:
-        """Deletes with propagationPolicy Background (the API's default for Jobs orphans their Pods); `uid` is a
-        precondition."""
+        """Deletes with propagationPolicy Background (the API's default for Jobs orphans their Pods); `uid` and
+        `resource_version` are preconditions."""
 
 
 class ListWatchClient(Protocol):

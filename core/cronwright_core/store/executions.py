@@ -14,6 +14,7 @@ from cronwright_core.store import statistics
 from cronwright_core.store.columns import AnyRow
 from cronwright_core.store.execution_pages import read_page
 from cronwright_core.store.execution_rows import select_executions, to_execution_record
+from cronwright_core.store.idempotency import KEY_REUSED
 from cronwright_core.store.merging import to_execution_values
 from cronwright_core.store.models import attempts, executions, task_stats
 from cronwright_core.store.recording import announce, record_batch
@@ -47,11 +48,14 @@ class ExecutionStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def request(self, draft: Execution, *, max_waiting: int = MAX_WAITING) -> RequestedExecution:
+    def request(
+        self, draft: Execution, *, max_waiting: int = MAX_WAITING, digest: str | None = None
+    ) -> RequestedExecution:
         """Records a manual run that is about to be asked for. The same (task, request key) again returns the first row.
 
         Raises:
-            Conflict: `max_waiting` executions of the task wait already.
+            Conflict: `max_waiting` executions of the task wait already, or the key was used with other parameters,
+                which is seen by their `digest` (None: no parameters).
         """
         values = to_execution_values(draft)
 
@@ -60,6 +64,8 @@ class ExecutionStore:
             connection.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(draft.key.task_uid, 1))))
             known = _find_request(connection, draft.key.task_uid, draft.key.request_key)
             if known is not None:
+                if known.digest != digest:
+                    raise Conflict(KEY_REUSED)
                 return known
             waiting = connection.execute(
                 select(task_stats.c.waiting).where(task_stats.c.task_id == draft.task_id)
@@ -71,7 +77,7 @@ class ExecutionStore:
                         f"{max_waiting} executions of this task are waiting already; try again later",
                     )
                 )
-            connection.execute(executions.insert().values(**values, updated_at=func.now()))
+            connection.execute(executions.insert().values(**values, request_digest=digest, updated_at=func.now()))
             statistics.keep_in_step(connection, [(None, values)])
             announce(connection, [values])
             return RequestedExecution(
@@ -79,6 +85,7 @@ class ExecutionStore:
                 time=draft.key.time,
                 created=True,
                 status=ExecutionStatus(values["status"]),
+                digest=digest,
             )
 
         return self._database.write_partitioned([draft.key.time], work)
@@ -217,7 +224,12 @@ def _is(execution_id: str) -> ColumnElement[bool]:
 
 def _find_request(connection: Connection, task_uid: str, request_key: str) -> RequestedExecution | None:
     row = connection.execute(
-        select(executions.c.execution_id, executions.c.execution_time, executions.c.status)
+        select(
+            executions.c.execution_id,
+            executions.c.execution_time,
+            executions.c.status,
+            executions.c.request_digest,
+        )
         .where(
             executions.c.task_uid == task_uid,
             executions.c.request_key == request_key,
@@ -230,7 +242,11 @@ def _find_request(connection: Connection, task_uid: str, request_key: str) -> Re
     if row is None:
         return None
     return RequestedExecution(
-        execution_id=row.execution_id, time=row.execution_time, created=False, status=ExecutionStatus(row.status)
+        execution_id=row.execution_id,
+        time=row.execution_time,
+        created=False,
+        status=ExecutionStatus(row.status),
+        digest=row.request_digest,
     )
 
 

@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, func, or_, select
+from sqlalchemy import ColumnElement, Connection, and_, func, or_, select, update
+from sqlalchemy.exc import IntegrityError
 
 from cronwright_core.domain.errors import Conflict, FieldError, Message, NotFound
 from cronwright_core.domain.project import ContainerTemplate, ProjectSpec, Workspace
-from cronwright_core.store import projection
+from cronwright_core.store import idempotency, projection
 from cronwright_core.store.columns import AnyRow
 from cronwright_core.store.errors import StoreError
-from cronwright_core.store.models import projects
+from cronwright_core.store.models import projects, tasks
 from cronwright_core.store.paging import offset_of
 from cronwright_core.store.records import (
+    CreationKey,
     LiveProject,
     Page,
     PendingProject,
     ProjectDraft,
     ProjectProjection,
     ProjectRecord,
+    ReservedProject,
 )
 from cronwright_core.store.session import Database
 
@@ -58,6 +62,73 @@ class ProjectStore:
         """Makes a pending row, invisible to readers, and returns its id. Raises Conflict if the name is taken."""
         with self._database.transaction() as connection:
             return projection.reserve(connection, _PROJECTS, from_project_spec(draft.spec), now)
+
+    def find_created(self, key: CreationKey, now: datetime) -> ReservedProject | None:
+        """What the key has made within a day, or None.
+
+        Raises:
+            Conflict: it was used for another request, or the project has been deleted.
+        """
+        with self._database.transaction() as connection:
+            return _reserved(idempotency.find(connection, "project", key, now))
+
+    def reserve_once(self, draft: ProjectDraft, key: CreationKey, now: datetime) -> ReservedProject:
+        """As `reserve`, for the first of all requests with the key; the others get the first one's row.
+
+        Raises:
+            Conflict: as `reserve` and `find_created`.
+        """
+        with self._database.transaction() as connection:
+            known = _reserved(idempotency.find(connection, "project", key, now))
+            if known is not None:
+                return known
+            project_id = projection.reserve(connection, _PROJECTS, from_project_spec(draft.spec), now)
+            idempotency.bind(connection, "project", key, project_id, now)
+            return ReservedProject(project_id=project_id, active=False, spec=draft.spec)
+
+    def retire(self, project_id: int, now: datetime) -> None:
+        """Marks a project that no live task uses as deleted; from here on no task can be reserved in it.
+
+        Raises:
+            NotFound
+            Conflict: tasks use it; the message says how many.
+        """
+        if not projection.in_range(project_id):
+            raise no_such_project()
+        with self._database.transaction() as connection:
+            # The lock makes creations of tasks in this project, which share it, wait for the outcome.
+            row = connection.execute(
+                select(projects.c.cr_uid)
+                .where(projects.c.id == project_id, projects.c.state == "active")
+                .with_for_update()
+            ).one_or_none()
+            if row is None:
+                raise no_such_project()
+            used = connection.execute(
+                select(func.count())
+                .select_from(tasks)
+                .where(tasks.c.project_id == project_id, tasks.c.state != "deleted")
+            ).scalar_one()
+            if used:
+                raise Conflict(
+                    Message(
+                        f"项目正在被{used}个任务使用，无法删除",
+                        f"the project is used by {used} tasks and cannot be deleted",
+                    )
+                )
+            projection.mark_deleted(connection, projects, row.cr_uid, now)
+
+    def restore(self, project_id: int) -> None:
+        """Takes `retire` back: its resource could not be deleted. If its name was taken meanwhile the row stays."""
+        with suppress(Conflict), self._database.transaction() as connection:
+            try:
+                connection.execute(
+                    update(projects)
+                    .where(projects.c.id == project_id, projects.c.state == "deleted")
+                    .values(state="active", deleted_at=None)
+                )
+            except IntegrityError as error:
+                raise _taken({"display_name": ""}) from error
 
     def activate(
         self, project_id: int, *, cr_uid: str, namespace: str, cr_name: str, generation: int, now: datetime
@@ -214,6 +285,12 @@ def to_project_record(row: AnyRow) -> ProjectRecord:
         created_at=row.created_at,
         updated_at=row.updated_at,
     )
+
+
+def _reserved(row: AnyRow | None) -> ReservedProject | None:
+    if row is None:
+        return None
+    return ReservedProject(project_id=row.id, active=row.state == "active", spec=to_project_record(row).spec)
 
 
 def _one(connection: Connection, condition: ColumnElement[bool]) -> ProjectRecord:

@@ -47,6 +47,25 @@ class TaskDraft:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CreationKey:
+    """A caller's Idempotency-Key of a creation. `body_digest` tells the same request from another one."""
+
+    caller: str
+    key_hash: str
+    body_digest: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReservedTask:
+    """A row that a key has made: `active` once its resource exists, before that to be completed with this very spec."""
+
+    task_id: int
+    active: bool
+    project_id: int | None
+    spec: TaskSpec
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TaskProjection:
     """A ScheduledTask resource as it is to be projected.
 
@@ -209,6 +228,15 @@ class ProjectDraft:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ReservedProject:
+    """As `ReservedTask`."""
+
+    project_id: int
+    active: bool
+    spec: ProjectSpec
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ProjectProjection:
     """A Project resource as it is to be projected. Ids as in `TaskProjection`."""
 
@@ -363,6 +391,7 @@ class RequestedExecution:
     time: datetime
     created: bool
     status: ExecutionStatus
+    digest: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,13 +12,16 @@ from cronwright_core.domain.errors import Conflict, FieldError, InvalidInput, Me
 from cronwright_core.domain.execution import ExecutionStatus
 from cronwright_core.domain.schedule import ScheduleType
 from cronwright_core.domain.validation import unknown_project
-from cronwright_core.store import projection
-from cronwright_core.store.models import task_days, task_stats, tasks
+from cronwright_core.store import idempotency, projection
+from cronwright_core.store.columns import AnyRow
+from cronwright_core.store.models import projects, task_days, task_stats, tasks
 from cronwright_core.store.records import (
+    CreationKey,
     DayCounts,
     LiveTask,
     Page,
     PendingTask,
+    ReservedTask,
     TaskDraft,
     TaskIdentity,
     TaskProjection,
@@ -35,6 +38,7 @@ from cronwright_core.store.task_rows import (
     to_last_execution,
     to_stats,
     to_task_record,
+    to_task_spec,
 )
 
 
@@ -69,9 +73,31 @@ class TaskStore:
             Conflict: the owner has a live task of that name. A pending row older than 60 s is replaced instead.
             InvalidInput: there is no such project.
         """
-        values = {"owner": draft.owner, "project_id": draft.project_id, **from_task_spec(draft.spec)}
         with self._database.transaction() as connection:
-            return projection.reserve(connection, _TASKS, values, now)
+            return _reserve(connection, draft, now)
+
+    def find_created(self, key: CreationKey, now: datetime) -> ReservedTask | None:
+        """What the key has made within a day, or None.
+
+        Raises:
+            Conflict: it was used for another request, or the task has been deleted.
+        """
+        with self._database.transaction() as connection:
+            return _reserved(idempotency.find(connection, "task", key, now))
+
+    def reserve_once(self, draft: TaskDraft, key: CreationKey, now: datetime) -> ReservedTask:
+        """As `reserve`, for the first of all requests with the key; the others get the first one's row.
+
+        Raises:
+            Conflict, InvalidInput: as `reserve` and `find_created`.
+        """
+        with self._database.transaction() as connection:
+            known = _reserved(idempotency.find(connection, "task", key, now))
+            if known is not None:
+                return known
+            task_id = _reserve(connection, draft, now)
+            idempotency.bind(connection, "task", key, task_id, now)
+            return ReservedTask(task_id=task_id, active=False, project_id=draft.project_id, spec=draft.spec)
 
     def activate(
         self,
@@ -258,6 +284,24 @@ class TaskStore:
                 schedule_type=schedule_type,
                 sort=sort,
             )
+
+
+def _reserve(connection: Connection, draft: TaskDraft, now: datetime) -> int:
+    # Locked until the row is committed, so that a project cannot be deleted as unused at the same moment.
+    state = connection.execute(
+        select(projects.c.state).where(projects.c.id == draft.project_id).with_for_update(read=True, key_share=True)
+    ).scalar_one_or_none()
+    if state != "active":
+        raise _unknown_project({"project_id": draft.project_id})
+    values = {"owner": draft.owner, "project_id": draft.project_id, **from_task_spec(draft.spec)}
+    return projection.reserve(connection, _TASKS, values, now)
+
+
+def _reserved(row: AnyRow | None) -> ReservedTask | None:
+    if row is None:
+        return None
+    active = row.state == "active"
+    return ReservedTask(task_id=row.id, active=active, project_id=row.project_id, spec=to_task_spec(row))
 
 
 def _get(connection: Connection, task_id: int, *, owner: str | None) -> TaskRecord:

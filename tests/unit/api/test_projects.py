@@ -96,3 +96,66 @@ def test_a_taken_name_and_an_unknown_outcome(world: World) -> None:
     world.objects.lose_next = KubeUnreachable("lost")
     assert create(world, name="other").status_code == 503
     assert list(world.projects.pending) == [2]
+
+
+def put(world: World, path: str, *, user: str = "root", **body: Any) -> Any:
+    return world.call("PUT", path, user=user, admin=user == "root", json=body)
+
+
+def test_a_change_leaves_absent_fields(world: World) -> None:
+    create(world, args=["1"], env={"A": "1"}, members=["alice"], workspace={"claim_name": "data"})
+    changed = put(world, "/projects/1", image="alpine", members=["bob", "bob"], workspace=None, id=9, namespace="x")
+    assert changed.status_code == 200, changed.text
+    data = changed.json()["data"]
+    assert (data["id"], data["image"], data["members"], data["workspace"]) == (1, "alpine", ["bob"], None)
+    assert (data["name"], data["args"], data["env"]) == ("数据处理项目", ["1"], [{"name": "A", "value": "1"}])
+    stored = world.objects.only(PROJECTS)
+    assert stored["metadata"]["generation"] == 2
+    assert "workspace" not in stored["spec"]
+    assert put(world, "/projects/1", **data).json()["data"] == data, "what was read may be sent back"
+    assert world.objects.only(PROJECTS)["metadata"]["generation"] == 2
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("name", None), ("name", "x" * 101), ("image", ""), ("owner", None), ("members", "alice"), ("env", {"A": 1})],
+)
+def test_a_wrong_field_of_a_change_is_named(world: World, field: str, value: object) -> None:
+    create(world)
+    refused = put(world, "/projects/1", **{field: value})
+    assert refused.status_code == 400
+    assert [error["field"] for error in refused.json()["errors"]] == [field]
+
+
+def test_a_taken_name_of_a_change(world: World) -> None:
+    create(world)
+    create(world, name="other")
+    assert put(world, "/projects/2", name="数据处理项目").status_code == 409
+    assert put(world, "/projects/2", name="third").status_code == 200
+    assert world.projects.pending == {}
+
+
+def test_an_owner_chooses_members_and_nothing_else(world: World) -> None:
+    create(world, owner="olga", members=["alice"])
+    assert put(world, "/projects/1", user="olga", members=["alice", "bob"], description="d").status_code == 200
+    read = world.call("GET", "/projects/1", user="bob").json()["data"]
+    assert put(world, "/projects/1", user="olga", **read | {"members": ["bob"]}).status_code == 200
+    for body in ({"image": "alpine"}, {"allow_overrides": True}, {"owner": "bob"}, {"service_account_name": "x"}):
+        assert put(world, "/projects/1", user="olga", **body).status_code == 403
+    assert put(world, "/projects/1", user="bob", members=[]).status_code == 403, "a member"
+    assert put(world, "/projects/1", user="alice", members=["alice"]).status_code == 404, "a stranger by now"
+
+
+def test_deleting(world: World) -> None:
+    create(world, members=["alice"])
+    assert world.call("DELETE", "/projects/1").status_code == 403
+    world.projects.used = {1}
+    assert world.call("DELETE", "/projects/1", user="root", admin=True).status_code == 409
+    world.projects.used = set()
+    world.objects.fail_next = KubeUnreachable("away")
+    assert world.call("DELETE", "/projects/1", user="root", admin=True).status_code == 503
+    assert world.call("GET", "/projects/1").status_code == 200, "given back"
+    assert world.call("DELETE", "/projects/1", user="root", admin=True).status_code == 200
+    assert world.objects.objects == {}
+    assert world.call("GET", "/projects/1").status_code == 404
+    assert world.call("DELETE", "/projects/1", user="root", admin=True).status_code == 404

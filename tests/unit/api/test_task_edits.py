@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from cronwright_api.services.task_edits import merge_difference
+from cronwright_api.services.edits import merge_difference
 from cronwright_core.kube.errors import KubeConflict, KubeUnreachable
 from cronwright_core.kube.resources import SCHEDULED_TASKS
 from support.api import World

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
+import pytest
+
 from cronwright_core.domain import naming
 from cronwright_core.kube.errors import Cause, KubeForbidden, KubeInvalid, KubeUnreachable
 from cronwright_core.kube.resources import SCHEDULED_TASKS
@@ -102,3 +104,69 @@ def test_refusals(world: World) -> None:
     world.tasks.rows[task["id"]] = replace(row, ready=False, ready_reason="NameTaken", ready_message="name taken")
     refused = world.call("POST", path)
     assert (refused.status_code, "name taken" in refused.json()["message"]) == (409, True)
+
+
+def test_parameters_of_one_run(world: World) -> None:
+    task = world.make_task()
+    path, key = f"/tasks/{task['id']}/trigger", {"Idempotency-Key": "k"}
+    body = {"env": {"DAY": "2024-01-01", "TOKEN": "s3cret"}}
+    first = world.call("POST", path, json=body, headers=key)
+    assert first.status_code == 200, first.text
+    (value,) = world.objects.only(SCHEDULED_TASKS)["metadata"]["annotations"].values()
+    assert json.loads(value)["env"] == body["env"]
+    (draft,) = world.executions.requested.values()
+    assert draft.parameters == ("DAY", "TOKEN")
+    assert "s3cret" not in repr((draft, world.executions.digests)), "only names reach the store"
+    listed = {"env": [{"name": "TOKEN", "value": "s3cret"}, {"name": "DAY", "value": "2024-01-01"}]}
+    assert world.call("POST", path, json=listed, headers=key).headers["Location"] == first.headers["Location"]
+    for other in ({}, {"env": {}}, {"env": {"DAY": "2024-01-02", "TOKEN": "s3cret"}}):
+        assert world.call("POST", path, json=other, headers=key).status_code == 409
+
+
+@pytest.mark.parametrize("content", [None, b"", b"{}", b'{"env": {}}', b'{"env": [], "comment": 1}'])
+def test_without_parameters_it_is_as_ever(world: World, content: bytes | None) -> None:
+    task = world.make_task()
+    response = world.call(
+        "POST", f"/tasks/{task['id']}/trigger", content=content, headers={"Content-Type": "application/json"}
+    )
+    assert response.status_code == 200, response.text
+    (value,) = world.objects.only(SCHEDULED_TASKS)["metadata"]["annotations"].values()
+    assert set(json.loads(value)) == {"time", "by"}
+
+
+@pytest.mark.parametrize(
+    "env",
+    [
+        None,
+        "A=1",
+        1,
+        {"A": 1},
+        {"A": None},
+        {"": "x"},
+        {"1A": "x"},
+        {"A B": "x"},
+        {"A" * 257: "x"},
+        {"CRONWRIGHT_JOB_NAME": "x"},
+        {"A": "x" * 4097},
+        {"A": "\x00"},
+        {f"A{n}": "" for n in range(33)},
+        {f"A{n}": "x" * 4000 for n in range(3)},
+        ["A"],
+        [{"value": "x"}],
+        [{"name": "A", "value": "1"}, {"name": "A", "value": "2"}],
+        [{"name": "A", "valueFrom": {"secretKeyRef": {"name": "s", "key": "k"}}}],
+    ],
+)
+def test_wrong_parameters_are_named_and_run_nothing(world: World, env: object) -> None:
+    task = world.make_task()
+    response = world.call("POST", f"/tasks/{task['id']}/trigger", json={"env": env}, admin=True)
+    assert response.status_code == 400, response.text
+    assert {error["field"] for error in response.json()["errors"]} == {"env"}
+    assert world.executions.requested == {}
+
+
+def test_too_much_of_them_waiting_is_a_conflict(world: World) -> None:
+    task = world.make_task()
+    world.objects.fail_next = KubeInvalid(422, "Invalid", "", (Cause("metadata.annotations", "Too long"),))
+    assert world.call("POST", f"/tasks/{task['id']}/trigger", json={"env": {"A": "1"}}).status_code == 409
+    assert world.executions.requested == {}
