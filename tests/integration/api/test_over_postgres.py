@@ -2,60 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from cronwright_api.app import create_app
-from cronwright_api.deps import Backends
-from cronwright_api.live.streams import LiveLogs
-from cronwright_api.live.wakeups import Wakeups
 from cronwright_core.domain.execution import Attempt, Execution, ExecutionKey, ExecutionState, ExecutionStatus
 from cronwright_core.domain.times import whole_seconds
 from cronwright_core.kube.errors import KubeUnreachable
 from cronwright_core.kube.resources import SCHEDULED_TASKS
 from cronwright_core.store.executions import ExecutionStore
-from cronwright_core.store.log_following import LogReader
 from cronwright_core.store.logs import LogStore
-from cronwright_core.store.projects import ProjectStore
 from cronwright_core.store.records import ExecutionRecord, LogAppend
 from cronwright_core.store.session import Database
-from cronwright_core.store.tasks import TaskStore
-from support.api import World, make_settings, running
+from support.api import make_settings, running
 from support.postgres import PostgresServer, migrate
-
-
-class RealWorld(World):
-    """As `World`, with PostgreSQL in place of the fake stores."""
-
-    database: Database
-
-    @asynccontextmanager
-    async def open(self) -> AsyncIterator[Backends]:
-        yield Backends(
-            verifier=self.verifier,
-            database=self.database,
-            tasks=TaskStore(self.database),
-            projects=ProjectStore(self.database),
-            executions=ExecutionStore(self.database),
-            logs=LogStore(self.database),
-            live=LiveLogs(LogReader(self.database), Wakeups()),
-            objects=self.objects,
-            clock=lambda: self.now,
-        )
-
-
-def make_world(keys: Path, database: Database) -> RealWorld:
-    keys.mkdir()
-    world = RealWorld(keys, now=datetime.now(UTC))
-    world.database = database
-    return world
+from support.real_world import RealWorld, make_world
 
 
 @pytest.fixture

@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 from sqlalchemy import text
-from support.real_world import RealWorld, make_world
 
 from cronwright_api.app import create_app
 from cronwright_core.kube.errors import KubeUnreachable
 from cronwright_core.kube.resources import PROJECTS, SCHEDULED_TASKS
 from cronwright_core.store.session import Database
 from support.api import make_settings, running
+from support.real_world import RealWorld, make_world
 
 
 @pytest.fixture
