@@ -18,7 +18,7 @@ from cronwright_api.keys import KeyRingError, KeySource
 from cronwright_api.live.streams import LiveLogs, StreamLimits
 from cronwright_api.live.wakeups import Wakeups
 from cronwright_api.middleware import RequestFrame
-from cronwright_api.routes import docs, executions, health, log_stream, projects, running, statistics, tasks
+from cronwright_api.routes import docs, executions, health, log_stream, projects, running, statistics, system, tasks
 from cronwright_api.schemas.openapi import document_for
 from cronwright_api.schemas.projects import ProjectCreate, ProjectUpdate
 from cronwright_api.schemas.tasks import TaskCreate, TaskUpdate
@@ -32,10 +32,12 @@ from cronwright_core.store.logs import LogStore
 from cronwright_core.store.notifications import EXECUTION_CHANNEL, LOG_CHANNEL, listen
 from cronwright_core.store.projects import ProjectStore
 from cronwright_core.store.session import Database
+from cronwright_core.store.system import SystemStore
 from cronwright_core.store.tasks import TaskStore
 
 PINGS = 2
-"""Threads for the readiness probe's ping of the database, apart from those that serve requests."""
+"""Threads for the readiness probe's ping of the database, and as many for endpoint 13, apart from those that serve
+requests."""
 OpenBackends = Callable[[], AbstractAsyncContextManager[Backends]]
 
 
@@ -51,6 +53,7 @@ def create_app(settings: ApiSettings, open_backends: OpenBackends | None = None)
         async with opener() as backends:
             app.state.backends = backends
             app.state.ping_limiter = anyio.CapacityLimiter(PINGS)
+            app.state.metrics_limiter = anyio.CapacityLimiter(PINGS)
             yield
 
     app = FastAPI(
@@ -64,7 +67,7 @@ def create_app(settings: ApiSettings, open_backends: OpenBackends | None = None)
         redirect_slashes=False,
     )
     api = APIRouter(prefix=BASE_PATH)
-    for module in (tasks, statistics, executions, log_stream, running, projects):
+    for module in (tasks, statistics, executions, log_stream, running, projects, system):
         api.include_router(module.router)
     app.include_router(api)
     app.include_router(health.router)
@@ -103,6 +106,7 @@ async def real_backends(settings: ApiSettings) -> AsyncIterator[Backends]:
             executions=ExecutionStore(database),
             logs=LogStore(database),
             live=live,
+            system=SystemStore(database),
             objects=client,
             clock=lambda: datetime.now(UTC),
             namespace=settings.home_namespace,

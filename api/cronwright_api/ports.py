@@ -27,6 +27,7 @@ from cronwright_core.store.records import (
     ReservedProject,
     ReservedTask,
     RunningExecutions,
+    SystemSnapshot,
     TaskDraft,
     TaskProjection,
     TaskRecord,
@@ -180,6 +181,13 @@ class LogReader(Protocol):
         self, execution_id: str, *, log_type: LogType, after: LogPosition | None, attempt: int | None
     ) -> LogPortion:
         """The lines behind `after`, or that there are none (yet); NotFound."""
+
+
+class System(Protocol):
+    """The installation as a whole."""
+
+    def snapshot(self, since: datetime) -> SystemSnapshot:
+        """Counts now, and of ends since; Unavailable."""
 
 
 class Pingable(Protocol):

@@ -54,6 +54,8 @@ def build_values(target: Target, images: dict[str, str]) -> dict[str, Any]:
     return {
         "image": {"repository": repository, "tag": tag},
         "api": {"service": ports},
+        # Often, so that runs of some seconds have figures too.
+        "nodeMetrics": {"enabled": True, "periodSeconds": 2},
         "postgresql": {"enabled": True, "image": images["postgres"], "service": database, "storage": {"size": "1Gi"}},
     }
 

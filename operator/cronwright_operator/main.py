@@ -16,8 +16,10 @@ from cronwright_core import __version__
 from cronwright_core.domain.errors import Unavailable
 from cronwright_core.domain.gate import AdmitAll
 from cronwright_core.domain.timezones import tz_release
+from cronwright_core.domain.usage import Usage
 from cronwright_core.kube.client import KubeClient
 from cronwright_core.kube.errors import KubeError
+from cronwright_core.kube.kubelet import KubeletClient, NodeStatistics
 from cronwright_core.store.executions import ExecutionStore
 from cronwright_core.store.heartbeat import HeartbeatStore
 from cronwright_core.store.logs import LogStore
@@ -46,6 +48,8 @@ from cronwright_operator.upkeep.orphans import Orphans
 from cronwright_operator.upkeep.projection import Projector
 from cronwright_operator.upkeep.resync import Resync
 from cronwright_operator.upkeep.rows import RowReconciliation
+from cronwright_operator.usage.figures import SWITCHED_OFF, ClusterFigures
+from cronwright_operator.usage.sampler import Sampler
 from cronwright_operator.workloads import Workloads
 from cronwright_operator.workqueue import WorkQueue
 
@@ -59,7 +63,13 @@ _TROUBLE = (KubeError, Unavailable, NotRegistered, NameNotOurs, PodsStillEnding)
 class Operator:
     """The whole operator. `run` returns when asked to stop, and raises when it has lost the lease."""
 
-    def __init__(self, settings: OperatorSettings, client: KubeClient) -> None:
+    def __init__(
+        self,
+        settings: OperatorSettings,
+        client: KubeClient,
+        kubelets: NodeStatistics | None,
+        without_kubelets: ClusterFigures = SWITCHED_OFF,
+    ) -> None:
         self._settings = settings
         self._client = client
         namespaces: tuple[str | None, ...] = settings.namespaces or (None,)
@@ -90,6 +100,12 @@ class Operator:
 
         self._cache = DefinitionCache(self._task_changed, self._project_changed)
         self._workloads = Workloads(client, namespaces, wake_task=self._task_queue.add, wake_job=self._job_changed)
+        self._without_kubelets = without_kubelets
+        self._sampler = (
+            Sampler(client, kubelets, lambda: list(self._workloads.pods), tell=self._job_queue.add, now=system_now)
+            if kubelets is not None
+            else None
+        )
         self._clock = Clock(self._task_queue.add)
         self._batcher = RecordBatcher(executions.record)
         self._skipped = SkippedTicks(self._batcher, self._cache, system_now)
@@ -130,6 +146,7 @@ class Operator:
             task_gone=lambda uid: self._cache.task(uid) is None,
             wake_task=self._task_queue.add,
             look_again=self._job_queue.add_after,
+            usage_of_pod=self._sampler.usage if self._sampler is not None else lambda _: Usage(),
             now=system_now,
         )
         self._task_sync = TaskSync(
@@ -218,6 +235,8 @@ class Operator:
                 group.create_task(self._every(60, self._orphans.sweep))
                 group.create_task(self._every(60, self._retry_refused))
                 group.create_task(self._every(10, self._beat))
+                if self._sampler is not None:
+                    group.create_task(self._every(self._settings.node_metrics_seconds, self._sampler.sample))
         except* LeadershipLost as lost:
             raise LeadershipLost(str(lost.exceptions[0])) from None
 
@@ -253,7 +272,12 @@ class Operator:
             self._row_queue.add(("project", uid))
 
     async def _beat(self) -> None:
-        details = {"tasks": sum(1 for _ in self._cache.tasks()), "queued": self._task_queue.depth()}
+        figures = self._sampler.figures() if self._sampler is not None else self._without_kubelets
+        details = {
+            "tasks": sum(1 for _ in self._cache.tasks()),
+            "queued": self._task_queue.depth(),
+            "usage": figures.to_json(),
+        }
         await asyncio.to_thread(
             self._heartbeats.beat,
             holder=self._settings.pod_name,
@@ -332,8 +356,25 @@ async def run_operator(settings: OperatorSettings) -> None:
     loop = asyncio.get_running_loop()
     for signal_ in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(signal_, stop.set)
-    client = await KubeClient.connect(user_agent=f"cronwright-operator/{__version__}")
+    agent = f"cronwright-operator/{__version__}"
+    client = await KubeClient.connect(user_agent=agent)
     try:
-        await Operator(settings, client).run(stop)
+        if not settings.node_metrics:
+            await Operator(settings, client, None).run(stop)
+            return
+        try:
+            kubelets = await KubeletClient.connect(
+                user_agent=agent, ca_file=settings.kubelet_ca_file, insecure_tls=settings.kubelet_insecure_tls
+            )
+        except OSError as error:
+            # Tasks run all the same; the figures are null and say why.
+            logger.error("node metrics: the authorities in kubelet.caBundle cannot be used: %s", error)
+            problem = ClusterFigures(reason="BadCaBundle", message=f"kubelet.caBundle cannot be used: {error}")
+            await Operator(settings, client, None, problem).run(stop)
+            return
+        try:
+            await Operator(settings, client, kubelets).run(stop)
+        finally:
+            await kubelets.close()
     finally:
         await client.close()

@@ -24,6 +24,10 @@ class OperatorSettings(BaseSettings):
     keep_finished_seconds: int = Field(default=3600, ge=0)
     log_poll_seconds: float = Field(default=2.0, gt=0)
     resync_seconds: float = Field(default=300.0, ge=1)
+    node_metrics: bool = False
+    node_metrics_seconds: float = Field(default=15.0, ge=1)
+    kubelet_ca_file: str | None = None
+    kubelet_insecure_tls: bool = False
     reconcile_workers: int = Field(default=8, ge=1)
     record_workers: int = Field(default=16, ge=1)
 

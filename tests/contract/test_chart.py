@@ -24,6 +24,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
         "postgresql.service.type": "NodePort",
         "postgresql.service.nodePort": 30432,
     },
+    "node metrics": {"nodeMetrics.enabled": True, "kubelet.caBundle": "-----BEGIN CERTIFICATE-----\nMIIB"},
     "placement": {
         "api.nodeSelector": {"disk": "fast"},
         "api.tolerations": [{"key": "dedicated", "operator": "Exists"}],
@@ -130,6 +131,10 @@ def test_settings_reach_the_program() -> None:
             "api.migrate.waitSeconds": 7,
             "operator.leaseName": "the-lease",
             "operator.healthPort": 9000,
+            "nodeMetrics.enabled": True,
+            "nodeMetrics.periodSeconds": 2.5,
+            "kubelet.insecureTLS": True,
+            "kubelet.caBundle": "-----BEGIN CERTIFICATE-----\nMIIB",
         }
     )
     templates = rendered.pod_templates()
@@ -160,6 +165,10 @@ def test_settings_reach_the_program() -> None:
         "CRONWRIGHT_KEEP_FINISHED_SECONDS": "1234567",
         "CRONWRIGHT_LOG_POLL_SECONDS": "0.5",
         "CRONWRIGHT_RESYNC_SECONDS": "60",
+        "CRONWRIGHT_NODE_METRICS": "true",
+        "CRONWRIGHT_NODE_METRICS_SECONDS": "2.5",
+        "CRONWRIGHT_KUBELET_INSECURE_TLS": "true",
+        "CRONWRIGHT_KUBELET_CA_FILE": "/etc/cronwright/kubelet/ca.crt",
     }
     assert environment(templates["cronwright-api"], "api") == shared | api
     assert environment(templates["cronwright-api"], "migrate") == shared
@@ -252,7 +261,7 @@ def test_two_releases_do_not_share_a_cluster_role() -> None:
 def test_every_value_has_a_comment_above_it() -> None:
     lines = (chart.CHART / "values.yaml").read_text().splitlines()
     parents = {"image", "settings", "auth", "database", "postgresql", "api", "operator", "crds", "existingSecret"}
-    parents |= {"storage", "service", "migrate", "serviceAccount", "requests", "file"}
+    parents |= {"nodeMetrics", "kubelet", "storage", "service", "migrate", "serviceAccount", "requests", "file"}
     bare = [
         line.strip()
         for number, line in enumerate(lines)

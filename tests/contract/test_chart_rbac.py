@@ -35,6 +35,13 @@ OPERATOR: Rights = {
 }
 LEASE: Rights = {("coordination.k8s.io", "leases", verb) for verb in ("get", "create", "update")}
 
+NODE_METRICS: Rights = {
+    ("", "nodes", "list"),
+    ("", "nodes/stats", "get"),
+    ("metrics.k8s.io", "nodes", "list"),
+    ("metrics.k8s.io", "pods", "list"),
+}
+
 
 def rights(rules: list[dict[str, Any]]) -> Rights:
     return {
@@ -75,6 +82,14 @@ def test_nothing_is_cluster_wide_when_namespaces_are_named() -> None:
     assert rendered.of("ClusterRole") == rendered.of("ClusterRoleBinding") == []
     assert granted(rendered, "cronwright-api") == {"a": API, "b": API}
     assert granted(rendered, "cronwright-operator") == {"a": OPERATOR, "b": OPERATOR, "cw": LEASE}
+
+
+def test_nodes_are_read_only_where_the_value_asks_for_it() -> None:
+    everywhere = chart.render({"nodeMetrics.enabled": True})
+    assert granted(everywhere, "cronwright-operator") == {"*": OPERATOR | NODE_METRICS, "cw": LEASE}
+    named = chart.render({"nodeMetrics.enabled": True, "settings.namespace": "a", "settings.watchNamespaces": ["a"]})
+    assert granted(named, "cronwright-operator") == {"*": NODE_METRICS, "a": OPERATOR, "cw": LEASE}
+    assert granted(named, "cronwright-api") == {"a": API}
 
 
 def test_the_lease_is_bound_to_its_name() -> None:

@@ -27,6 +27,10 @@ FRAMED = {
     ("get", "/executions/{execution_id}/logs/file"): {
         *("execution_id", "log_type", "content", "file_path", "file_size", "lines_count", "last_modified")
     },
+    ("get", "/metrics"): {
+        *("cpu_percent", "memory_percent", "disk_usage", "active_tasks", "scheduler_status", "queue_status"),
+        *("database_status", "redis_status", "last_updated"),
+    },
     ("get", "/tasks/{task_id}/stats"): {
         *("total_executions", "success_count", "failed_count", "success_rate", "average_duration", "last_execution"),
         "execution_trends",

@@ -25,7 +25,7 @@ from cronwright_api.live.wakeups import Wakeups
 from cronwright_api.settings import BASE_PATH, ApiSettings
 from cronwright_api.tokens import TokenVerifier, User, make_token
 from support.fake_objects import FakeObjects
-from support.fake_stores import FakeExecutions, FakeLogReader, FakeLogs, FakeProjects, FakeTasks, Switch
+from support.fake_stores import FakeExecutions, FakeLogReader, FakeLogs, FakeProjects, FakeSystem, FakeTasks, Switch
 
 NOW = datetime(2026, 3, 4, 12, 30, 15, 250_000, tzinfo=UTC)
 SECRET = "a secret of the test, long enough for HS256"
@@ -121,6 +121,7 @@ class World:
         self.executions = FakeExecutions(self.switch)
         self.logs = FakeLogs()
         self.log_reader = FakeLogReader(self.switch)
+        self.system = FakeSystem(self.switch)
 
     @contextmanager
     def started(self, host: Host) -> Iterator[World]:
@@ -139,6 +140,7 @@ class World:
             executions=self.executions,
             logs=self.logs,
             live=self.live,
+            system=self.system,
             objects=self.objects,
             clock=lambda: self.now,
         )

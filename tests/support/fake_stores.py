@@ -29,6 +29,7 @@ from cronwright_core.store.records import (
     ReservedTask,
     RunningExecution,
     RunningExecutions,
+    SystemSnapshot,
     TaskDraft,
     TaskProjection,
     TaskRecord,
@@ -370,6 +371,22 @@ class FakeExecutions:
             if row.task_id == task_id and owner in (None, row.owner) and status in (None, row.status)
         ]
         return Page(len(rows), page, size, tuple(rows[(page - 1) * size : page * size]))
+
+
+class FakeSystem:
+    """The installation's figures; `asked` is the instant since which ends were counted last."""
+
+    def __init__(self, switch: Switch) -> None:
+        self._switch = switch
+        self.answer = SystemSnapshot(
+            active_tasks=3, pending_executions=5, running_executions=3, completed_executions=42, heartbeat=None
+        )
+        self.asked: datetime | None = None
+
+    def snapshot(self, since: datetime) -> SystemSnapshot:
+        self._switch.check()
+        self.asked = since
+        return self.answer
 
 
 class FakeLogs:

@@ -41,10 +41,10 @@ class ExecutionItem(BaseModel):
 
 
 class ResourceUsage(BaseModel):
-    """What the execution used; null where nothing was measured."""
+    """What was used, as far as the nodes were sampled; null where nothing was measured."""
 
-    max_memory_mb: float | None
-    avg_cpu_percent: float | None
+    max_memory_mb: float | None = Field(description="the highest working set seen, in units of 2^20 bytes")
+    avg_cpu_percent: float | None = Field(description="percent of one CPU, over the run up to the last sample")
 
 
 class AttemptOut(BaseModel):
@@ -60,6 +60,7 @@ class AttemptOut(BaseModel):
     message: str | None
     pod_name: str
     node_name: str | None
+    resource_usage: ResourceUsage
 
     @classmethod
     def of(cls, attempt: Attempt) -> AttemptOut:
@@ -75,6 +76,7 @@ class AttemptOut(BaseModel):
             message=attempt.message,
             pod_name=attempt.pod_name,
             node_name=attempt.node_name,
+            resource_usage=ResourceUsage(max_memory_mb=attempt.max_memory_mb, avg_cpu_percent=attempt.avg_cpu_percent),
         )
 
 
@@ -82,7 +84,7 @@ class ExecutionDetail(ExecutionItem):
     """An execution, as endpoint 10 answers."""
 
     task_name: str
-    workspace_path: str
+    workspace_path: str | None = Field(description="null: the run has no workspace volume")
     resource_usage: ResourceUsage
     message: str | None
     project_id: int | None
@@ -100,7 +102,7 @@ class ExecutionDetail(ExecutionItem):
         return cls(
             **_execution_fields(execution),
             task_name=execution.task_name,
-            workspace_path=naming.workspace_path(execution.execution_id),
+            workspace_path=naming.workspace_path(execution.execution_id) if execution.workspace_claim else None,
             resource_usage=ResourceUsage(
                 max_memory_mb=execution.max_memory_mb, avg_cpu_percent=execution.avg_cpu_percent
             ),

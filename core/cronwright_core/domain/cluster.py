@@ -47,7 +47,8 @@ class JobFacts:
 
     `tick` is the scheduled time, None for a manual run. `accepted`: carries our finalizer, or is recorded already.
     `owner_uid` is the controlling owner's (CronJob or ScheduledTask). `pod_deadline_seconds` is the time limit that the
-    template gives to each Pod, `deadline_seconds` the Job's own (the back-stop, which deletes Pods).
+    template gives to each Pod, `deadline_seconds` the Job's own (the back-stop, which deletes Pods). `workspace_claim`
+    is the PersistentVolumeClaim in which its Pods have a directory, named as the Job; None without one.
     """
 
     namespace: str
@@ -78,6 +79,7 @@ class JobFacts:
     parallelism: int = 1
     deadline_seconds: int | None = None
     pending_deadline_seconds: int = DEFAULT_PENDING_DEADLINE_SECONDS
+    workspace_claim: str | None = None
 
     @property
     def accepted(self) -> bool:

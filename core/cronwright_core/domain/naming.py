@@ -50,8 +50,15 @@ OUTPUT_SUMMARY_ANNOTATION = f"{GROUP}/output-summary"
 PROGRESS_ANNOTATION = f"{GROUP}/progress"
 """On a Pod, set by whoever knows: how far its program is (`65% copying`)."""
 
+WORKSPACE_VOLUME = "workspace"
+"""The name of the volume with the executions' directories, in the Pods of a Project that has one."""
+
 TRIGGER_PREFIX = f"trigger.{GROUP}/"
 CANCEL_PREFIX = f"cancel.{GROUP}/"
+CLEANUP_PREFIX = f"cleanup.{GROUP}/"
+"""On a Project: a request to clean its workspace; the rest of the name tells requests apart."""
+CLEANER_NAME = "cronwright-workspace-cleaner"
+"""`app.kubernetes.io/name` of the Jobs that clean workspaces; they carry no label of a task's."""
 
 CONTAINER = "task"
 """The container of a Pod that runs the task's program."""

@@ -2,6 +2,7 @@
 
 KubeError
 ├── KubeUnreachable     no answer, 5xx or 429: the outcome is unknown, try again later
+│   └── KubeCertificateError    who answered could not prove who it is
 └── KubeRejected        the API server said no, with `status`, `reason` and `message`
     ├── KubeNotFound        404
     ├── KubeAlreadyExists   409 AlreadyExists
@@ -26,6 +27,10 @@ class KubeError(Exception):
 
 class KubeUnreachable(KubeError):
     """No usable answer; a write may or may not have happened. The caller reads again before it decides."""
+
+
+class KubeCertificateError(KubeUnreachable):
+    """The other side's certificate is not trusted; nothing was sent to it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,6 +64,7 @@ def to_job(body: Mapping[str, Any]) -> JobFacts:
         deadline_seconds=spec.get("activeDeadlineSeconds"),
         pending_deadline_seconds=_positive(annotations.get(naming.PENDING_DEADLINE_ANNOTATION))
         or DEFAULT_PENDING_DEADLINE_SECONDS,
+        workspace_claim=_workspace_claim(spec["template"]["spec"]),
     )
 
 
@@ -151,6 +152,14 @@ def from_stop(stop: StopIntent) -> str:
     """Writes the stop annotation; a long message is cut, as annotations share 256 KiB."""
     value = {"reason": stop.reason.value, "by": stop.by, "at": to_rfc3339(stop.at), "message": stop.message[:1000]}
     return json.dumps(value, ensure_ascii=False)
+
+
+def _workspace_claim(pod_spec: Mapping[str, Any]) -> str | None:
+    for volume in pod_spec.get("volumes") or ():
+        if volume["name"] == naming.WORKSPACE_VOLUME:
+            claim: str | None = (volume.get("persistentVolumeClaim") or {}).get("claimName")
+            return claim
+    return None
 
 
 def _tick(name: str, annotations: Mapping[str, str], owner: Mapping[str, Any] | None) -> datetime | None:

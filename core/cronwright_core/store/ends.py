@@ -29,7 +29,12 @@ def slot_of(row: Mapping[str, Any]) -> datetime | None:
         return None
     if status is ExecutionStatus.CANCELLED and row["start_time"] is None:
         return None
-    return _EPOCH + (end - _EPOCH) // SLOT * SLOT
+    return start_of_slot(end)
+
+
+def start_of_slot(time: datetime) -> datetime:
+    """The beginning of the quarter of an hour."""
+    return _EPOCH + (time - _EPOCH) // SLOT * SLOT
 
 
 def apply_ends(connection: Connection, pairs: Iterable[tuple[Mapping[str, Any] | None, Mapping[str, Any]]]) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import Connection, select
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from cronwright_core.store.models import operator_heartbeat
@@ -43,9 +43,14 @@ class HeartbeatStore:
     def last(self) -> Heartbeat | None:
         """The last sign of life, or None if no operator ever led here. Raises Unavailable."""
         with self._database.transaction() as connection:
-            row = connection.execute(select(operator_heartbeat)).one_or_none()
-        if row is None:
-            return None
-        return Heartbeat(
-            holder=row.holder, version=row.version, time=row.time, tz_release=row.tz_release, details=row.details
-        )
+            return last_heartbeat(connection)
+
+
+def last_heartbeat(connection: Connection) -> Heartbeat | None:
+    """The last sign of life, within the caller's transaction."""
+    row = connection.execute(select(operator_heartbeat)).one_or_none()
+    if row is None:
+        return None
+    return Heartbeat(
+        holder=row.holder, version=row.version, time=row.time, tz_release=row.tz_release, details=row.details
+    )

@@ -516,6 +516,19 @@ class Heartbeat:
     details: Mapping[str, Any]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SystemSnapshot:
+    """Counts over the whole installation. `active_tasks` are neither paused nor finished; `completed_executions` ended
+    since the instant that was asked for.
+    """
+
+    active_tasks: int
+    pending_executions: int
+    running_executions: int
+    completed_executions: int
+    heartbeat: Heartbeat | None
+
+
 @dataclass(frozen=True, slots=True)
 class Notification:
     """A PostgreSQL notification: that something was committed. `payload` is JSON, see `notifications`."""

@@ -186,13 +186,16 @@ def _pod_spec(task: ScheduledTask, project: Project) -> Json:
     if project.spec.workspace is not None:
         body["volumeMounts"] = [
             {
-                "name": "workspace",
+                "name": naming.WORKSPACE_VOLUME,
                 "mountPath": project.spec.workspace.mount_path,
                 "subPathExpr": "$(CRONWRIGHT_JOB_NAME)",
             }
         ]
         spec["volumes"] = [
-            {"name": "workspace", "persistentVolumeClaim": {"claimName": project.spec.workspace.claim_name}}
+            {
+                "name": naming.WORKSPACE_VOLUME,
+                "persistentVolumeClaim": {"claimName": project.spec.workspace.claim_name},
+            }
         ]
     return spec
 

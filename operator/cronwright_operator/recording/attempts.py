@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
 from cronwright_core.domain.cluster import JobFacts, PodFacts
 from cronwright_core.domain.execution import Attempt, ExecutionState, ExecutionStatus
+from cronwright_core.domain.usage import Usage
 
 
 def numbers_of(known: Mapping[str, Attempt]) -> dict[str, int]:
@@ -59,3 +60,14 @@ def with_vanished(
         # The Job only says that its attempts failed; the last one, gone meanwhile, had said why.
         changes |= {"status": last.status, "reason": last.reason, "message": last.message}
     return replace(state, **changes)  # type: ignore[arg-type]
+
+
+def with_usage(state: ExecutionState, usage_of_pod: Callable[[str], Usage]) -> ExecutionState:
+    """Adds what the attempts' Pods were seen to use; what is known already is never set back to nothing."""
+    attempts = []
+    for attempt in state.attempts:
+        usage = usage_of_pod(attempt.pod_uid)
+        memory = attempt.max_memory_mb if usage.max_memory_mb is None else usage.max_memory_mb
+        cpu = attempt.avg_cpu_percent if usage.avg_cpu_percent is None else usage.avg_cpu_percent
+        attempts.append(replace(attempt, max_memory_mb=memory, avg_cpu_percent=cpu))
+    return replace(state, attempts=tuple(attempts))

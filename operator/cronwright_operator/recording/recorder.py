@@ -28,6 +28,7 @@ from cronwright_core.domain.execution import (
 )
 from cronwright_core.domain.progress import Progress, Said
 from cronwright_core.domain.times import to_rfc3339
+from cronwright_core.domain.usage import Usage
 from cronwright_core.kube.errors import KubeConflict, KubeInvalid, KubeNotFound
 from cronwright_core.kube.ports import ListWatchClient, LogClient, ObjectClient, PatchKind
 from cronwright_core.kube.reflector import Reflector
@@ -36,7 +37,7 @@ from cronwright_core.kube.workloads import to_job, to_pod
 from cronwright_core.store.executions import ExecutionStore
 from cronwright_core.store.logs import LogStore
 from cronwright_operator.reconciling.observed import execution_id_of
-from cronwright_operator.recording.attempts import numbers_of, pods_agree, with_vanished
+from cronwright_operator.recording.attempts import numbers_of, pods_agree, with_usage, with_vanished
 from cronwright_operator.recording.batching import RecordBatcher
 from cronwright_operator.recording.following import LogFollower
 from cronwright_operator.recording.identity import Identities
@@ -86,6 +87,7 @@ class Recorder:
         task_gone: Callable[[str], bool],
         wake_task: Callable[[str], None],
         look_again: Callable[[str, float], None],
+        usage_of_pod: Callable[[str], Usage],
         now: Callable[[], datetime],
     ) -> None:
         self._objects = objects
@@ -101,6 +103,7 @@ class Recorder:
         self._task_gone = task_gone
         self._wake_task = wake_task
         self._look_again = look_again
+        self._usage_of_pod = usage_of_pod
         self._now = now
         self._support = StreamSupport()
         self._memory: dict[str, _Memory] = {}
@@ -134,6 +137,7 @@ class Recorder:
         job = with_deletion(job, task_gone=self._task_gone(job.task_uid))
         state = execution_state(job, pods, numbers_of(memory.attempts))
         state = with_vanished(state, memory.attempts, pods, self._now())
+        state = with_usage(state, self._usage_of_pod)
         if not state.status.ended:
             await self._record(job, execution_id, state, pods, memory)
             self._follow(job, execution_id, pods, memory)
@@ -217,6 +221,7 @@ class Recorder:
             output_summary=out,
             error_message=error,
             progress=progress,
+            workspace_claim=job.workspace_claim,
         )
         recorded = await self._batcher.record(execution)
         memory.recorded, memory.recorded_progress, memory.recorded_at = state, progress, self._now()

@@ -41,7 +41,7 @@ def test_history_is_a_bare_page(world: World) -> None:
 
 def test_details_as_documented(world: World) -> None:
     attempt = Attempt(1, "pod-1", "pu", ExecutionStatus.SUCCESS, START, start_time=START, exit_code=0)
-    world.executions.rows[ID] = make_execution()
+    world.executions.rows[ID] = make_execution(workspace_claim="reports")
     world.executions.pods[ID] = [attempt]
     body = world.call("GET", f"/executions/{ID}").json()
     documented = LISTED | {
@@ -52,6 +52,11 @@ def test_details_as_documented(world: World) -> None:
     assert body["message"] == "获取成功"
     assert {key: body["data"][key] for key in documented} == documented
     assert [item["number"] for item in body["data"]["attempts"]] == [1]
+
+
+def test_without_a_volume_there_is_no_workspace(world: World) -> None:
+    world.executions.rows[ID] = make_execution()
+    assert world.call("GET", f"/executions/{ID}").json()["data"]["workspace_path"] is None
 
 
 def test_measured_use_is_shown(world: World) -> None:
@@ -197,7 +202,7 @@ def test_a_clock_behind_the_nodes_shows_no_negative_time(world: World) -> None:
 
 def test_the_attempts_of_an_execution(world: World) -> None:
     first = Attempt(1, "pod-1", "u1", ExecutionStatus.FAILED, START, "node-1", START, START, 3, "Error", "exit 3")
-    second = Attempt(2, "pod-2", "u2", ExecutionStatus.RUNNING, START, start_time=START)
+    second = Attempt(2, "pod-2", "u2", ExecutionStatus.RUNNING, START, max_memory_mb=64.0, avg_cpu_percent=7.5)
     world.executions.rows[ID] = make_execution()
     world.executions.pods[ID] = [first, second]
     data = world.call("GET", f"/executions/{ID}/attempts").json()["data"]
@@ -213,8 +218,10 @@ def test_the_attempts_of_an_execution(world: World) -> None:
         "message": "exit 3",
         "pod_name": "pod-1",
         "node_name": "node-1",
+        "resource_usage": {"max_memory_mb": None, "avg_cpu_percent": None},
     }
     assert (data[1]["number"], data[1]["status"], data[1]["exit_code"]) == (2, "RUNNING", None)
+    assert data[1]["resource_usage"] == {"max_memory_mb": 64.0, "avg_cpu_percent": 7.5}
 
 
 def test_an_attempt_that_is_not_there(world: World) -> None:
