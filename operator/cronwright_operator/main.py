@@ -57,6 +57,8 @@ logger = logging.getLogger(__name__)
 
 STALE_SECONDS = 180.0
 """Liveness fails when a watch has heard nothing for so long; bookmarks come once a minute."""
+LOAD_SECONDS = 5.0
+"""How long a start waits for PostgreSQL at most: launching does not depend on it."""
 _TROUBLE = (KubeError, Unavailable, NotRegistered, NameNotOurs, PodsStillEnding)
 
 
@@ -214,6 +216,7 @@ class Operator:
                 for reflector in self._workloads.reflectors:
                     group.create_task(reflector.run())
                 await self._complete_first_lists()
+                await self._projector.load(LOAD_SECONDS)
                 self._kopf = KopfThread(self._on_event, self._settings.namespaces)
                 self._kopf.start()
                 self._working = True

@@ -87,6 +87,22 @@ class TaskProjection:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ProjectedTask:
+    """What an active row holds that the operator has written: enough to know that it need not write it again."""
+
+    cr_uid: str
+    task_id: int
+    generation: int
+    owner: str
+    project_id: int | None
+    next_run_time: datetime | None
+    ready: bool | None
+    reason: str | None
+    message: str | None
+    completed: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PendingTask:
     """A row whose resource was about to be created; somebody died in between, or is still at it."""
 

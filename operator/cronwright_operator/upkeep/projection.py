@@ -8,7 +8,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
-from cronwright_core.domain.errors import Conflict
+from cronwright_core.domain.errors import Conflict, Unavailable
 from cronwright_core.domain.project import Project
 from cronwright_core.domain.task import Condition, ScheduledTask
 from cronwright_core.domain.times import whole_seconds
@@ -65,8 +65,36 @@ class Projector:
 
     def forget(self, uid: str) -> None:
         """Takes back what is believed of a row, so that the next sync registers it anew."""
-        for key in (uid, f"{uid}/observed"):
+        for key in (uid, _observed_key(uid)):
             self._written.pop(key, None)
+
+    async def load(self, timeout_seconds: float) -> None:
+        """Takes over what the rows say of tasks that have not changed since: at a start, one read instead of thousands.
+
+        No more than a saving: without it, or without PostgreSQL, each task is registered as if it were new.
+        """
+        try:
+            async with asyncio.timeout(timeout_seconds):
+                rows = await asyncio.to_thread(self._tasks.projected)
+        except (Unavailable, TimeoutError) as error:
+            logger.warning("the rows of the tasks could not be read at the start: %s", error or "no answer in time")
+            return
+        for row in rows:
+            task = self._cache.task(row.cr_uid)
+            project = self._cache.project(task.namespace, task.spec.project_name) if task is not None else None
+            if task is None or project is None:
+                continue
+            content = (row.generation, row.task_id, row.project_id, row.owner)
+            if content == (task.generation, task.status.task_id, project.project_id, _owner(task, project)):
+                self._registrations[row.cr_uid] = Registration(task_id=row.task_id)
+                self._written[row.cr_uid] = content
+                self._written[_observed_key(row.cr_uid)] = {
+                    "next_run_time": row.next_run_time,
+                    "ready": row.ready,
+                    "reason": row.reason,
+                    "message": row.message,
+                    "completed": row.completed,
+                }
 
     async def sync_task(self, uid: str) -> None:
         """Brings the task's row up to its resource, its deletion included.
@@ -153,7 +181,7 @@ class Projector:
             "message": ready.message if ready else None,
             "completed": task.status.completion_time is not None,
         }
-        key = f"{task.uid}/observed"
+        key = _observed_key(task.uid)
         if self._registrations[task.uid].task_id is None or task.status.observed_generation != task.generation:
             return
         if self._written.get(key) != observed:
@@ -178,6 +206,10 @@ class Projector:
             return
         self._written[project.uid] = content
         self._cache.put_project(body)
+
+
+def _observed_key(uid: str) -> str:
+    return f"{uid}/observed"
 
 
 def _owner(task: ScheduledTask, project: Project | None) -> str:

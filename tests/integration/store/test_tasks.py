@@ -47,6 +47,24 @@ def activate(store: TaskStore, task_id: int, uid: str = "uid-1", now=NOW):
     )
 
 
+def test_what_was_projected_is_read_back_for_a_starting_operator(database, store) -> None:
+    project_id = add_project(database)
+    task_id = store.register(make_projection(uid="uid-9", project_id=project_id), NOW)
+    seen = {"next_run_time": later(60), "ready": True, "reason": "Accepted", "message": "ok", "completed": False}
+    store.set_observed("uid-9", **seen)
+    (row,) = store.projected()
+    assert dataclasses.asdict(row) == {
+        "cr_uid": "uid-9",
+        "task_id": task_id,
+        "generation": 1,
+        "owner": "alice",
+        "project_id": project_id,
+        **seen,
+    }
+    store.mark_deleted("uid-9", NOW)
+    assert store.projected() == []
+
+
 class TestReserve:
     def test_a_pending_row_is_invisible_until_activated(self, database, store) -> None:
         task_id = store.reserve(make_draft(add_project(database)), NOW)
