@@ -24,6 +24,7 @@ from cronwright_core.store.projects import ProjectStore
 from cronwright_core.store.records import UnfinishedExecution
 from cronwright_core.store.tasks import TaskStore
 from cronwright_operator.cache import DefinitionCache
+from cronwright_operator.watched import is_watched
 
 logger = logging.getLogger(__name__)
 
@@ -69,7 +70,7 @@ class Orphans:
             for row in rows
             if row.created_at < before
             and (row.namespace, row.job_name) not in jobs
-            and self._is_watched(row.namespace)
+            and is_watched(self._namespaces, row.namespace)
             and await self._is_lost(row)
         ]
         if not lost:
@@ -112,9 +113,6 @@ class Orphans:
             )
             logger.warning("execution %s: %s", row.execution_id, state.message)
         await asyncio.to_thread(self._executions.record, closed)
-
-    def _is_watched(self, namespace: str) -> bool:
-        return None in self._namespaces or namespace in self._namespaces
 
     async def _is_lost(self, row: UnfinishedExecution) -> bool:
         """Asked of the API server itself, as a final state is never taken back: copies may lag, a watch may be deaf."""

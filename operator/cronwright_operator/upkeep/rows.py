@@ -12,6 +12,7 @@ from cronwright_core.store.projects import ProjectStore
 from cronwright_core.store.tasks import TaskStore
 from cronwright_operator.cache import DefinitionCache
 from cronwright_operator.upkeep.projection import Projector
+from cronwright_operator.watched import is_watched
 
 
 class RowReconciliation:
@@ -59,8 +60,8 @@ class RowReconciliation:
 
     async def _is_gone(self, resource: Resource, namespace: str, name: str, uid: str) -> bool:
         """Asked of the API server itself: the cache may lag behind a task that REST has just made."""
-        if None not in self._namespaces and namespace not in self._namespaces:
-            return False  # not ours to judge: watchNamespaces was narrowed
+        if not is_watched(self._namespaces, namespace):
+            return False
         try:
             current = await self._client.get(resource, namespace, name)
         except KubeNotFound:
