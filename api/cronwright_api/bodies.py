@@ -7,6 +7,8 @@ and answer before the rules of the domain have been asked - but a caller wants a
 from __future__ import annotations
 
 import json
+import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Generic, NoReturn, TypeVar
@@ -18,6 +20,7 @@ from cronwright_api import messages
 from cronwright_api.settings import MAX_BODY_BYTES
 from cronwright_core.domain.errors import FieldError, InvalidInput, Message
 
+_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 _PLAIN: Mapping[str, Message] = {
     "missing": Message("缺少必需字段", "is required"),
     "string_type": Message("必须是字符串", "must be a string"),
@@ -37,7 +40,8 @@ async def json_object(request: Request) -> dict[str, Any]:
     """Reads the body as a JSON object.
 
     Raises:
-        InvalidInput: another content type, more than 1 MB, no UTF-8, no JSON, or no object.
+        InvalidInput: another content type, more than 1 MB, no UTF-8, no JSON, no object, a key that stands twice in
+            one object, or text that is no Unicode.
     """
     _require_json(request)
     return _parse(await _read(request))
@@ -82,12 +86,14 @@ async def _read(request: Request) -> bytes:
 
 def _parse(body: bytes) -> dict[str, Any]:
     try:
-        value = json.loads(body.decode(), parse_constant=_refuse_constant)
+        value = json.loads(body.decode(), parse_constant=_refuse_constant, object_pairs_hook=_without_twins)
     except (ValueError, RecursionError) as error:
         # ValueError covers bad UTF-8, bad JSON and integers of thousands of digits; RecursionError a tower of brackets.
         raise InvalidInput(messages.MALFORMED_JSON) from error
     if not isinstance(value, dict):
         raise InvalidInput(messages.NOT_AN_OBJECT)
+    if _SURROGATE.search(body):
+        _refuse_lone_surrogates(value)
     return value
 
 
@@ -177,6 +183,34 @@ def _message(detail: Mapping[str, Any]) -> Message:
     if "zh" in context:  # our own validators (schemas/) bring both languages
         return Message(str(context["zh"]), str(context["en"]))
     return Message(f"值无效：{detail['msg']}", str(detail["msg"]))
+
+
+def _without_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object of JSON; programs differ in which of two equal keys they take, so that none is taken here."""
+    made = dict(pairs)
+    if len(made) < len(pairs):
+        twin = next(name for name, count in Counter(name for name, _ in pairs).items() if count > 1)
+        raise invalid([FieldError(_printable(twin), Message("字段重复", "stands twice"))])
+    return made
+
+
+def _refuse_lone_surrogates(value: Mapping[str, Any]) -> None:
+    """JSON can spell halves of a character ("\\ud800"), which neither PostgreSQL nor an answer in UTF-8 can hold."""
+    wrong = [field for field, inner in value.items() if not _is_unicode(field) or not _is_unicode(inner)]
+    if wrong:
+        raise invalid([FieldError(_printable(field), _PLAIN["string_unicode"]) for field in wrong])
+
+
+def _is_unicode(value: object) -> bool:
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except (UnicodeEncodeError, RecursionError):
+        return False
+    return True
+
+
+def _printable(text: str) -> str:
+    return text.encode(errors="replace").decode()
 
 
 def _refuse_constant(name: str) -> NoReturn:

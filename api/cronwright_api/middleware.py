@@ -8,6 +8,7 @@ import time
 import uuid
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from cronwright_api import request_context
@@ -51,6 +52,8 @@ class RequestFrame:
 
         try:
             await self._app(scope, receive, send_with_id)
+        except ClientDisconnect:
+            pass  # who asked went away before the whole body was here: nobody reads an answer, and nothing has failed
         except Exception as error:  # noqa: BLE001 - the last frame: whatever it is, the caller gets the envelope and the log the traceback
             response = internal_error(error)
             if status == 0:

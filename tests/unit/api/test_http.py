@@ -96,6 +96,28 @@ def test_lone_surrogates_are_an_error_of_the_field(world: World) -> None:
 
 
 @pytest.mark.parametrize(
+    ("body", "field", "message"),
+    [
+        (b'{"name": "abc", "priority": 1, "name": "abd"}', "name", "字段重复"),
+        (b'{"env": {"A": "1", "A": "2"}}', "A", "字段重复"),
+        (b'{"\\ud800": 1, "\\ud800": 2}', "?", "字段重复"),
+        (b'{"description": "a\\udfff"}', "description", "不是有效的Unicode文本"),
+        (b'{"env": {"\\ud800": "1"}}', "env", "不是有效的Unicode文本"),
+        (b'{"unknown": [{"\\uDABC": 1}]}', "unknown", "不是有效的Unicode文本"),
+    ],
+)
+def test_what_programs_read_in_different_ways_is_refused(world: World, body: bytes, field: str, message: str) -> None:
+    response = world.call("POST", "/tasks", content=body, headers={"Content-Type": "application/json"})
+    assert assert_error(response, 400)["errors"] == [{"field": field, "message": message}]
+
+
+def test_a_pair_of_surrogates_is_a_character(world: World) -> None:
+    body = b'{"name": "\\ud83d\\ude00 smile", "project_id": %d, "schedule_type": "ONCE"}' % world.make_project()
+    response = world.call("POST", "/tasks", content=body, headers={"Content-Type": "application/json"})
+    assert response.json()["data"]["name"] == "\U0001f600 smile"
+
+
+@pytest.mark.parametrize(
     ("header", "language"),
     [
         ("", "zh"),

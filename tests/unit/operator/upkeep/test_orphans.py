@@ -1,4 +1,4 @@
-"""What is lost is closed with an honest reason, what may still come is left alone: a final state is never taken back."""
+"""What is lost is closed with an honest reason, what may still come is left alone: ends are final."""
 
 from __future__ import annotations
 
