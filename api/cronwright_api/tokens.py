@@ -132,7 +132,11 @@ class TokenVerifier:
         roles = claim_at(claims, self.roles_claim)
         # A list, or one role as a string: never a substring search, or "no-admin" would be an administrator.
         is_admin = self.admin_role in roles if isinstance(roles, list) else roles == self.admin_role
-        return User(name, is_admin, expires=float(claims["exp"]) + LEEWAY_SECONDS)
+        try:
+            expires = float(claims["exp"])
+        except OverflowError as error:
+            raise InvalidToken("exp: no time of this world") from error
+        return User(name, is_admin, expires=expires + LEEWAY_SECONDS)
 
 
 def make_token(

@@ -317,7 +317,7 @@ def test_forged_tokens(service: Service, case: str) -> None:
         ({"exp": ...}, 401),
         ({"iat": after(3600)}, 401),
         ({"nbf": after(3600)}, 401),
-        ({"exp": 10**400}, 200),
+        ({"exp": 10**400}, 401),
         ({"exp": "soon"}, 401),
         ({"sub": "' OR 1=1 --"}, 200),
         ({"sub": "al\x00ice"}, 401),

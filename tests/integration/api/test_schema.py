@@ -44,7 +44,8 @@ CHECKS: list[Any] = [
     response_headers_conformance,
     response_schema_conformance,
 ]
-SCHEMA = schemathesis.openapi.from_dict(create_app(make_settings()).openapi())
+DOCUMENT = create_app(make_settings()).openapi()
+SCHEMA = schemathesis.openapi.from_dict(DOCUMENT)
 OPERATIONS = {result.ok().label: result.ok() for result in SCHEMA.get_all_operations()}
 
 
@@ -64,7 +65,8 @@ class Service:
         task = self.post("/tasks", {**body, "schedule_config": "0 * * * *"}).json()["data"]["id"]
         triggered = self.post(f"/tasks/{task}/trigger", {})
         execution = triggered.headers["Location"].rsplit("/", 1)[1]
-        return {"task_id": task, "project_id": self.project, "execution_id": execution}
+        project = self.post("/projects", {"name": f"other {number}", "image": "busybox"}).json()["data"]["id"]
+        return {"task_id": task, "project_id": project, "execution_id": execution}
 
     def post(self, path: str, body: dict[str, Any]) -> requests.Response:
         """A request that must work."""
@@ -111,6 +113,8 @@ def test_every_answer_is_one_that_the_document_describes(service: Service, label
     operation = OPERATIONS[label]
     existing = service.existing()
     codes: set[int] = set()
+    # A stream of what exists goes on until its execution ends; tests of their own read it.
+    endless = "text/event-stream" in DOCUMENT["paths"][operation.path][operation.method]["responses"]["200"]["content"]
 
     @settings(
         max_examples=EXAMPLES,
@@ -122,9 +126,13 @@ def test_every_answer_is_one_that_the_document_describes(service: Service, label
     )
     @given(case=operation.as_strategy(mode), real=st.integers(0, 3), pick=st.integers(0, 10_000))
     def send(case: Any, real: int, pick: int) -> None:
-        if real:  # what does not exist is soon refused, and no more is learned
+        if real and not endless:  # what does not exist is soon refused, and no more is learned
             known = {name: existing[name] for name in case.path_parameters or {} if name in existing}
             case.path_parameters = {**(case.path_parameters or {}), **known}
+            if (
+                real == 1
+            ):  # a precondition that is made up never holds, and of a request that was made, no more is learned
+                case.headers = {}
             if isinstance(case.body, dict):
                 case.body = service.good_body(label) | some_of(case.body, pick)
         response = case.call(
@@ -135,6 +143,6 @@ def test_every_answer_is_one_that_the_document_describes(service: Service, label
 
     send()
     # The seeded task is active, so that resuming it is a conflict.
-    expected = 409 if label.endswith("/resume") else 200
+    expected = 404 if endless else 409 if label.endswith("/resume") else 200
     assert mode is not GenerationMode.POSITIVE or expected in codes, f"nothing was answered but {sorted(codes)}"
     assert_whole(service.world)

@@ -90,7 +90,7 @@ def test_the_token_does_not_choose_the_algorithm(verifier: TokenVerifier) -> Non
         )
 
 
-@pytest.mark.parametrize("exp", ["1e400", '"soon"', "null", "[]", "NaN"])
+@pytest.mark.parametrize("exp", ["1e400", "9" * 400, '"soon"', "null", "[]", "NaN"])
 def test_strange_expiries_are_refused_not_a_crash(verifier: TokenVerifier, exp: str) -> None:
     header = base64.urlsafe_b64encode(b'{"alg":"HS256","kid":"k1"}').rstrip(b"=")
     body = base64.urlsafe_b64encode(f'{{"sub":"alice","exp":{exp}}}'.encode()).rstrip(b"=")
