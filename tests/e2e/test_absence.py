@@ -11,12 +11,24 @@ AWAY_SECONDS = 180
 """Three ticks of a minutely task, whatever second it begins at."""
 
 
+def trigger(alice: Rest, task_id: int) -> str:
+    """Runs a task once; returns the execution's id."""
+    answer = alice.call("POST", f"/tasks/{task_id}/trigger")
+    assert answer.status_code == 200, answer.text
+    return str(answer.headers["location"].rsplit("/", 1)[1])
+
+
 def test_runs_of_an_absence_are_all_in_the_history(cluster: Cluster, space: Space, alice: Rest) -> None:
     space.apply_task("minutely", "echo tick at $(date +%s)", scheduleType="Cron", schedule="* * * * *")
     slow = "trap 'echo stopping; exit 1' TERM; echo begun; sleep 300 & wait"
     space.apply_task("slow", slow, scheduleType="Cron", schedule="* * * * *", activeDeadlineSeconds=10)
-    task_id, slow_id = space.task_id("minutely"), space.task_id("slow")
-    eventually(lambda: len(space.names("cronjobs")) == 2, seconds=30, what="the CronJobs")
+    space.apply_task(
+        "cancelled", "trap 'exit 1' TERM; echo working; sleep 600 & wait", scheduleType="Cron", schedule="0 0 1 1 *"
+    )
+    task_id, slow_id, cancelled_id = (space.task_id(name) for name in ("minutely", "slow", "cancelled"))
+    eventually(lambda: len(space.names("cronjobs")) == 3, seconds=30, what="the CronJobs")
+    running = trigger(alice, cancelled_id)
+    eventually(lambda: alice.data("GET", f"/executions/{running}")["status"] == "RUNNING", seconds=60, what="it to run")
     cluster.scale("deployment", "cronwright-operator", 0)
     try:
         end = time.monotonic() + AWAY_SECONDS
@@ -25,6 +37,10 @@ def test_runs_of_an_absence_are_all_in_the_history(cluster: Cluster, space: Spac
         assert answer.status_code == 200
         waiting = alice.data("GET", f"/executions/{answer.headers['location'].rsplit('/', 1)[1]}")
         assert (waiting["status"], waiting["start_time"]) == ("PENDING", None)
+        # A cancel waits as well, of what runs and of what was never begun.
+        unbegun = trigger(alice, cancelled_id)
+        for execution in (running, unbegun):
+            assert alice.call("POST", f"/executions/{execution}/cancel").status_code == 200
         eventually(
             lambda: time.monotonic() > end and len(space.names("jobs", MINUTELY)) >= 3,
             seconds=AWAY_SECONDS + 60,
@@ -40,6 +56,12 @@ def test_runs_of_an_absence_are_all_in_the_history(cluster: Cluster, space: Spac
     assert len(set(ids)) == len(ids)
     scheduled = [id_.split("-")[1] for id_ in ids if id_.split("-")[1].endswith("00")]
     assert len(scheduled) == len(set(scheduled)), "no tick twice"
+    both = {run["execution_id"]: run for run in alice.ended(cancelled_id, count=2)}
+    assert {run["error_message"] for run in both.values()} == {"Cancelled: cancelled by alice"}
+    assert both[running]["start_time"] is not None
+    assert both[unbegun]["start_time"] is None
+    assert alice.log(running) == ["working"]
+    assert len(space.names("jobs", "cronwright.dev/task=cancelled")) == 1, "what was never begun got no Job"
     # The time limit stands on the Pod: the kubelet kept it, and the output stayed.
     first, *_ = alice.ended(slow_id)
     assert (first["status"], first["error_message"]) == ("TIMEOUT", "DeadlineExceeded: ended at its time limit of 10 s")
@@ -65,16 +87,32 @@ def test_an_operator_that_is_killed_loses_and_repeats_no_line(space: Space, alic
 def test_without_postgresql_tasks_run_and_the_record_follows(cluster: Cluster, space: Space, alice: Rest) -> None:
     space.apply_task("manual", "echo ran without a database", scheduleType="Cron", schedule="0 0 1 1 *")
     task_id = space.task_id("manual")
+    space.apply_task(
+        "long", "trap 'echo told to stop; exit 1' TERM; echo working; sleep 600 & wait", scheduleType="Once"
+    )
+    (long,) = eventually(lambda: alice.executions(space.task_id("long")), seconds=60, what="a run to be cancelled")
+    eventually(lambda: alice.log(long["execution_id"]), seconds=60, what="its output")
     cluster.scale("statefulset", "cronwright-postgresql", 0)
     try:
         answer = alice.call("GET", f"/tasks/{task_id}")
         assert (answer.status_code, answer.json()["code"]) == (503, 503)
         kubectl("annotate", "-n", space.namespace, "scheduledtask/manual", "trigger.cronwright.dev/1=now")
-        (job,) = eventually(lambda: space.names("jobs"), seconds=60, what="the Job, although nothing can be recorded")
+        manual = "cronwright.dev/task=manual"
+        (job,) = eventually(
+            lambda: space.names("jobs", manual), seconds=60, what="the Job, although nothing can be recorded"
+        )
         kubectl("wait", "-n", space.namespace, "--for=condition=Complete", job, "--timeout=60s")
+        # A stop needs the API server only.
+        cancel = f"cancel.cronwright.dev/{long['execution_id']}=now"
+        kubectl("annotate", "-n", space.namespace, "scheduledtask/long", cancel)
+        (stopped,) = space.names("jobs", "cronwright.dev/task=long")
+        kubectl("wait", "-n", space.namespace, "--for=condition=Failed", stopped, "--timeout=60s")
     finally:
         cluster.scale("statefulset", "cronwright-postgresql", 1)
     eventually(lambda: alice.call("GET", f"/tasks/{task_id}").status_code == 200, seconds=90, what="the API to be back")
     (run,) = alice.ended(task_id, seconds=120)
     assert run["status"] == "SUCCESS"
     assert alice.log(run["execution_id"]) == ["ran without a database"]
+    (ended,) = alice.ended(space.task_id("long"))
+    assert (ended["status"], ended["error_message"]) == ("CANCELLED", "Cancelled: cancelled by kubectl")
+    assert alice.log(ended["execution_id"]) == ["working", "told to stop"]

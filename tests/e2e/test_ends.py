@@ -70,7 +70,8 @@ def test_a_pod_deleted_by_kubectl_is_a_failed_attempt(space: Space, alice: Rest)
     assert alice.log(run["execution_id"])[-1] == "done"
 
 
-def test_a_task_deleted_while_it_runs(space: Space, alice: Rest) -> None:
+@pytest.mark.parametrize("way", ["kubectl", "rest"])
+def test_a_task_deleted_while_it_runs(space: Space, alice: Rest, way: str) -> None:
     space.apply_task(
         "gone", "trap 'exit 1' TERM; echo working; sleep 300 & wait", scheduleType="Cron", schedule="0 0 1 1 *"
     )
@@ -80,7 +81,11 @@ def test_a_task_deleted_while_it_runs(space: Space, alice: Rest) -> None:
     eventually(
         lambda: alice.data("GET", f"/executions/{execution}")["status"] == "RUNNING", seconds=60, what="it to run"
     )
-    kubectl("delete", "-n", space.namespace, "scheduledtask/gone")
+    eventually(lambda: alice.log(execution), seconds=45, what="its first output")
+    if way == "kubectl":
+        kubectl("delete", "-n", space.namespace, "scheduledtask/gone")
+    else:
+        alice.data("DELETE", f"/tasks/{task_id}")
     eventually(
         lambda: alice.call("GET", f"/tasks/{task_id}").status_code == 404, seconds=30, what="the task to be gone"
     )

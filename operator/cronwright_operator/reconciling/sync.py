@@ -74,8 +74,9 @@ class TaskSync:
             last_outcome=self._outcome(task.status.last_execution_id) if task.status.last_execution_id else None,
         )
         decision = reconcile(seen, self._gate)
-        await self._applier.apply(task, decision.actions, now)
+        # Before the actions: one of them may fail for as long as PostgreSQL is away, and the next tick must not.
         self._clock.set(uid, decision.wake_at)
+        await self._applier.apply(task, decision.actions, now)
         for event in decision.events:
             await self._events.post(task, event, now)
 
