@@ -19,8 +19,8 @@ def numbers_of(known: Mapping[str, Attempt]) -> dict[str, int]:
 def pods_agree(job: JobFacts, pods: Sequence[PodFacts], known: Mapping[str, Attempt]) -> bool:
     """Whether the Pods seen can be the whole story of a Job that has ended or is being deleted."""
     if not job.finished:
-        # A Job that is being deleted ends with its Pods; having seen none at all may only mean a late watch.
-        return job.deletion_time is None or bool(pods)
+        # A Job that is being deleted ends with its Pods; having seen none that runs may only mean a late watch.
+        return job.deletion_time is None or not all(pod.ended for pod in pods)
     seen = {pod.uid for pod in pods} | set(known)
     return all(pod.ended for pod in pods) and len(seen) >= job.succeeded_pods + job.failed_pods
 

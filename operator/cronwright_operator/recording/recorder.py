@@ -148,9 +148,9 @@ class Recorder:
         await self._complete_logs(job, execution_id, pods, memory)
         await self._record(job, execution_id, state, pods, memory, summary=_summary_of(pods))
         # If we die here, the record is committed and the finalizer stands: a successor records the same, which changes
-        # nothing, and releases.
-        await self._release(job)
+        # nothing, and releases. Pods without an owner go first: once the Job is gone nobody would look for them.
         await self._remove_orphans(pods)
+        await self._release(job)
         self._forget(uid)
         self._ended(job, execution_id, state)
 

@@ -55,6 +55,7 @@ def test_an_end_is_believed_only_when_the_pods_agree() -> None:
 
 def test_a_job_that_is_deleted_before_any_pod_was_seen() -> None:
     assert not pods_agree(make_job(deletion_time=NOW), (), {})
+    assert not pods_agree(make_job(deletion_time=NOW), (make_pod(phase="Failed"),), {}), "a retry may run unseen"
     assert pods_agree(make_job(deletion_time=NOW), (make_pod(),), {})
     assert pods_agree(make_job(), (), {})
 
