@@ -174,15 +174,23 @@ def test_a_job_deleted_in_any_way_is_a_cancel(space: Space, alice: Rest, cascade
     eventually(lambda: not space.names("jobs") + space.names("pods"), seconds=60, what="Job and Pods to be gone")
 
 
-def test_a_pod_deleted_without_retries_is_a_failure(space: Space, alice: Rest) -> None:
+@pytest.mark.parametrize("way", ["delete", "evict"])
+def test_a_pod_taken_away_without_retries_is_a_failure(space: Space, alice: Rest, way: str) -> None:
     space.apply_task("hit", PATIENT, scheduleType="Once")
     execution = running(alice, space.task_id("hit"))
     wrote(alice, execution)
     (pod,) = space.names("pods")
-    kubectl("delete", "-n", space.namespace, pod, "--wait=false")
+    if way == "delete":
+        kubectl("delete", "-n", space.namespace, pod, "--wait=false")
+    else:
+        name = pod.removeprefix("pod/")
+        eviction = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": name}}
+        path = f"/api/v1/namespaces/{space.namespace}/pods/{name}/eviction"
+        kubectl("create", "--raw", path, "-f", "-", document=eviction)
     run = ended(alice, execution)
     assert run["status"] == "FAILED"
-    assert run["error_message"].startswith("PodDeleted: its Pod was deleted")
+    word = "PodDeleted: its Pod was deleted" if way == "delete" else "Evicted: node "
+    assert run["error_message"].startswith(word)
     assert alice.log(execution)[0] == "working"
 
 
