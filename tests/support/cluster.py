@@ -166,7 +166,8 @@ class Space:
 
     def apply_task(self, name: str, script: str | None = None, **spec: Any) -> None:
         """Applies a ScheduledTask that runs `script` by sh."""
-        body: dict[str, Any] = {"projectName": "demo", **spec}
+        # A name is unique among all tasks of one owner, and tests run side by side.
+        body: dict[str, Any] = {"projectName": "demo", "displayName": f"{name} of {self.namespace}", **spec}
         if script is not None:
             body.setdefault("overrides", {})["args"] = [script]
         self.apply(self._document("ScheduledTask", name, body))

@@ -64,12 +64,13 @@ def plan_stop(job: JobFacts, pods: Sequence[PodFacts], stop: StopIntent) -> tupl
     taken = [pod for pod in pods if pod.acknowledged_time is not None and not pod.ended]
     if any(pod.phase == "Succeeded" for pod in pods):
         return ()  # it has done its work; the controller is about to finish the Job
+    failed = failed_attempts(job, pods)
     if not taken:
         # Waiting, between two attempts, or without a node: there is no output that could be lost.
-        on_its_way = job.stop is not None and not job.suspended and job.parallelism == 0 and job.deadline_seconds == 1
+        told = not job.suspended and job.parallelism == 0 and job.deadline_seconds == 1
+        on_its_way = job.stop is not None and (told or failed > job.backoff_limit)
         return () if on_its_way else (FinishJob(job, stop),)
     actions: list[StopAction] = []
-    failed = failed_attempts(job, pods)
     if job.stop is None or job.backoff_limit > failed:
         # If we die after this, a successor reads the intent and ends the Pod.
         actions.append(WriteIntent(job, stop, min(failed, job.backoff_limit)))

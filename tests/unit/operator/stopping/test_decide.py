@@ -129,7 +129,10 @@ class TestSuccessor:
         stopped = job(stop=STOP, backoff_limit=2)
         assert looked("10:00:30", stopped, pod).actions == (WriteIntent(stopped, STOP, 0),)
 
-    def test_after_the_pod_ended_the_job_is_finished_without_another_attempt(self) -> None:
+    def test_after_the_pod_ended_the_controller_does_the_rest(self) -> None:
+        assert looked("10:00:30", self.STOPPED, failed()) == StopDecision()
+
+    def test_after_the_pod_ended_a_job_with_retries_left_gets_no_other_attempt(self) -> None:
         stopped = job(stop=STOP, backoff_limit=2, failed_pods=1)
         assert looked("10:00:30", stopped, failed()).actions == (FinishJob(stopped, STOP),)
 
