@@ -271,3 +271,12 @@ def test_every_value_has_a_comment_above_it() -> None:
     ]
     assert bare == []
     assert isinstance(yaml.safe_load("\n".join(lines)), dict)
+
+
+def test_the_default_zone_is_the_crds_default_too() -> None:
+    """A task applied by kubectl gets it at admission, and keeps it, as one made by REST does."""
+    for zone in ("UTC", "Asia/Shanghai"):
+        rendered = chart.render({"settings.defaultTimeZone": zone})
+        crd = rendered.one("CustomResourceDefinition", "scheduledtasks.cronwright.dev")
+        schema = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
+        assert schema["properties"]["spec"]["properties"]["timeZone"]["default"] == zone

@@ -19,6 +19,8 @@ class StopReason(StrEnum):
     REPLACED = "Replaced"
     TASK_DELETED = "TaskDeleted"
     CANNOT_START = "CannotStart"
+    INVALID_REQUEST = "InvalidRequest"
+    """A manual run that was asked for with parameters that cannot be; it never gets a Job."""
     DELETED = "Deleted"
 
 
@@ -80,6 +82,7 @@ class JobFacts:
     deadline_seconds: int | None = None
     pending_deadline_seconds: int = DEFAULT_PENDING_DEADLINE_SECONDS
     workspace_claim: str | None = None
+    parameters: tuple[str, ...] = ()
 
     @property
     def accepted(self) -> bool:

@@ -44,6 +44,7 @@ def to_job(body: Mapping[str, Any]) -> JobFacts:
         request_key=_request_key(metadata, annotations),
         requested_by=annotations.get(naming.REQUESTED_BY_ANNOTATION),
         execution_id=annotations.get(naming.EXECUTION_ANNOTATION),
+        parameters=_names(annotations.get(naming.PARAMETERS_ANNOTATION)),
         has_finalizer=naming.FINALIZER in (metadata.get("finalizers") or ()),
         recorded_time=_time(annotations.get(naming.RECORDED_ANNOTATION)),
         suspended=bool(spec.get("suspend")),
@@ -66,6 +67,15 @@ def to_job(body: Mapping[str, Any]) -> JobFacts:
         or DEFAULT_PENDING_DEADLINE_SECONDS,
         workspace_claim=_workspace_claim(spec["template"]["spec"]),
     )
+
+
+def _names(text: str | None) -> tuple[str, ...]:
+    """A JSON list of names; anything else, which only somebody else can have written, is none."""
+    try:
+        names = json.loads(text or "[]")
+    except (ValueError, RecursionError):
+        return ()
+    return tuple(name for name in names if isinstance(name, str)) if isinstance(names, list) else ()
 
 
 def to_pod(body: Mapping[str, Any]) -> PodFacts:

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from cronwright_core.domain import naming
 from cronwright_core.domain.execution import ExecutionKind
+from cronwright_core.domain.parameters import Variables
 from cronwright_core.domain.project import ContainerTemplate, Project
 from cronwright_core.domain.task import ScheduledTask
 from cronwright_core.domain.times import to_rfc3339
@@ -87,9 +89,18 @@ def build_request_job(
     time: datetime,
     requested_by: str,
     admitted: bool,
+    parameters: Variables = (),
 ) -> Json:
-    """The Job of a manual run; the same request key always gives the same name, however often it is asked for."""
+    """The Job of a manual run; the same request key always gives the same name, however often it is asked for.
+
+    `parameters` are variables that this run alone gets, over those of task and project. Their names are noted beside,
+    since in the Pod's template they cannot be told from the others.
+    """
     stem = naming.cronjob_name(task.name, task.uid)
+    own: tuple[Mapping[str, Any], ...] = tuple({"name": name, "value": value} for name, value in parameters)
+    noted = {naming.PARAMETERS_ANNOTATION: json.dumps([name for name, _ in parameters])} if parameters else {}
+    overrides = replace(task.spec.overrides, env=(*task.spec.overrides.env, *own))
+    task = replace(task, spec=replace(task.spec, overrides=overrides))
     return _job(
         task,
         project,
@@ -100,6 +111,7 @@ def build_request_job(
             naming.EXECUTION_ANNOTATION: naming.execution_id(task.uid, ExecutionKind.ADHOC, time, request_key),
             naming.REQUEST_KEY_ANNOTATION: request_key,
             naming.REQUESTED_BY_ANNOTATION: requested_by,
+            **noted,
         },
     )
 

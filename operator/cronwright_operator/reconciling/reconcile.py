@@ -51,7 +51,7 @@ from cronwright_operator.reconciling.actions import (
 from cronwright_operator.reconciling.cancels import decide_cancels
 from cronwright_operator.reconciling.manifests import build_cronjob, build_request_job, build_tick_job
 from cronwright_operator.reconciling.observed import Observed
-from cronwright_operator.reconciling.requests import parse_request, request_annotation
+from cronwright_operator.reconciling.requests import read_request, refuse_requests, request_annotation
 from cronwright_operator.reconciling.task_status import ready_message, with_observed_runs, with_ready
 
 _CREATION_SLACK = timedelta(seconds=1)
@@ -66,9 +66,14 @@ def reconcile(seen: Observed, gate: Gate) -> Decision:
         # Garbage collection deletes its CronJob and Jobs; `stopping` ends what runs, and the recorder records it.
         return Decision()
     cancels = decide_cancels(seen)
-    decided = _reconcile(replace(seen, task=replace(seen.task, triggers=cancels.triggers)), gate)
+    refusals = refuse_requests(cancels.triggers, seen.now)
+    decided = _reconcile(replace(seen, task=replace(seen.task, triggers=refusals.triggers)), gate)
     # Last: the record of a run that never had a Job may have to wait for PostgreSQL, and nothing else may wait for it.
-    return replace(decided, actions=(*decided.actions, *cancels.actions), events=(*decided.events, *cancels.events))
+    return replace(
+        decided,
+        actions=(*decided.actions, *refusals.actions, *cancels.actions),
+        events=(*decided.events, *refusals.events, *cancels.events),
+    )
 
 
 def _reconcile(seen: Observed, gate: Gate) -> Decision:
@@ -203,15 +208,16 @@ def _requests(seen: Observed, project: Project, owner: str, gate: Gate) -> list[
     actions: list[Action] = []
     task = seen.task
     for request in task.triggers:
-        time, by = parse_request(request, seen.now)
+        asked = read_request(request, seen.now)
         manifest = build_request_job(
             task,
             project,
             owner=owner,
             request_key=request.key,
-            time=time,
-            requested_by=by,
-            admitted=gate.admits(_candidate(task, time)),
+            time=asked.time,
+            requested_by=asked.by,
+            parameters=asked.parameters,
+            admitted=gate.admits(_candidate(task, asked.time)),
         )
         # The Job first, then the annotation: if we die in between, the name makes the second creation AlreadyExists.
         actions.append(CreateJob(manifest, frozenset({task.uid})))

@@ -1,13 +1,24 @@
-"""Trigger annotations of a task: what they say. Pure."""
+"""Trigger annotations of a task: what they say, and which of them cannot be done. Pure."""
 
 from __future__ import annotations
 
-import json
+from dataclasses import dataclass
 from datetime import datetime
 
 from cronwright_core.domain import naming
+from cronwright_core.domain.cluster import StopIntent, StopReason
+from cronwright_core.domain.parameters import RunRequest, parse_run_request
 from cronwright_core.domain.task import Request
-from cronwright_core.domain.times import from_rfc3339, whole_seconds
+from cronwright_operator.reconciling.actions import Action, Event, RecordCancelled, WithdrawRequest
+
+
+@dataclass(frozen=True, slots=True)
+class Refusals:
+    """Requests that cannot be done: recorded with the reason, and taken off. `triggers` are those that are left."""
+
+    actions: tuple[Action, ...]
+    events: tuple[Event, ...]
+    triggers: tuple[Request, ...]
 
 
 def request_annotation(request: Request) -> str:
@@ -15,10 +26,37 @@ def request_annotation(request: Request) -> str:
     return naming.TRIGGER_PREFIX + request.key
 
 
+def read_request(request: Request, now: datetime) -> RunRequest:
+    """What a trigger annotation asks for: the API writes JSON, a person may write anything, which counts as "now"."""
+    return parse_run_request(request.value, now)
+
+
 def parse_request(request: Request, now: datetime) -> tuple[datetime, str]:
-    """The time and author of a trigger annotation: the API writes JSON, a person anything, which counts as "now"."""
-    try:
-        value = json.loads(request.value)
-        return whole_seconds(from_rfc3339(value["time"])), str(value.get("by") or "kubectl")[:253]
-    except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError):
-        return whole_seconds(now), "kubectl"
+    """The time and author of a trigger annotation."""
+    found = read_request(request, now)
+    return found.time, found.by
+
+
+def refuse_requests(triggers: tuple[Request, ...], now: datetime) -> Refusals:
+    """Judges the parameters as the API does, since `kubectl annotate` does not pass by it.
+
+    The record comes first, then the annotation goes: if we die in between, both are done once more and change nothing.
+    """
+    actions: list[Action] = []
+    events: list[Event] = []
+    left: list[Request] = []
+    for request in triggers:
+        found = read_request(request, now)
+        if found.problem is None:
+            left.append(request)
+            continue
+        message = f"{found.problem.field}: {found.problem.message.en}"
+        stop = StopIntent(StopReason.INVALID_REQUEST, found.by, now, message)
+        actions += [
+            RecordCancelled(request, found.time, found.by, stop),
+            WithdrawRequest(request_annotation(request)),
+        ]
+        events.append(
+            Event("Warning", StopReason.INVALID_REQUEST.value, f"trigger {request.key} is refused: {message}")
+        )
+    return Refusals(tuple(actions), tuple(events), tuple(left))

@@ -218,6 +218,7 @@ class Recorder:
             created_time=job.creation_time,
             state=state,
             requested_by=job.requested_by,
+            parameters=job.parameters,
             output_summary=out,
             error_message=error,
             progress=progress,

@@ -13,6 +13,7 @@ from cronwright_core.domain.gate import AdmitAll, Candidate
 from cronwright_core.domain.project import ContainerTemplate
 from cronwright_core.domain.schedule import ScheduleType
 from cronwright_core.domain.task import Overrides, Request, ScheduledTask, TaskStatus
+from cronwright_core.kube.workloads import to_job
 from cronwright_operator.reconciling import actions
 from cronwright_operator.reconciling.manifests import build_cronjob
 from cronwright_operator.reconciling.observed import JobView, Observed, Registration, execution_id_of
@@ -24,6 +25,11 @@ def view(job: JobFacts) -> JobView:
     id_ = execution_id_of(job)
     assert id_ is not None
     return JobView(job, execution_state(job, ()), id_)
+
+
+def as_stored(manifest: Any) -> dict[str, Any]:
+    metadata = {**manifest["metadata"], "uid": "job-uid", "creationTimestamp": "2026-03-02T10:00:10Z"}
+    return {**manifest, "metadata": metadata}
 
 
 def decide(task: ScheduledTask, *, now: str = "10:00:10", **seen: Any) -> actions.Decision:
@@ -261,11 +267,58 @@ class TestRequests:
         assert annotations["cronwright.dev/requested-by"] == "alice"
         assert annotations["cronwright.dev/execution"].startswith("exec-20260302100005-")
 
-    @pytest.mark.parametrize("value", ["now", "", "{", "[]", '{"time": 5}', '{"time": "yesterday"}', "null"])
+    @pytest.mark.parametrize("value", ["now", "", "[]", '{"time": 5}', '{"time": "yesterday"}', "null"])
     def test_a_person_may_write_anything(self, value: str) -> None:
         decision = decide(make_task(triggers=(Request("1", value),)))
         annotations = of(decision, actions.CreateJob)[0].manifest["metadata"]["annotations"]
         assert annotations["cronwright.dev/execution"].startswith("exec-20260302100010-")
+
+    def test_parameters_are_this_runs_alone(self) -> None:
+        value = '{"time": "2026-03-02T10:00:05Z", "by": "alice", "env": {"DAY": "2", "OWN": "x", "CITY": "Bonn"}}'
+        overrides = Overrides(env=({"name": "DAY", "valueFrom": {"secretKeyRef": {"name": "s", "key": "k"}}},))
+        task = make_task(triggers=(Request("abc", value),))
+        task = replace(task, spec=replace(task.spec, overrides=overrides))
+        container = ContainerTemplate("busybox", env=({"name": "CITY", "value": "Rome"}, {"name": "ALL", "value": "1"}))
+        project = replace(make_project(), spec=replace(make_project().spec, container=container))
+        decision = decide(task, project=project)
+        (create,) = of(decision, actions.CreateJob)
+        env = create.manifest["spec"]["template"]["spec"]["containers"][0]["env"]
+        values = {variable["name"]: variable.get("value") for variable in env}
+        assert {name: values[name] for name in ("DAY", "OWN", "CITY", "ALL")} == {
+            "DAY": "2",
+            "OWN": "x",
+            "CITY": "Bonn",
+            "ALL": "1",
+        }
+        assert len(env) == len(values)
+        assert create.manifest["metadata"]["annotations"]["cronwright.dev/parameters"] == '["DAY", "OWN", "CITY"]'
+        assert to_job(as_stored(create.manifest)).parameters == ("DAY", "OWN", "CITY")
+        assert "Bonn" not in str(of(decision, actions.CreateCronJob)), "the CronJob stays as it is"
+
+    @pytest.mark.parametrize(
+        "value",
+        [
+            "{",
+            '{"env": 1}',
+            '{"env": {"A": 1}}',
+            '{"env": {"A": {"valueFrom": {}}}}',
+            '{"env": {"CRONWRIGHT_TASK": "x"}}',
+            '{"env": {"A B": "x"}}',
+            '{"env": {"A": "' + "x" * 5000 + '"}}',
+            '{"env": ' * 5000,
+        ],
+    )
+    def test_bad_parameters_are_refused_with_the_reason_and_taken_off(self, value: str) -> None:
+        decision = decide(make_task(triggers=(Request("1", value), Request("2", "now"))))
+        assert len(of(decision, actions.CreateJob)) == 1, "the good one runs"
+        (record,) = of(decision, actions.RecordCancelled)
+        (off,) = of(decision, actions.WithdrawRequest)
+        assert decision.actions.index(record) < decision.actions.index(off)
+        assert (record.request.key, record.stop.reason.value) == ("1", "InvalidRequest")
+        assert off.annotation == "trigger.cronwright.dev/1"
+        (event,) = decision.events
+        assert (event.type, event.reason) == ("Warning", "InvalidRequest")
+        assert "xxxx" not in event.message, "values may be secrets"
 
     def test_trigger_works_while_suspended(self) -> None:
         assert of(decide(make_task(suspend=True, triggers=(Request("1", "now"),))), actions.CreateJob)
