@@ -17,6 +17,7 @@ from cronwright_core.store.log_following import LogReader
 from cronwright_core.store.logs import LogStore
 from cronwright_core.store.projects import ProjectStore
 from cronwright_core.store.session import Database
+from cronwright_core.store.system import SystemStore
 from cronwright_core.store.tasks import TaskStore
 from support.api import World
 
@@ -36,6 +37,7 @@ class RealWorld(World):
             executions=ExecutionStore(self.database),
             logs=LogStore(self.database),
             live=LiveLogs(LogReader(self.database), Wakeups()),
+            system=SystemStore(self.database),
             objects=self.objects,
             clock=lambda: self.now,
         )
