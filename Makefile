@@ -43,6 +43,10 @@ contract: ## Run the tests of chart, CRDs and OpenAPI
 e2e: ## Run the end-to-end tests through the installed chart
 	@$(PYTHON) dev/testrun e2e absence
 
+.PHONY: bench-api
+bench-api: venv ## Measure reads of the REST API over a million executions; writes docs/benchmarks.md
+	@$(VENV)/python -m bench.api --write
+
 .PHONY: venv
 venv: ## Make or refresh .venv from requirements-dev.lock
 	@$(PYTHON) dev/testrun environment
