@@ -37,8 +37,11 @@ class Backends:
     default_time_zone: str = "UTC"
 
 
-def backends(request: Request) -> Backends:
-    """The application's backends; `app.create_app` made them."""
+async def backends(request: Request) -> Backends:
+    """The application's backends; `app.create_app` made them.
+
+    A coroutine, as every dependency that does not block: FastAPI runs a plain function in a thread of its own.
+    """
     found: Backends = request.app.state.backends
     return found
 
@@ -51,7 +54,7 @@ class Paging:
     size: int
 
 
-def paging(
+async def paging(
     page: Annotated[QueryInt, Query(ge=1, le=MAX_PAGE, description="页码")] = 1,
     size: Annotated[QueryInt, Query(ge=1, le=100, description="每页数量")] = 20,
 ) -> Paging:

@@ -10,6 +10,7 @@ from cronwright_api import messages
 from cronwright_api.auth import CurrentUser
 from cronwright_api.deps import AttemptNumber, CurrentBackends, ExecutionId
 from cronwright_api.envelope import Envelope, success
+from cronwright_api.rendering import RenderedRoute
 from cronwright_api.schemas.executions import AttemptOut, ExecutionDetail, LogOut
 from cronwright_api.schemas.fields import QueryInt
 from cronwright_api.services.cancels import cancel_execution
@@ -17,7 +18,7 @@ from cronwright_api.services.executions import find_execution
 from cronwright_core.store.records import LogType
 
 MAX_LINES = 10_000
-router = APIRouter(prefix="/executions", tags=["executions"])
+router = APIRouter(prefix="/executions", tags=["executions"], route_class=RenderedRoute)
 
 
 @router.get("/{execution_id}", summary="获取执行详情", name="get_execution")

@@ -8,11 +8,12 @@ from cronwright_api import messages
 from cronwright_api.auth import CurrentUser
 from cronwright_api.deps import CurrentBackends
 from cronwright_api.envelope import Envelope, success
+from cronwright_api.rendering import RenderedRoute
 from cronwright_api.schemas.running import RunningOut
 
 MAX_RUNNING = 1000
 TOTAL_HEADER = "X-Total-Count"
-router = APIRouter(tags=["running"])
+router = APIRouter(tags=["running"], route_class=RenderedRoute)
 
 
 @router.get("/running", summary="获取运行中的任务")

@@ -8,10 +8,11 @@ from cronwright_api import messages
 from cronwright_api.auth import CurrentUser
 from cronwright_api.deps import CurrentBackends, TaskId
 from cronwright_api.envelope import Envelope, success
+from cronwright_api.rendering import RenderedRoute
 from cronwright_api.schemas.statistics import TaskStatisticsOut
 
 DAYS = 30
-router = APIRouter(prefix="/tasks", tags=["tasks"])
+router = APIRouter(prefix="/tasks", tags=["tasks"], route_class=RenderedRoute)
 
 
 @router.get("/{task_id}/stats", summary="获取任务统计")

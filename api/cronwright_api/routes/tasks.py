@@ -13,6 +13,7 @@ from cronwright_api.deps import CurrentBackends, CurrentPaging, TaskId
 from cronwright_api.envelope import Envelope, PageOf, success
 from cronwright_api.idempotency import IdempotencyKey
 from cronwright_api.preconditions import IfMatch, entity_tag
+from cronwright_api.rendering import RenderedRoute
 from cronwright_api.schemas.executions import ExecutionItem
 from cronwright_api.schemas.fields import QueryBool, RowId, SearchText
 from cronwright_api.schemas.openapi import body_of
@@ -26,7 +27,7 @@ from cronwright_core.domain.execution import ExecutionStatus
 from cronwright_core.domain.schedule import ScheduleType
 from cronwright_core.store.records import ExecutionSort, TaskSort
 
-router = APIRouter(prefix="/tasks", tags=["tasks"])
+router = APIRouter(prefix="/tasks", tags=["tasks"], route_class=RenderedRoute)
 Status = Annotated[ExecutionStatus | None, Query(description="任务状态筛选")]
 Moment = Annotated[str | None, Query(max_length=64, json_schema_extra={"format": "date-time"})]
 

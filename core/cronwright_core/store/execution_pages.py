@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, text
+from sqlalchemy import ColumnElement, Connection, Select, bindparam, text
 
 from cronwright_core.domain.execution import ExecutionStatus
 from cronwright_core.store.columns import AnyRow
@@ -88,16 +89,29 @@ def read_page(
     else:
         days, skipped = [found.oldest, found.newest], 0
     low, high = _midnight(days[0]), _last_second(days[1])
-    conditions = [
-        executions.c.task_id == task_id,
-        executions.c.execution_time >= (low if start is None else max(low, start)),
-        executions.c.execution_time <= (high if end is None else min(high, end)),
-    ]
-    if status is not None:
-        conditions.append(executions.c.status == status.value)
-    listed = select_executions().where(and_(*conditions)).order_by(*_order(sort)).limit(size).offset(offset - skipped)
-    rows = connection.execute(listed).all()
+    values = {
+        "task": task_id,
+        "low": low if start is None else max(low, start),
+        "high": high if end is None else min(high, end),
+        "status": status and status.value,
+        "size": size,
+        "offset": offset - skipped,
+    }
+    rows = connection.execute(_listed(status is not None, sort), values).all()
     return Page(found.total, page, size, tuple(to_execution_record(row) for row in rows))
+
+
+@lru_cache(maxsize=16)
+def _listed(by_status: bool, sort: ExecutionSort) -> Select[Any]:
+    """The page's rows. Kept: to build the statement takes as long as to run it."""
+    conditions = [
+        executions.c.task_id == bindparam("task"),
+        executions.c.execution_time.between(bindparam("low"), bindparam("high")),
+    ]
+    if by_status:
+        conditions.append(executions.c.status == bindparam("status"))
+    listed = select_executions().where(*conditions).order_by(*_order(sort))
+    return listed.limit(bindparam("size")).offset(bindparam("offset"))
 
 
 def _count(

@@ -123,8 +123,7 @@ class ExecutionStore:
         statement = select_executions().where(_is(execution_id))
         if owner is not None:
             statement = statement.where(executions.c.owner == owner)
-        with self._database.transaction() as connection:
-            row = connection.execute(statement).one_or_none()
+        row = self._database.read(lambda connection: connection.execute(statement).one_or_none())
         if row is None:
             raise no_such_execution()
         return to_execution_record(row)
@@ -134,12 +133,12 @@ class ExecutionStore:
         time = naming.execution_time(execution_id)
         if time is None:
             return []
-        with self._database.transaction() as connection:
-            rows = connection.execute(
-                select(attempts)
-                .where(attempts.c.execution_time == time, attempts.c.execution_id == execution_id)
-                .order_by(attempts.c.number)
-            ).all()
+        statement = (
+            select(attempts)
+            .where(attempts.c.execution_time == time, attempts.c.execution_id == execution_id)
+            .order_by(attempts.c.number)
+        )
+        rows = self._database.read(lambda connection: connection.execute(statement).all())
         return [_to_attempt(row) for row in rows]
 
     def running(self, *, owner: str | None, limit: int) -> RunningExecutions:
@@ -186,8 +185,8 @@ class ExecutionStore:
         Raises:
             NotFound: there is no such task, or it is not the owner's (None: an administrator asks).
         """
-        with self._database.transaction() as connection:
-            return read_page(
+        return self._database.read(
+            lambda connection: read_page(
                 connection,
                 task_id,
                 owner=owner,
@@ -198,6 +197,7 @@ class ExecutionStore:
                 end=end,
                 sort=sort,
             )
+        )
 
 
 _LIGHT = (

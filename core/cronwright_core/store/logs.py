@@ -133,20 +133,21 @@ class LogStore:
         Reads only the chunks that hold them. Bytes that are no UTF-8, and NUL, become U+FFFD; a carriage return at the
         end of a line is cut. `error` is empty where the cluster merges the streams, and `merged` says so.
         """
-        with self._database.transaction() as connection:
+
+        def work(connection: Connection) -> LogFile:
             streams = [row for row in stream_rows(connection, execution_id) if attempt in (None, row.attempt)]
             shown = [row for row in streams if row.stream in SHOWN[log_type]]
-            total = sum(row.lines for row in shown)
-            content = _last_lines(connection, shown, max(0, lines))
-        return LogFile(
-            content=tuple(content),
-            file_size=sum(row.bytes for row in shown),
-            lines_count=total,
-            last_modified=max((row.last_modified for row in shown if row.last_modified is not None), default=None),
-            incomplete=any(row.incomplete_reason is not None for row in shown),
-            merged=any(row.stream == "all" for row in streams),
-            complete=bool(streams) and all(row.complete for row in shown),
-        )
+            return LogFile(
+                content=tuple(_last_lines(connection, shown, max(0, lines))),
+                file_size=sum(row.bytes for row in shown),
+                lines_count=sum(row.lines for row in shown),
+                last_modified=max((row.last_modified for row in shown if row.last_modified is not None), default=None),
+                incomplete=any(row.incomplete_reason is not None for row in shown),
+                merged=any(row.stream == "all" for row in streams),
+                complete=bool(streams) and all(row.complete for row in shown),
+            )
+
+        return self._database.read(work)
 
 
 def _append(connection: Connection, parts: Sequence[LogAppend]) -> None:

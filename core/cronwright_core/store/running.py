@@ -30,8 +30,7 @@ def list_running(database: Database, *, owner: str | None, limit: int) -> Runnin
     )
     if owner is not None:
         statement = statement.where(executions.c.owner == owner)
-    with database.transaction() as connection:
-        rows = connection.execute(statement).all()
+    rows = database.read(lambda connection: connection.execute(statement).all())
     items = (
         RunningExecution(
             execution_id=row.execution_id,

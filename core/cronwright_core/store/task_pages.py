@@ -6,16 +6,30 @@ many rows only. Without filters the total is the one that a trigger keeps for ea
 
 from __future__ import annotations
 
+import re
+from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, case, func, not_, select
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    FromClause,
+    Select,
+    and_,
+    bindparam,
+    case,
+    func,
+    literal_column,
+    not_,
+    select,
+)
 
 from cronwright_core.domain.execution import ExecutionStatus
 from cronwright_core.domain.schedule import ScheduleType
 from cronwright_core.store.models import owner_tasks, task_stats, tasks
 from cronwright_core.store.paging import offset_of
 from cronwright_core.store.records import Page, TaskRecord, TaskSort
-from cronwright_core.store.task_rows import has_status, owned_by, select_tasks, to_task_record
+from cronwright_core.store.task_rows import STATUS, select_tasks, to_task_record
 
 _SHOWN_NEXT_RUN = case((and_(tasks.c.is_active, not_(tasks.c.completed)), tasks.c.next_run_time))
 """As `to_task_record` shows it: null while paused and after the only run."""
@@ -41,37 +55,50 @@ def read_page(
     sort: TaskSort,
 ) -> Page[TaskRecord]:
     """See `tasks.TaskStore.list`."""
-    filters: list[ColumnElement[bool]] = []
-    if status is not None:
-        filters.append(has_status(status))
-    if is_active is not None:
-        filters.append(tasks.c.is_active.is_(is_active))
-    if search:
-        filters.append(tasks.c.name.icontains(search, autoescape=True))
-    if project_id is not None:
-        filters.append(tasks.c.project_id == project_id)
-    if schedule_type is not None:
-        filters.append(tasks.c.schedule_type == schedule_type.value)
-    source = tasks if status is None else tasks.outerjoin(task_stats, task_stats.c.task_id == tasks.c.id)
-    conditions = (tasks.c.state == "active", owned_by(owner), *filters)
-    if filters:
-        total = connection.execute(select(func.count()).select_from(source).where(*conditions)).scalar_one()
-    else:
-        total = _count(connection, owner)
+    values = {
+        "owner": owner,
+        "status": status and status.value,
+        "is_active": is_active,
+        # With no wildcard of its own, so that no character of it has a meaning.
+        "search": search and "%" + re.sub(r"([\\%_])", r"\\\1", search) + "%",
+        "project_id": project_id,
+        "schedule_type": schedule_type and schedule_type.value,
+    }
+    given = {name: value for name, value in values.items() if value not in (None, "")}
+    counted, listed = _statements(frozenset(given), sort)
+    total = int(connection.execute(counted, given).scalar_one())
     offset = offset_of(page, size)
     if offset >= total:
         return Page(total, page, size, ())
-    order = _order(sort)
-    ids = select(tasks.c.id).select_from(source).where(*conditions).order_by(*order).limit(size).offset(offset)
-    rows = connection.execute(select_tasks().where(tasks.c.id.in_(ids)).order_by(*order)).all()
+    rows = connection.execute(listed, {**given, "size": size, "offset": offset}).all()
     return Page(total, page, size, tuple(to_task_record(row) for row in rows))
 
 
-def _count(connection: Connection, owner: str | None) -> int:
-    counted = select(func.coalesce(func.sum(owner_tasks.c.active), 0))
-    if owner is not None:
-        counted = counted.where(owner_tasks.c.owner == owner)
-    return int(connection.execute(counted).scalar_one())
+@lru_cache(maxsize=1024)
+def _statements(given: frozenset[str], sort: TaskSort) -> tuple[Select[Any], Select[Any]]:
+    """Total and page for the values that are given. Kept: to build them takes as long as to run them."""
+    source: FromClause = tasks
+    conditions: list[ColumnElement[bool]] = [tasks.c.state == literal_column("'active'")]
+    if "owner" in given:
+        conditions.append(tasks.c.owner == bindparam("owner"))
+    if "status" in given:
+        source = tasks.outerjoin(task_stats, task_stats.c.task_id == tasks.c.id)
+        conditions.append(bindparam("status") == STATUS)
+    if "search" in given:
+        conditions.append(tasks.c.name.ilike(bindparam("search"), escape="\\"))
+    for column in (tasks.c.is_active, tasks.c.project_id, tasks.c.schedule_type):
+        if column.name in given:
+            conditions.append(column == bindparam(column.name))
+    if given <= {"owner"}:
+        counted = select(func.coalesce(func.sum(owner_tasks.c.active), 0))
+        if "owner" in given:
+            counted = counted.where(owner_tasks.c.owner == bindparam("owner"))
+    else:
+        counted = select(func.count()).select_from(source).where(*conditions)
+    order = _order(sort)
+    ids = select(tasks.c.id).select_from(source).where(*conditions).order_by(*order)
+    ids = ids.limit(bindparam("size")).offset(bindparam("offset"))
+    return counted, select_tasks().where(tasks.c.id.in_(ids)).order_by(*order)
 
 
 def _order(sort: TaskSort) -> list[ColumnElement[Any]]:

@@ -21,16 +21,6 @@ STATUS: ColumnElement[str] = case(
 """A task's status: RUNNING while an execution runs; otherwise PENDING as long as a further run waits or will come; else
 the last execution's. Output and filter both use this expression."""
 
-_STATS = (
-    "waiting",
-    "running",
-    "success_count",
-    "failed_count",
-    "cancelled_count",
-    "duration_sum_seconds",
-    "duration_count",
-)
-
 
 def from_task_spec(spec: TaskSpec) -> dict[str, Any]:
     """The columns that users see and can change, except owner and project."""
@@ -117,17 +107,18 @@ def owned_by(owner: str | None) -> ColumnElement[bool]:
     return true() if owner is None else tasks.c.owner == owner
 
 
-def has_status(status: ExecutionStatus) -> ColumnElement[bool]:
-    """The tasks of that status; needs the join with `task_stats`."""
-    return STATUS.in_([status.value])
-
-
 def to_stats(row: AnyRow) -> TaskStats:
     """The counts in a row that holds the columns of `task_stats`; zeros if they are null: nothing has run."""
     if row.waiting is None:
         return TaskStats()
     return TaskStats(
-        **{name: row._mapping[name] for name in _STATS},
+        waiting=row.waiting,
+        running=row.running,
+        success_count=row.success_count,
+        failed_count=row.failed_count,
+        cancelled_count=row.cancelled_count,
+        duration_sum_seconds=row.duration_sum_seconds,
+        duration_count=row.duration_count,
         last_success=row.last_success,
         last_failure=row.last_failure,
     )

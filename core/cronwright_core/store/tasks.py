@@ -246,8 +246,7 @@ class TaskStore:
 
     def get(self, task_id: int, *, owner: str | None) -> TaskRecord:
         """One task. `owner` None: an administrator asks. Raises NotFound, for somebody else's task too."""
-        with self._database.transaction() as connection:
-            return _get(connection, task_id, owner=owner)
+        return self._database.read(lambda connection: _get(connection, task_id, owner=owner))
 
     def statistics(self, task_id: int, *, owner: str | None, days: int) -> TaskStatistics:
         """A task's statistics, with the last `days` days that had executions. Raises NotFound as `get`; two reads."""
@@ -261,16 +260,18 @@ class TaskStore:
             .order_by(task_days.c.day.desc())
             .limit(days)
         )
-        with self._database.transaction() as connection:
+
+        def work(connection: Connection) -> TaskStatistics:
             row = connection.execute(counts.where(*known)).one_or_none()
             if row is None:
                 raise no_such_task()
-            counted = connection.execute(trend).all()
-        return TaskStatistics(
-            stats=to_stats(row),
-            last_execution=to_last_execution(row),
-            days=tuple(DayCounts(*day) for day in counted),
-        )
+            return TaskStatistics(
+                stats=to_stats(row),
+                last_execution=to_last_execution(row),
+                days=tuple(DayCounts(*day) for day in connection.execute(trend)),
+            )
+
+        return self._database.read(work)
 
     def list(
         self,
@@ -290,8 +291,8 @@ class TaskStore:
         `search` is a part of the name, upper and lower case alike; no character of it has a special meaning. `sort` is
         a column, with a minus from the greatest down; equal ones come in order of id, nulls last.
         """
-        with self._database.transaction() as connection:
-            return read_page(
+        return self._database.read(
+            lambda connection: read_page(
                 connection,
                 owner=owner,
                 page=page,
@@ -303,6 +304,7 @@ class TaskStore:
                 schedule_type=schedule_type,
                 sort=sort,
             )
+        )
 
 
 def _reserve(connection: Connection, draft: TaskDraft, now: datetime) -> int:

@@ -229,3 +229,46 @@ class TestHeartbeat:
         last = store.last()
         assert last is not None
         assert (last.holder, last.time, last.tz_release, last.details) == ("b", later(10), "2026f", {"running": 3})
+
+
+class TestReading:
+    def test_needs_no_transaction(self, database) -> None:
+        states = database.read(
+            lambda connection: connection.execute(
+                text("SELECT pg_current_xact_id_if_assigned() IS NULL, now() = statement_timestamp()")
+            ).one()
+        )
+        assert states == (True, True)
+        sent = database.read(lambda connection: connection.connection.dbapi_connection.info.transaction_status)
+        assert sent == 0, "idle: nothing is open between two statements"
+
+    def test_leaves_transactions_as_they_were(self, database, database_url) -> None:
+        database.read(lambda connection: connection.execute(text("SELECT 1")).one())
+
+        def fail() -> None:
+            with database.transaction() as connection:
+                connection.execute(text("INSERT INTO owner_tasks VALUES ('x', 1)"))
+                raise KeyError("in between")
+
+        with pytest.raises(KeyError):
+            fail()
+        assert execute(database_url, "SELECT count(*) FROM owner_tasks") == [(0,)]
+
+    def test_is_repeated_on_a_new_connection_where_the_kept_one_is_dead(self, database, database_url) -> None:
+        calls = []
+
+        def work(connection) -> int:
+            calls.append(connection)
+            return connection.execute(text("SELECT 42")).scalar_one()
+
+        assert database.read(work) == 42
+        execute(database_url, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'tests'")
+        assert database.read(work) == 42
+        assert len(calls) == 3
+
+    def test_a_connection_that_lay_idle_is_tried_before_a_write(self, database, database_url, monkeypatch) -> None:
+        monkeypatch.setattr("cronwright_core.store.session.PING_AFTER_SECONDS", 0.0)
+        database.ping()
+        execute(database_url, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'tests'")
+        with database.transaction() as connection:
+            assert connection.execute(text("SELECT 1")).scalar_one() == 1
