@@ -18,9 +18,21 @@ from cronwright_api.keys import KeyRingError, KeySource
 from cronwright_api.live.streams import LiveLogs, StreamLimits
 from cronwright_api.live.wakeups import Wakeups
 from cronwright_api.middleware import RequestFrame
-from cronwright_api.routes import docs, executions, health, log_stream, projects, running, statistics, system, tasks
+from cronwright_api.routes import (
+    docs,
+    executions,
+    health,
+    log_stream,
+    projects,
+    running,
+    schedules,
+    statistics,
+    system,
+    tasks,
+)
 from cronwright_api.schemas.openapi import document_for
 from cronwright_api.schemas.projects import ProjectCreate, ProjectUpdate
+from cronwright_api.schemas.schedules import SchedulePreview
 from cronwright_api.schemas.tasks import TaskCreate, TaskUpdate
 from cronwright_api.schemas.triggers import TriggerBody
 from cronwright_api.settings import BASE_PATH, ApiSettings
@@ -67,14 +79,15 @@ def create_app(settings: ApiSettings, open_backends: OpenBackends | None = None)
         redirect_slashes=False,
     )
     api = APIRouter(prefix=BASE_PATH)
-    for module in (tasks, statistics, executions, log_stream, running, projects, system):
+    for module in (tasks, statistics, executions, log_stream, running, schedules, projects, system):
         api.include_router(module.router)
     app.include_router(api)
     app.include_router(health.router)
     app.include_router(docs.router)
     errors.install(app)
     app.add_middleware(RequestFrame)
-    app.openapi = document_for(app, (TaskCreate, TaskUpdate, TriggerBody, ProjectCreate, ProjectUpdate))  # type: ignore[method-assign]
+    bodies = (TaskCreate, TaskUpdate, TriggerBody, ProjectCreate, ProjectUpdate, SchedulePreview)
+    app.openapi = document_for(app, bodies)  # type: ignore[method-assign]
     return app
 
 

@@ -118,9 +118,13 @@ def usable_project(backends: Backends, user: User, project_id: int) -> ProjectRe
 def first_run(schedule: Schedule, *, since: datetime, suspended: bool) -> datetime | None:
     """When a task that became active at `since` runs first; None while it is paused."""
     since = whole_seconds(since)
+    return None if suspended else next_time(schedule, base=first_base(schedule, since), anchor=since)
+
+
+def first_base(schedule: Schedule, since: datetime) -> datetime:
+    """The base of a schedule's first tick when it becomes active at `since`."""
     # A ONCE without a time has its tick at the anchor itself, so the base lies just before it.
-    base = since - timedelta(seconds=1) if getattr(schedule, "at", since) is None else since
-    return None if suspended else next_time(schedule, base=base, anchor=since)
+    return since - timedelta(seconds=1) if getattr(schedule, "at", since) is None else since
 
 
 def _judge(

@@ -29,6 +29,12 @@ def time_window(start: str | None, end: str | None, zone: str) -> tuple[datetime
     return first, last
 
 
+def read_instant(field: str, text: str, zone: str) -> tuple[datetime | None, list[FieldError]]:
+    """Reads one time; no offset means `zone`. Returns None and the error if it is none."""
+    errors: list[FieldError] = []
+    return _instant(field, text, zone, errors), errors
+
+
 def _instant(field: str, text: str | None, zone: str, errors: list[FieldError]) -> datetime | None:
     if text is None:
         return None

@@ -33,6 +33,7 @@ __all__ = [
     "parse_schedule",
     "preview",
     "ticks_between",
+    "wall_clock_of",
 ]
 
 MIN_INTERVAL_SECONDS = 60
@@ -235,6 +236,16 @@ def _parse_interval(text: str) -> int:
     return seconds
 
 
+def wall_clock_of(text: str) -> datetime | None:
+    """The wall clock's time (naive) that a DATE or ONCE without an offset names; None: another text."""
+    match = _DATE.fullmatch(text)
+    return _read_date(match) if match is not None and match["offset"] is None else None
+
+
+def _read_date(match: re.Match[str]) -> datetime:
+    return datetime.fromisoformat(f"{match['day']}{match['time'] or 'T00:00'}{match['offset'] or ''}")
+
+
 def _parse_date(text: str, zone: tzinfo) -> datetime:
     if not text:
         raise schedule_error("date_empty", text)
@@ -242,7 +253,7 @@ def _parse_date(text: str, zone: tzinfo) -> datetime:
     if match is None:
         raise schedule_error("date_format", text)
     try:
-        time = datetime.fromisoformat(f"{match['day']}{match['time'] or 'T00:00'}{match['offset'] or ''}")
+        time = _read_date(match)
         if time.tzinfo is None:
             # fold=0 is the default: the earlier pass of an overlap, and across a gap the offset from before it.
             time = time.replace(tzinfo=zone)

@@ -12,7 +12,7 @@ from datetime import datetime
 
 from cronwright_core.domain.errors import FieldError, Message
 from cronwright_core.domain.project import ProjectSpec
-from cronwright_core.domain.schedule import Schedule, ScheduleError, check_not_past, parse_schedule
+from cronwright_core.domain.schedule import Schedule, ScheduleError, ScheduleType, check_not_past, parse_schedule
 from cronwright_core.domain.task import TaskSpec
 
 NAME_LENGTH = (3, 50)
@@ -71,12 +71,16 @@ def check_task(spec: TaskSpec) -> tuple[Schedule | None, list[FieldError]]:
         value = getattr(spec, field)
         if value is not None and not low <= value <= high:
             errors.append(_error(field, kube_field, f"必须在{low}到{high}之间", f"must be between {low} and {high}"))
-    schedule: Schedule | None = None
+    schedule, wrong = check_schedule(spec.schedule_type, spec.schedule, spec.time_zone)
+    return schedule, errors + wrong
+
+
+def check_schedule(type_: ScheduleType, text: str, time_zone: str) -> tuple[Schedule | None, list[FieldError]]:
+    """Reads a schedule, or says what is wrong with it."""
     try:
-        schedule = parse_schedule(spec.schedule_type, spec.schedule, spec.time_zone)
+        return parse_schedule(type_, text, time_zone), []
     except ScheduleError as error:
-        errors.append(_schedule_error(error))
-    return schedule, errors
+        return None, [_schedule_error(error)]
 
 
 def check_schedule_not_past(schedule: Schedule, now: datetime) -> list[FieldError]:
