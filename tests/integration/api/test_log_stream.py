@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +22,10 @@ from cronwright_api.deps import Backends
 from cronwright_api.live.streams import LiveLogs, StreamLimits
 from cronwright_api.settings import BASE_PATH
 from cronwright_core.domain.execution import ExecutionStatus
-from cronwright_core.store.executions import ExecutionStore
-from cronwright_core.store.logs import LogStore
-from cronwright_core.store.projects import ProjectStore
 from cronwright_core.store.session import Database
-from cronwright_core.store.tasks import TaskStore
-from support.api import World, make_settings
+from support.api import make_settings
 from support.postgres import PostgresServer, migrate
+from support.real_world import RealWorld
 from support.sse import Event, iterate_events
 from support.written_execution import WrittenExecution
 
@@ -36,30 +34,21 @@ DEADLINE_SECONDS = 20
 NOTIFIED = StreamLimits(heartbeat=60, poll=60, poll_unheard=60)
 
 
-class Server(World):
+class Server(RealWorld):
     """The API as a server on a port of its own, in a thread."""
 
     url: str
 
     @contextmanager
     def serving(self, database_url: str, limits: StreamLimits) -> Iterator[Server]:
-        database = Database(database_url, application_name="tests")
+        self.database = Database(database_url, application_name="tests")
         settings = make_settings(DATABASE_URL=database_url)
 
         @asynccontextmanager
         async def open_backends() -> AsyncIterator[Backends]:
-            self.live = live_logs(settings, database, limits)
-            yield Backends(
-                verifier=self.verifier,
-                database=database,
-                tasks=TaskStore(database),
-                projects=ProjectStore(database),
-                executions=ExecutionStore(database),
-                logs=LogStore(database),
-                live=self.live,
-                objects=self.objects,
-                clock=lambda: self.now,
-            )
+            self.live = live_logs(settings, self.database, limits)
+            async with self.open() as backends:
+                yield replace(backends, live=self.live)
             await self.live.close()
 
         with socket.socket() as listening:
@@ -75,7 +64,7 @@ class Server(World):
             finally:
                 self.server.should_exit = True
                 self.thread.join(DEADLINE_SECONDS)
-                database.dispose()
+                self.database.dispose()
             assert not self.thread.is_alive()
 
     @contextmanager
