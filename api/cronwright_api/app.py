@@ -29,6 +29,7 @@ from cronwright_api.routes import (
     statistics,
     system,
     tasks,
+    workspaces,
 )
 from cronwright_api.schemas.openapi import document_for
 from cronwright_api.schemas.projects import ProjectCreate, ProjectUpdate
@@ -46,6 +47,7 @@ from cronwright_core.store.projects import ProjectStore
 from cronwright_core.store.session import Database
 from cronwright_core.store.system import SystemStore
 from cronwright_core.store.tasks import TaskStore
+from cronwright_core.store.workspaces import WorkspaceStore
 
 PINGS = 2
 """Threads for the readiness probe's ping of the database, and as many for endpoint 13, apart from those that serve
@@ -79,7 +81,7 @@ def create_app(settings: ApiSettings, open_backends: OpenBackends | None = None)
         redirect_slashes=False,
     )
     api = APIRouter(prefix=BASE_PATH)
-    for module in (tasks, statistics, executions, log_stream, running, schedules, projects, system):
+    for module in (tasks, statistics, executions, log_stream, running, schedules, projects, system, workspaces):
         api.include_router(module.router)
     app.include_router(api)
     app.include_router(health.router)
@@ -120,6 +122,7 @@ async def real_backends(settings: ApiSettings) -> AsyncIterator[Backends]:
             logs=LogStore(database),
             live=live,
             system=SystemStore(database),
+            workspaces=WorkspaceStore(database),
             objects=client,
             clock=lambda: datetime.now(UTC),
             namespace=settings.home_namespace,

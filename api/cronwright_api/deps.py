@@ -11,7 +11,7 @@ from fastapi import Depends, Path, Query, Request
 from pydantic import Field
 
 from cronwright_api.live.streams import LiveLogs
-from cronwright_api.ports import Executions, Logs, Pingable, Projects, System, Tasks
+from cronwright_api.ports import Executions, Logs, Pingable, Projects, System, Tasks, Workspaces
 from cronwright_api.schemas.fields import QueryInt, RowId
 from cronwright_api.tokens import TokenVerifier
 from cronwright_core.kube.ports import ObjectClient
@@ -31,6 +31,7 @@ class Backends:
     logs: Logs
     live: LiveLogs
     system: System
+    workspaces: Workspaces
     objects: ObjectClient
     clock: Callable[[], datetime]
     namespace: str = "default"

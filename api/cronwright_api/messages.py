@@ -46,6 +46,22 @@ def execution_has_ended(status: str) -> Message:
     return Message(f"执行已结束（{status}），无法取消", f"the execution has ended ({status}) and cannot be cancelled")
 
 
+def workspaces_cleaned(hours: int) -> Message:
+    """The document's sentence of endpoint 15."""
+    return Message(
+        f"清理完成，已删除超过 {hours} 小时的工作目录",
+        f"done: workspace directories older than {hours} hours are removed",
+    )
+
+
+def workspaces_being_cleaned(hours: int) -> Message:
+    """Endpoint 15 has waited long enough."""
+    return Message(
+        f"清理尚未完成，正在继续删除超过 {hours} 小时的工作目录",
+        f"not done yet: workspace directories older than {hours} hours are still being removed",
+    )
+
+
 def internal_error(request_id: str) -> Message:
     """The answer to a failure of ours: no internals, but an id to look up in the log."""
     return Message(f"服务器内部错误，编号：{request_id}", f"internal server error, id: {request_id}")

@@ -5,7 +5,7 @@ Every method is one transaction, blocks its thread, and raises `domain.errors` o
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Protocol
 
@@ -16,6 +16,7 @@ from cronwright_core.store.records import (
     CreationKey,
     ExecutionRecord,
     ExecutionSort,
+    LiveProject,
     LogFile,
     LogPortion,
     LogType,
@@ -33,6 +34,7 @@ from cronwright_core.store.records import (
     TaskRecord,
     TaskSort,
     TaskStatistics,
+    WorkspaceCleanup,
 )
 
 
@@ -188,6 +190,16 @@ class System(Protocol):
 
     def snapshot(self, since: datetime) -> SystemSnapshot:
         """Counts now, and of ends since; Unavailable."""
+
+
+class Workspaces(Protocol):
+    """Cleanings of workspaces."""
+
+    def projects_to_clean(self, cutoff: datetime) -> Sequence[LiveProject]:
+        """The projects with directories of executions that ended before `cutoff`."""
+
+    def cleanups(self, request_id: str, project_ids: Collection[int]) -> Sequence[WorkspaceCleanup]:
+        """What has come of a request so far."""
 
 
 class Pingable(Protocol):

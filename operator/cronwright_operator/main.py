@@ -26,6 +26,7 @@ from cronwright_core.store.logs import LogStore
 from cronwright_core.store.projects import ProjectStore
 from cronwright_core.store.session import Database
 from cronwright_core.store.tasks import TaskStore
+from cronwright_core.store.workspaces import WorkspaceStore
 from cronwright_operator.cache import DefinitionCache
 from cronwright_operator.fencing import FencedClient
 from cronwright_operator.health import Health, HealthServer
@@ -52,6 +53,8 @@ from cronwright_operator.usage.figures import SWITCHED_OFF, ClusterFigures
 from cronwright_operator.usage.sampler import Sampler
 from cronwright_operator.workloads import Workloads
 from cronwright_operator.workqueue import WorkQueue
+from cronwright_operator.workspaces.cleaning import WorkspaceCleaning
+from cronwright_operator.workspaces.job import CleanerImage
 
 logger = logging.getLogger(__name__)
 
@@ -97,6 +100,9 @@ class Operator:
         )
         self._stop_queue: WorkQueue[str] = WorkQueue(
             "stop", self._sync_stop, workers=settings.reconcile_workers, expected=_TROUBLE
+        )
+        self._workspace_queue: WorkQueue[str] = WorkQueue(
+            "workspaces", self._sync_workspace, workers=2, expected=_TROUBLE
         )
         self._row_queue: WorkQueue[tuple[str, str]] = WorkQueue("rows", self._sync_row, workers=4, expected=_TROUBLE)
 
@@ -165,6 +171,17 @@ class Operator:
             gate=AdmitAll(),
             now=system_now,
         )
+        self._cleaning = WorkspaceCleaning(
+            client=fenced,
+            lists=client,
+            cache=self._cache,
+            jobs=lambda: list(self._workloads.jobs),
+            pods_of=self._workloads.pods_of,
+            store=WorkspaceStore(database),
+            image=CleanerImage(settings.image, settings.image_pull_policy, settings.workspace_user),
+            look_again=self._workspace_queue.add_after,
+            now=system_now,
+        )
         self._resync = Resync(client, self._cache, namespaces)
         self._cleanup = Cleanup(
             fenced,
@@ -225,6 +242,7 @@ class Operator:
                     self._task_queue.run,
                     self._job_queue.run,
                     self._row_queue.run,
+                    self._workspace_queue.run,
                     self._stop_queue.run,
                     self._clock.run,
                     self._stop_clock.run,
@@ -238,6 +256,8 @@ class Operator:
                 group.create_task(self._every(60, self._orphans.sweep))
                 group.create_task(self._every(60, self._retry_refused))
                 group.create_task(self._every(10, self._beat))
+                if self._settings.workspace_max_age_hours:
+                    group.create_task(self._every(self._settings.workspace_clean_seconds, self._clean_by_schedule))
                 if self._sampler is not None:
                     group.create_task(self._every(self._settings.node_metrics_seconds, self._sampler.sample))
         except* LeadershipLost as lost:
@@ -299,6 +319,12 @@ class Operator:
     async def _sync_stop(self, uid: str) -> None:
         await self._stops.sync(uid)
 
+    async def _sync_workspace(self, uid: str) -> None:
+        await self._cleaning.sync(uid)
+
+    async def _clean_by_schedule(self) -> None:
+        await self._cleaning.schedule(timedelta(hours=self._settings.workspace_max_age_hours))
+
     async def _sync_row(self, key: tuple[str, str]) -> None:
         kind, uid = key
         await (self._projector.sync_task(uid) if kind == "task" else self._projector.sync_project(uid))
@@ -312,6 +338,7 @@ class Operator:
         self._row_queue.add(("task", uid))
 
     def _project_changed(self, uid: str) -> None:
+        self._workspace_queue.add(uid)
         self._row_queue.add(("project", uid))
 
     def _on_event(self, kind: str, type_: str | None, body: dict[str, Any]) -> None:

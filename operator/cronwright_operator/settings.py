@@ -24,6 +24,11 @@ class OperatorSettings(BaseSettings):
     keep_finished_seconds: int = Field(default=3600, ge=0)
     log_poll_seconds: float = Field(default=2.0, gt=0)
     resync_seconds: float = Field(default=300.0, ge=1)
+    image: str = "cronwright"
+    image_pull_policy: str = "IfNotPresent"
+    workspace_user: int = Field(default=10001, ge=0)
+    workspace_max_age_hours: int = Field(default=0, ge=0, le=8760)
+    workspace_clean_seconds: float = Field(default=3600.0, ge=1)
     node_metrics: bool = False
     node_metrics_seconds: float = Field(default=15.0, ge=1)
     kubelet_ca_file: str | None = None

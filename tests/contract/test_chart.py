@@ -133,6 +133,12 @@ def test_settings_reach_the_program() -> None:
             "operator.healthPort": 9000,
             "nodeMetrics.enabled": True,
             "nodeMetrics.periodSeconds": 2.5,
+            "workspaces.maxAgeHours": 48,
+            "workspaces.periodSeconds": 600,
+            "workspaces.runAsUser": 0,
+            "image.repository": "registry.example/cw",
+            "image.tag": "7",
+            "image.pullPolicy": "Always",
             "kubelet.insecureTLS": True,
             "kubelet.caBundle": "-----BEGIN CERTIFICATE-----\nMIIB",
         }
@@ -165,6 +171,11 @@ def test_settings_reach_the_program() -> None:
         "CRONWRIGHT_KEEP_FINISHED_SECONDS": "1234567",
         "CRONWRIGHT_LOG_POLL_SECONDS": "0.5",
         "CRONWRIGHT_RESYNC_SECONDS": "60",
+        "CRONWRIGHT_IMAGE": "registry.example/cw:7",
+        "CRONWRIGHT_IMAGE_PULL_POLICY": "Always",
+        "CRONWRIGHT_WORKSPACE_MAX_AGE_HOURS": "48",
+        "CRONWRIGHT_WORKSPACE_CLEAN_SECONDS": "600",
+        "CRONWRIGHT_WORKSPACE_USER": "0",
         "CRONWRIGHT_NODE_METRICS": "true",
         "CRONWRIGHT_NODE_METRICS_SECONDS": "2.5",
         "CRONWRIGHT_KUBELET_INSECURE_TLS": "true",
@@ -261,7 +272,17 @@ def test_two_releases_do_not_share_a_cluster_role() -> None:
 def test_every_value_has_a_comment_above_it() -> None:
     lines = (chart.CHART / "values.yaml").read_text().splitlines()
     parents = {"image", "settings", "auth", "database", "postgresql", "api", "operator", "crds", "existingSecret"}
-    parents |= {"nodeMetrics", "kubelet", "storage", "service", "migrate", "serviceAccount", "requests", "file"}
+    parents |= {
+        "nodeMetrics",
+        "workspaces",
+        "kubelet",
+        "storage",
+        "service",
+        "migrate",
+        "serviceAccount",
+        "requests",
+        "file",
+    }
     bare = [
         line.strip()
         for number, line in enumerate(lines)

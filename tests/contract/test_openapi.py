@@ -27,6 +27,7 @@ FRAMED = {
     ("get", "/executions/{execution_id}/logs/file"): {
         *("execution_id", "log_type", "content", "file_path", "file_size", "lines_count", "last_modified")
     },
+    ("post", "/cleanup-workspaces"): {"cleanup_summary"},
     ("get", "/metrics"): {
         *("cpu_percent", "memory_percent", "disk_usage", "active_tasks", "scheduler_status", "queue_status"),
         *("database_status", "redis_status", "last_updated"),

@@ -25,7 +25,16 @@ from cronwright_api.live.wakeups import Wakeups
 from cronwright_api.settings import BASE_PATH, ApiSettings
 from cronwright_api.tokens import TokenVerifier, User, make_token
 from support.fake_objects import FakeObjects
-from support.fake_stores import FakeExecutions, FakeLogReader, FakeLogs, FakeProjects, FakeSystem, FakeTasks, Switch
+from support.fake_stores import (
+    FakeExecutions,
+    FakeLogReader,
+    FakeLogs,
+    FakeProjects,
+    FakeSystem,
+    FakeTasks,
+    FakeWorkspaces,
+    Switch,
+)
 
 NOW = datetime(2026, 3, 4, 12, 30, 15, 250_000, tzinfo=UTC)
 SECRET = "a secret of the test, long enough for HS256"
@@ -122,6 +131,7 @@ class World:
         self.logs = FakeLogs()
         self.log_reader = FakeLogReader(self.switch)
         self.system = FakeSystem(self.switch)
+        self.workspaces = FakeWorkspaces(self.switch)
 
     @contextmanager
     def started(self, host: Host) -> Iterator[World]:
@@ -141,6 +151,7 @@ class World:
             logs=self.logs,
             live=self.live,
             system=self.system,
+            workspaces=self.workspaces,
             objects=self.objects,
             clock=lambda: self.now,
         )

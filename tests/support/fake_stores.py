@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -16,6 +16,7 @@ from cronwright_core.store.records import (
     DayCounts,
     ExecutionRecord,
     ExecutionSort,
+    LiveProject,
     LogEnd,
     LogFile,
     LogPortion,
@@ -36,6 +37,7 @@ from cronwright_core.store.records import (
     TaskSort,
     TaskStatistics,
     TaskStats,
+    WorkspaceCleanup,
 )
 
 NOT_FOUND = Message("不存在", "not there")
@@ -387,6 +389,25 @@ class FakeSystem:
         self._switch.check()
         self.asked = since
         return self.answer
+
+
+class FakeWorkspaces:
+    """Cleanings: `projects` have something to clean, `done` is what the operator has reported for each."""
+
+    def __init__(self, switch: Switch) -> None:
+        self._switch = switch
+        self.projects: list[LiveProject] = []
+        self.done: dict[int, WorkspaceCleanup] = {}
+        self.cutoff: datetime | None = None
+
+    def projects_to_clean(self, cutoff: datetime) -> list[LiveProject]:
+        self._switch.check()
+        self.cutoff = cutoff
+        return self.projects
+
+    def cleanups(self, request_id: str, project_ids: Collection[int]) -> list[WorkspaceCleanup]:
+        self._switch.check()
+        return [replace(self.done[id_], request_id=request_id) for id_ in project_ids if id_ in self.done]
 
 
 class FakeLogs:

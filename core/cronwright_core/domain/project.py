@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from cronwright_core.domain.task import Request
+
 
 @dataclass(frozen=True, slots=True)
 class ContainerTemplate:
@@ -50,7 +52,7 @@ class ProjectSpec:
 
 @dataclass(frozen=True, slots=True)
 class Project:
-    """A Project resource as read from the API server."""
+    """A Project resource as read from the API server; `cleanups` are requests to clean its workspace."""
 
     namespace: str
     name: str
@@ -61,6 +63,7 @@ class Project:
     spec: ProjectSpec
     project_id: int | None = None
     project_id_label: int | None = None
+    cleanups: tuple[Request, ...] = ()
     deleting: bool = False
 
     def may_use(self, user: str, *, is_admin: bool = False) -> bool:

@@ -191,6 +191,7 @@ def to_project(body: Mapping[str, Any]) -> Project:
         spec=to_project_spec(body["spec"], metadata["name"]),
         project_id=_int_or_none((body.get("status") or {}).get("projectId")),
         project_id_label=_int_or_none((metadata.get("labels") or {}).get(naming.PROJECT_ID_LABEL)),
+        cleanups=_requests(metadata.get("annotations") or {}, naming.CLEANUP_PREFIX),
         deleting="deletionTimestamp" in metadata,
     )
 
