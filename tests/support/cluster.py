@@ -128,6 +128,12 @@ class Cluster:
     def rest(self, user: str) -> Rest:
         return Rest(self.url, self.tokens[user])
 
+    def new_user(self, name: str, *, admin: bool = False) -> Rest:
+        """The REST API as a user of the test's own, by a token that the installation signs."""
+        options = ["--admin"] if admin else []
+        command = ["cronwright", "token", "--user", name, "--ttl", "1h", *options]
+        return Rest(self.url, kubectl("-n", SYSTEM, "exec", "deploy/cronwright-api", "--", *command).strip())
+
     def scale(self, kind: str, name: str, replicas: int) -> None:
         """Scales a workload of the chart and waits until as many Pods are ready, or all are gone."""
         kubectl("-n", SYSTEM, "scale", f"{kind}/{name}", f"--replicas={replicas}")
