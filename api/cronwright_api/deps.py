@@ -12,7 +12,7 @@ from pydantic import Field
 
 from cronwright_api.live.streams import LiveLogs
 from cronwright_api.ports import Executions, Logs, Pingable, Projects, System, Tasks, Workspaces
-from cronwright_api.schemas.fields import QueryInt, RowId
+from cronwright_api.schemas.fields import QueryInt, RowId, between
 from cronwright_api.tokens import TokenVerifier
 from cronwright_core.kube.ports import ObjectClient
 
@@ -56,8 +56,8 @@ class Paging:
 
 
 async def paging(
-    page: Annotated[QueryInt, Query(ge=1, le=MAX_PAGE, description="页码")] = 1,
-    size: Annotated[QueryInt, Query(ge=1, le=100, description="每页数量")] = 20,
+    page: Annotated[QueryInt, Query(**between(1, MAX_PAGE), description="页码")] = 1,
+    size: Annotated[QueryInt, Query(**between(1, 100), description="每页数量")] = 20,
 ) -> Paging:
     """Reads `page` and `size`."""
     return Paging(page, size)
@@ -68,6 +68,6 @@ CurrentPaging = Annotated[Paging, Depends(paging)]
 TaskId = Annotated[RowId, Path(description="任务ID")]
 ProjectId = Annotated[RowId, Path(description="项目ID")]
 AttemptNumber = Annotated[
-    Annotated[QueryInt, Field(ge=1, le=MAX_PAGE)] | None, Query(description="第几次尝试，从1开始；不填为全部")
+    Annotated[QueryInt, Field(**between(1, MAX_PAGE))] | None, Query(description="第几次尝试，从1开始；不填为全部")
 ]
 ExecutionId = Annotated[str, Path(description="执行记录ID", max_length=200)]

@@ -12,7 +12,7 @@ from cronwright_api.deps import AttemptNumber, CurrentBackends, ExecutionId
 from cronwright_api.envelope import Envelope, success
 from cronwright_api.rendering import RenderedRoute
 from cronwright_api.schemas.executions import AttemptOut, ExecutionDetail, LogOut
-from cronwright_api.schemas.fields import QueryInt
+from cronwright_api.schemas.fields import QueryInt, between
 from cronwright_api.services.cancels import cancel_execution
 from cronwright_api.services.executions import find_execution
 from cronwright_core.store.records import LogType
@@ -55,7 +55,7 @@ def read_log(
     backends: CurrentBackends,
     execution_id: ExecutionId,
     log_type: Annotated[LogType, Query(description="日志类型")] = "output",
-    lines: Annotated[QueryInt, Query(ge=1, le=MAX_LINES, description="返回的日志行数")] = MAX_LINES,
+    lines: Annotated[QueryInt, Query(**between(1, MAX_LINES), description="返回的日志行数")] = MAX_LINES,
     attempt: AttemptNumber = None,
 ) -> Envelope[LogOut]:
     """The last lines of what the execution wrote, all attempts in order, or one of them."""

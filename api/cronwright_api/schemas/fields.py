@@ -25,6 +25,14 @@ def refuse(zh: str, en: str) -> NoReturn:
     raise PydanticCustomError("cronwright", "{en}", {"zh": zh, "en": en})
 
 
+def between(low: int, high: int) -> dict[str, Any]:
+    """Bounds of a `QueryInt`, for `Query(**between(1, 100))`: judged, and said in the OpenAPI document.
+
+    Behind a BeforeValidator pydantic judges `ge` and `le` but leaves them out of the schema.
+    """
+    return {"ge": low, "le": high, "json_schema_extra": {"minimum": low, "maximum": high}}
+
+
 def _without_nul(text: str) -> str:
     if "\x00" in text:
         refuse("不能包含空字符", "must not hold NUL characters")
