@@ -1,4 +1,4 @@
-"""What the customer's document says in words - bounds, defaults, required, enums, formats, error codes - on the live server.
+"""What the document says in words - bounds, defaults, required, enums, formats, error codes - on the live server.
 
 The figures come from the document (support.customer_document); each is tried at its edge and one beyond.
 """
