@@ -58,6 +58,15 @@ sync-crds: ## Copy crds/ into the chart (a contract test fails when they differ)
 	@cp crds/*.yaml charts/cronwright/files/crds/
 	@echo "charts/cronwright/files/crds = crds/"
 
+.PHONY: openapi
+openapi: venv ## Write docs/openapi.json and the document's examples (a contract test fails when they are not current)
+	@mkdir -p .local
+	@PYTHONPATH=tests $(VENV)/python -m support.customer_document > .local/examples.json
+	@mv .local/examples.json api/cronwright_api/schemas/document_examples.json
+	@$(VENV)/python -c 'import sys; from cronwright_api.command import openapi; sys.exit(openapi([]))' > .local/openapi.json
+	@mv .local/openapi.json docs/openapi.json
+	@echo "docs/openapi.json is current"
+
 .PHONY: lock
 lock: venv ## Resolve the dependencies anew and write the three lock files
 	@$(VENV)/python -m pip install --quiet uv

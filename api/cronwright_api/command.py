@@ -1,9 +1,10 @@
-"""`cronwright api` and `cronwright token`. What keeps the API from starting is said in one line."""
+"""`cronwright api`, `token` and `openapi`. What keeps the API from starting is said in one line."""
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import json
 import logging
 import os
 import re
@@ -124,6 +125,15 @@ def token(argv: Sequence[str]) -> int:
     except (KeyRingError, ValueError, OverflowError) as error:
         return _refuse("token", str(error))
     sys.stdout.write(text + "\n")
+    return 0
+
+
+def openapi(argv: Sequence[str]) -> int:
+    """Prints the OpenAPI document, without a server."""
+    argparse.ArgumentParser(prog="cronwright openapi", description="Prints the OpenAPI document.").parse_args(argv)
+    # No connection is made: the address is there because the settings want one.
+    settings = ApiSettings.model_validate({"DATABASE_URL": "postgresql://127.0.0.1/none"})
+    sys.stdout.write(json.dumps(create_app(settings).openapi(), ensure_ascii=False, indent=1) + "\n")
     return 0
 
 

@@ -93,6 +93,18 @@ def read() -> Document:
     return parse(FILE.read_text(encoding="utf-8"))
 
 
+def examples() -> dict[str, Any]:
+    """What the API shows of the document in its OpenAPI document; `make openapi` keeps it as a file in the package."""
+    found: dict[str, Any] = {"error": read().error}
+    for endpoint in read().endpoints:
+        requests = {"请求体": endpoint.body, "请求示例": endpoint.request.body}
+        found[f"{endpoint.method} {endpoint.path}"] = {
+            "requests": {title: body for title, body in requests.items() if body is not None},
+            "answer": endpoint.answer,
+        }
+    return found
+
+
 def parse(text: str) -> Document:
     """Reads the Markdown.
 
@@ -227,3 +239,7 @@ def _only(pattern: str, text: str) -> str:
     if match is None:
         raise ValueError(f"{pattern} is not in: {text[:200]}")
     return match[1]
+
+
+if __name__ == "__main__":
+    print(json.dumps(examples(), ensure_ascii=False, indent=1))

@@ -11,6 +11,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from cronwright_api.envelope import ErrorEnvelope
+from cronwright_api.schemas import examples
 
 _REF = "#/components/schemas/{model}"
 _ERRORS = {
@@ -23,6 +24,15 @@ _ERRORS = {
     "500": "服务器内部错误",
     "503": "数据库或集群暂时不可用",
 }
+_TAGS = [
+    {"name": "tasks", "description": "Endpoints 1 to 9 and 12: tasks, their manual runs, history and statistics"},
+    {"name": "executions", "description": "Endpoints 10 and 11: one execution, its attempts and its logs"},
+    {"name": "running", "description": "Endpoint 14: what runs at this moment"},
+    {"name": "system", "description": "Endpoints 13 and 15: the state of the scheduler, and its workspaces"},
+    {"name": "projects", "description": "Addition: what tasks run, and who may use it"},
+    {"name": "schedules", "description": "Addition: when a schedule would fire"},
+]
+_JSON = "application/json"
 _FRAMEWORK_SCHEMAS = ("HTTPValidationError", "ValidationError")
 
 
@@ -52,10 +62,26 @@ def _build(app: FastAPI, bodies: tuple[type[BaseModel], ...]) -> dict[str, Any]:
         [*((body, "validation") for body in bodies), (ErrorEnvelope, "serialization")], ref_template=_REF
     )
     schemas.update(further["$defs"])
-    error = {"application/json": {"schema": {"$ref": _REF.format(model=ErrorEnvelope.__name__)}}}
-    for operations in document["paths"].values():
-        for operation in operations.values():
+    document["tags"] = _TAGS
+    for path, operations in document["paths"].items():
+        for method, operation in operations.items():
             operation["responses"].pop("422", None)
-            for code, description in _ERRORS.items():
-                operation["responses"][code] = {"description": description, "content": error}
+            _add_errors(operation)
+            _add_examples(f"{method.upper()} {path}", operation, schemas)
     return document
+
+
+def _add_errors(operation: dict[str, Any]) -> None:
+    for code, description in _ERRORS.items():
+        schema = {"$ref": _REF.format(model=ErrorEnvelope.__name__)}
+        content = {"schema": schema, "example": examples.error_example(int(code), description)}
+        operation["responses"][code] = {"description": description, "content": {_JSON: content}}
+
+
+def _add_examples(name: str, operation: dict[str, Any], schemas: dict[str, Any]) -> None:
+    body = operation.get("requestBody", {}).get("content", {}).get(_JSON)
+    if body is not None:
+        body["examples"] = examples.request_examples(name, body["schema"], schemas)
+    answer = operation["responses"].get("200", {}).get("content", {}).get(_JSON)
+    if answer is not None:
+        answer["example"] = examples.answer_example(name, answer["schema"], schemas)
