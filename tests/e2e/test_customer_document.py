@@ -31,8 +31,6 @@ MEASURED = {
     *("avg_cpu_percent", "cpu_percent", "memory_percent", "disk_usage", "active_tasks", "pending_tasks"),
     *("running_tasks", "completed_today", "directories_removed", "space_freed_mb"),
 }
-NOT_YET = {15}
-"""Endpoints that the product has not got: they are answered 404, and nothing else is forgiven."""
 NULLABLE: dict[int, set[str]] = {
     # Nothing failed yet.
     3: {"last_failure"},
@@ -80,9 +78,6 @@ class Walk:
         """Notes every difference to the example's answer."""
         self.walked.append(endpoint.number)
         where = f"{endpoint.number} {endpoint.method} {endpoint.path}"
-        if endpoint.number in NOT_YET:
-            assert answer.status_code == 404, f"{where}: it is there now; take it off NOT_YET"
-            return None
         assert answer.status_code == 200, f"{where}: {answer.status_code} {answer.text}"
         assert answer.headers["content-type"] == "application/json"
         body = answer.json()
@@ -151,7 +146,7 @@ def test_every_example_of_the_document(walk: Walk, bob: Rest) -> None:
     _whole_body_of_an_edit(walk, document)
     # Only administrators clean up; everybody else is told so.
     refused = walk.send(document.endpoint(15).request)
-    assert refused.status_code == refused.json()["code"] == (404 if 15 in NOT_YET else 403)
+    assert refused.status_code == refused.json()["code"] == 403
     walk.step(15, user=walk.admin)
     assert bob.call("DELETE", f"/tasks/{task_id}").status_code == 404, "another's task is not there"
     walk.step(5, **ids)
