@@ -19,6 +19,7 @@ from cronwright_core.store.projects import ProjectStore
 from cronwright_core.store.session import Database
 from cronwright_core.store.system import SystemStore
 from cronwright_core.store.tasks import TaskStore
+from cronwright_core.store.workspaces import WorkspaceStore
 from support.api import World
 
 
@@ -38,6 +39,7 @@ class RealWorld(World):
             logs=LogStore(self.database),
             live=LiveLogs(LogReader(self.database), Wakeups()),
             system=SystemStore(self.database),
+            workspaces=WorkspaceStore(self.database),
             objects=self.objects,
             clock=lambda: self.now,
         )
