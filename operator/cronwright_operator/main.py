@@ -14,7 +14,6 @@ from typing import Any
 
 from cronwright_core import __version__
 from cronwright_core.domain.errors import Unavailable
-from cronwright_core.domain.gate import AdmitAll
 from cronwright_core.domain.timezones import tz_release
 from cronwright_core.domain.usage import Usage
 from cronwright_core.kube.client import KubeClient
@@ -31,7 +30,10 @@ from cronwright_operator.cache import DefinitionCache
 from cronwright_operator.fencing import FencedClient
 from cronwright_operator.health import Health, HealthServer
 from cronwright_operator.kopf_thread import KopfThread
+from cronwright_operator.launching.admission import Admissions
 from cronwright_operator.launching.clock import Clock, system_now
+from cronwright_operator.launching.ledger import Ledger
+from cronwright_operator.launching.limits import build_limits
 from cronwright_operator.leadership import Leadership, LeadershipLost
 from cronwright_operator.reconciling.apply import Applier, NameNotOurs
 from cronwright_operator.reconciling.events import EventPoster
@@ -107,14 +109,24 @@ class Operator:
         self._row_queue: WorkQueue[tuple[str, str]] = WorkQueue("rows", self._sync_row, workers=4, expected=_TROUBLE)
 
         self._cache = DefinitionCache(self._task_changed, self._project_changed)
-        self._workloads = Workloads(client, namespaces, wake_task=self._task_queue.add, wake_job=self._job_changed)
+        limits = build_limits(self._cache, total=settings.max_concurrent_executions, unrecorded=settings.max_unrecorded)
+        self._ledger = Ledger(limits, priority_of=self._priority_of, changed=self._gate_changed)
+        self._workloads = Workloads(
+            client,
+            namespaces,
+            wake_task=self._task_queue.add,
+            wake_job=self._job_changed,
+            see_job=self._ledger.see,
+            forget_job=self._ledger.forget,
+        )
+        self._admissions = Admissions(fenced, self._workloads.jobs, self._ledger)
         self._without_kubelets = without_kubelets
         self._sampler = (
             Sampler(client, kubelets, lambda: list(self._workloads.pods), tell=self._job_queue.add, now=system_now)
             if kubelets is not None
             else None
         )
-        self._clock = Clock(self._task_queue.add)
+        self._clock = Clock(self._task_due)
         self._batcher = RecordBatcher(executions.record)
         self._skipped = SkippedTicks(self._batcher, self._cache, system_now)
         self._projector = Projector(
@@ -136,7 +148,9 @@ class Operator:
             self._workloads.jobs,
             self._workloads.cronjobs,
             self._skipped.add,
+            ledger=self._ledger,
             stop=self._stops.request,
+            gone=lambda uid, tick: self._task_sync.gone(uid, tick),
             cancelled=CancelledRequests(self._batcher, self._cache, system_now).record,
         )
         self._follower = LogFollower(poll_seconds=settings.log_poll_seconds)
@@ -168,7 +182,10 @@ class Operator:
             applier=applier,
             events=EventPoster(fenced, settings.pod_name),
             clock=self._clock,
-            gate=AdmitAll(),
+            ledger=self._ledger,
+            step_in=settings.cron_jobs_step_in,
+            priority_class=settings.priority_class,
+            look_again=self._task_queue.add,
             now=system_now,
         )
         self._cleaning = WorkspaceCleaning(
@@ -244,6 +261,7 @@ class Operator:
                     self._row_queue.run,
                     self._workspace_queue.run,
                     self._stop_queue.run,
+                    self._admissions.run,
                     self._clock.run,
                     self._stop_clock.run,
                     self._batcher.run,
@@ -254,6 +272,7 @@ class Operator:
                 group.create_task(self._every(self._settings.resync_seconds, self._resync.run_once))
                 group.create_task(self._every(30, self._cleanup.sweep))
                 group.create_task(self._every(60, self._orphans.sweep))
+                group.create_task(self._every(30, self._admissions.resolve))
                 group.create_task(self._every(60, self._retry_refused))
                 group.create_task(self._every(10, self._beat))
                 if self._settings.workspace_max_age_hours:
@@ -327,17 +346,31 @@ class Operator:
 
     async def _sync_row(self, key: tuple[str, str]) -> None:
         kind, uid = key
-        await (self._projector.sync_task(uid) if kind == "task" else self._projector.sync_project(uid))
+        freed = await (self._projector.sync_task(uid) if kind == "task" else self._projector.sync_project(uid))
+        if freed:
+            await self._retry_refused()  # somebody may have waited for the name
 
     def _job_changed(self, uid: str) -> None:
         self._stop_queue.add(uid)
         self._job_queue.add(uid)
 
+    def _task_due(self, uid: str) -> None:
+        self._task_queue.add(uid, urgent=True)
+
+    def _gate_changed(self) -> None:
+        self._admissions.wake()
+
+    def _priority_of(self, task_uid: str) -> int:
+        task = self._cache.task(task_uid)
+        return task.spec.priority if task is not None else 0
+
     def _task_changed(self, uid: str) -> None:
         self._task_queue.add(uid)
+        self._admissions.wake()
         self._row_queue.add(("task", uid))
 
     def _project_changed(self, uid: str) -> None:
+        self._admissions.wake()
         self._workspace_queue.add(uid)
         self._row_queue.add(("project", uid))
 

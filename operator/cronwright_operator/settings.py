@@ -4,8 +4,15 @@ from __future__ import annotations
 
 import socket
 
-from pydantic import Field, field_validator
+from pydantic import BaseModel, Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class PriorityClass(BaseModel):
+    """Tasks of at least this priority get Pods of this PriorityClass."""
+
+    min_priority: int = Field(validation_alias="minPriority")
+    name: str
 
 
 class OperatorSettings(BaseSettings):
@@ -33,7 +40,11 @@ class OperatorSettings(BaseSettings):
     node_metrics_seconds: float = Field(default=15.0, ge=1)
     kubelet_ca_file: str | None = None
     kubelet_insecure_tls: bool = False
-    reconcile_workers: int = Field(default=8, ge=1)
+    cron_jobs_step_in: bool = True
+    max_concurrent_executions: int = Field(default=0, ge=0)
+    max_unrecorded: int = Field(default=1000, ge=0)
+    priority_classes: tuple[PriorityClass, ...] = ()
+    reconcile_workers: int = Field(default=32, ge=1)
     record_workers: int = Field(default=16, ge=1)
 
     @field_validator("log_level")
@@ -42,6 +53,11 @@ class OperatorSettings(BaseSettings):
         if value.upper() not in ("DEBUG", "INFO", "WARNING", "ERROR"):
             raise ValueError("must be DEBUG, INFO, WARNING or ERROR")
         return value.upper()
+
+    def priority_class(self, priority: int) -> str | None:
+        """The PriorityClass for Pods of tasks of this priority: that of the highest `minPriority` not above it."""
+        fitting = [known for known in self.priority_classes if known.min_priority <= priority]
+        return max(fitting, key=lambda known: known.min_priority).name if fitting else None
 
     @property
     def namespaces(self) -> tuple[str, ...]:

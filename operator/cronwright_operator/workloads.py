@@ -13,7 +13,8 @@ from cronwright_core.kube.workloads import to_cronjob, to_job, to_pod
 
 
 class Workloads:
-    """Three reflectors and the indexes over them. `wake_task(uid)` and `wake_job(uid)` are called on changes."""
+    """Three reflectors and the indexes over them. `wake_task(uid)` and `wake_job(uid)` are called on changes;
+    `see_job` and `forget_job` keep the books of the launch gate."""
 
     def __init__(
         self,
@@ -22,7 +23,11 @@ class Workloads:
         *,
         wake_task: Callable[[str], None],
         wake_job: Callable[[str], None],
+        see_job: Callable[[JobFacts], None],
+        forget_job: Callable[[JobFacts], None],
     ) -> None:
+        self._see_job = see_job
+        self._forget_job = forget_job
         self._wake_task = wake_task
         self._wake_job = wake_job
         self._jobs_of_task: dict[str, dict[str, JobFacts]] = {}
@@ -62,8 +67,10 @@ class Workloads:
             jobs.pop(facts.uid, None)
             if not jobs:
                 del self._jobs_of_task[facts.task_uid]
+            self._forget_job(facts)
         else:
             jobs[facts.uid] = facts
+            self._see_job(facts)
         self._wake_job(facts.uid)
         self._wake_task(facts.task_uid)
 

@@ -39,19 +39,23 @@ class WorkQueue(Generic[Key]):
         self._workers = workers
         self._expected = expected
         self._waiting: deque[Key] = deque()
+        self._urgent: deque[Key] = deque()
         self._dirty: set[Key] = set()
         self._busy: set[Key] = set()
         self._failures: dict[Key, int] = {}
         self._timers: dict[Key, asyncio.TimerHandle] = {}
         self._wake = asyncio.Event()
 
-    def add(self, key: Key) -> None:
-        """Asks for `work(key)`; while it runs already, once more afterwards."""
+    def add(self, key: Key, *, urgent: bool = False) -> None:
+        """Asks for `work(key)`; while it runs already, once more afterwards. What is urgent goes before the rest."""
         if key in self._dirty:
+            if urgent and key not in self._busy:
+                self._urgent.append(key)
+                self._wake.set()
             return
         self._dirty.add(key)
         if key not in self._busy:
-            self._waiting.append(key)
+            (self._urgent if urgent else self._waiting).append(key)
             self._wake.set()
 
     def add_after(self, key: Key, seconds: float) -> None:
@@ -67,7 +71,7 @@ class WorkQueue(Generic[Key]):
 
     def depth(self) -> int:
         """How many keys wait or are being worked on."""
-        return len(self._waiting) + len(self._busy)
+        return len(self._dirty - self._busy) + len(self._busy)
 
     async def run(self) -> None:
         """Works until cancelled."""
@@ -81,10 +85,12 @@ class WorkQueue(Generic[Key]):
 
     async def _worker(self) -> None:
         while True:
-            while not self._waiting:
+            while not self._waiting and not self._urgent:
                 self._wake.clear()
                 await self._wake.wait()
-            key = self._waiting.popleft()
+            key = self._urgent.popleft() if self._urgent else self._waiting.popleft()
+            if key not in self._dirty or key in self._busy:
+                continue  # it stood in both lines, and was served
             self._dirty.discard(key)
             self._busy.add(key)
             try:

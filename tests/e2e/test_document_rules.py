@@ -23,7 +23,7 @@ CREATE = DOCUMENT.endpoint(1)
 def customer(cluster: Cluster, space: Space) -> Rest:
     """A user of the test's own, who owns the project `customer`."""
     owner = f"customer-{uuid.uuid4().hex[:8]}"
-    space.apply_project("customer", owner=owner, displayName="数据处理项目")
+    space.apply_project("customer", owner=owner)
     return cluster.new_user(owner)
 
 

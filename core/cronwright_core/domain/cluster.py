@@ -22,6 +22,8 @@ class StopReason(StrEnum):
     INVALID_REQUEST = "InvalidRequest"
     """A manual run that was asked for with parameters that cannot be; it never gets a Job."""
     DELETED = "Deleted"
+    SUSPENDED = "Suspended"
+    """Its task was suspended while it waited for its turn."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +52,9 @@ class JobFacts:
     `tick` is the scheduled time, None for a manual run. `accepted`: carries our finalizer, or is recorded already.
     `owner_uid` is the controlling owner's (CronJob or ScheduledTask). `pod_deadline_seconds` is the time limit that the
     template gives to each Pod, `deadline_seconds` the Job's own (the back-stop, which deletes Pods). `workspace_claim`
-    is the PersistentVolumeClaim in which its Pods have a directory, named as the Job; None without one.
+    is the PersistentVolumeClaim in which its Pods have a directory, named as the Job; None without one. `project` is
+    the name of the task's Project as the label carries it. `stepped_in`: the operator made it in place of the CronJob
+    controller. `queue_name`: Kueue admits it, not we.
     """
 
     namespace: str
@@ -83,6 +87,9 @@ class JobFacts:
     pending_deadline_seconds: int = DEFAULT_PENDING_DEADLINE_SECONDS
     workspace_claim: str | None = None
     parameters: tuple[str, ...] = ()
+    project: str = ""
+    stepped_in: bool = False
+    queue_name: str | None = None
 
     @property
     def accepted(self) -> bool:
@@ -139,7 +146,10 @@ class PodFacts:
 
 @dataclass(frozen=True, slots=True)
 class CronJobFacts:
-    """The CronJob of a task. `spec_hash` is what we last wrote; the other fields are as they stand."""
+    """The CronJob of a task. `spec_hash` is what we last wrote; the other fields are as they stand.
+
+    `active` are (name, uid) of `status.active`, in its order.
+    """
 
     namespace: str
     name: str
@@ -153,3 +163,4 @@ class CronJobFacts:
     concurrency_policy: str
     last_schedule_time: datetime | None
     deleting: bool
+    active: tuple[tuple[str, str], ...] = ()

@@ -14,7 +14,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Protocol
 
 from cronwright_core.domain.task import ConcurrencyPolicy
 
@@ -40,21 +39,6 @@ class Candidate:
     project: str
     priority: int
     since: datetime
-
-
-class Gate(Protocol):
-    """Says whether a run that is about to be made may start at once."""
-
-    def admits(self, candidate: Candidate) -> bool:
-        """If not, its Job is created suspended and waits."""
-
-
-class AdmitAll:
-    """The gate without limits."""
-
-    def admits(self, candidate: Candidate) -> bool:
-        """Always True."""
-        return True
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,6 +29,10 @@ TASK_ID_LABEL = f"{GROUP}/task-id"
 PROJECT_ID_LABEL = f"{GROUP}/project-id"
 PROJECT_LABEL = f"{GROUP}/project"
 
+KUEUE_QUEUE_LABEL = "kueue.x-k8s.io/queue-name"
+KUEUE_PRIORITY_LABEL = "kueue.x-k8s.io/priority-class"
+"""Kueue's own labels (kueue.sigs.k8s.io, "Run Jobs in Kueue"): on a task they are passed to its Jobs."""
+
 FINALIZER = f"{GROUP}/record"
 """On a Job: its final record is not committed yet. The operator alone removes it (or `cronwright release`)."""
 
@@ -67,6 +71,16 @@ CONTAINER = "task"
 
 CRONJOB_STEM_LENGTH = 41
 """`<stem>-<8 hex>` stays within 50 of the 52 characters that a CronJob's name may have (its Jobs append 11)."""
+
+
+def label_value(name: str) -> str:
+    """A name as a label can carry it: the first 63 characters, ending with a letter or digit."""
+    return name[:63].rstrip("-._")
+
+
+def project_key(namespace: str, name: str) -> str:
+    """Names a Project among all; the same from its own name and from the label of a Job."""
+    return f"{namespace}/{label_value(name)}"
 
 
 def short_hash(*parts: str, length: int = 8) -> str:

@@ -85,7 +85,9 @@ class TaskStatus:
 
     `last_schedule_time` is the watermark: the highest tick decided, run or skipped or missed. `schedule_hash` is the
     schedule that the watermark belongs to: if it differs from the spec's, the schedule was edited and no tick before
-    the moment of noticing is due. `completion_time`: a Once or Date task has had its tick.
+    the moment of noticing is due. `completion_time`: a Once or Date task has had its tick. `claimed_time`: the newest
+    cron tick that was taken from the CronJob controller ahead of its time, written before it is taken: it tells a
+    successor that nobody but us was to run it.
     """
 
     task_id: int | None = None
@@ -93,6 +95,7 @@ class TaskStatus:
     schedule_hash: str | None = None
     anchor_time: datetime | None = None
     last_schedule_time: datetime | None = None
+    claimed_time: datetime | None = None
     next_schedule_time: datetime | None = None
     completion_time: datetime | None = None
     last_execution_id: str | None = None
@@ -112,7 +115,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class ScheduledTask:
-    """A ScheduledTask resource as read from the API server."""
+    """A ScheduledTask resource as read from the API server. `queue_labels` are those by which Kueue admits its Jobs."""
 
     namespace: str
     name: str
@@ -125,4 +128,5 @@ class ScheduledTask:
     task_id_label: int | None = None
     triggers: tuple[Request, ...] = ()
     cancels: tuple[Request, ...] = ()
+    queue_labels: Mapping[str, str] = field(default_factory=dict)
     deleting: bool = False

@@ -54,6 +54,7 @@ def to_task(body: Mapping[str, Any]) -> ScheduledTask:
         task_id_label=_int_or_none((metadata.get("labels") or {}).get(naming.TASK_ID_LABEL)),
         triggers=_requests(annotations, naming.TRIGGER_PREFIX),
         cancels=_requests(annotations, naming.CANCEL_PREFIX),
+        queue_labels=_queue_labels(metadata.get("labels") or {}),
         deleting="deletionTimestamp" in metadata,
     )
 
@@ -145,6 +146,7 @@ def to_task_status(status: Mapping[str, Any]) -> TaskStatus:
         schedule_hash=status.get("scheduleHash"),
         anchor_time=_time_or_none(status.get("anchorTime")),
         last_schedule_time=_time_or_none(status.get("lastScheduleTime")),
+        claimed_time=_time_or_none(status.get("claimedTime")),
         next_schedule_time=_time_or_none(status.get("nextScheduleTime")),
         completion_time=_time_or_none(status.get("completionTime")),
         last_execution_id=status.get("lastExecutionId"),
@@ -165,6 +167,7 @@ def from_task_status(status: TaskStatus) -> Json:
         "scheduleHash": status.schedule_hash,
         "anchorTime": _text_or_none(status.anchor_time),
         "lastScheduleTime": _text_or_none(status.last_schedule_time),
+        "claimedTime": _text_or_none(status.claimed_time),
         "nextScheduleTime": _text_or_none(status.next_schedule_time),
         "completionTime": _text_or_none(status.completion_time),
         "lastExecutionId": status.last_execution_id,
@@ -298,6 +301,14 @@ def _requests(annotations: Mapping[str, str], prefix: str) -> tuple[Request, ...
     return tuple(
         Request(key.removeprefix(prefix), value) for key, value in sorted(annotations.items()) if key.startswith(prefix)
     )
+
+
+def _queue_labels(labels: Mapping[str, str]) -> Mapping[str, str]:
+    """Kueue's labels; without the queue's name there is nothing to pass on."""
+    if naming.KUEUE_QUEUE_LABEL not in labels:
+        return {}
+    names = (naming.KUEUE_QUEUE_LABEL, naming.KUEUE_PRIORITY_LABEL)
+    return {name: labels[name] for name in names if name in labels}
 
 
 def _int_or_none(value: Any) -> int | None:

@@ -66,6 +66,9 @@ def to_job(body: Mapping[str, Any]) -> JobFacts:
         pending_deadline_seconds=_positive(annotations.get(naming.PENDING_DEADLINE_ANNOTATION))
         or DEFAULT_PENDING_DEADLINE_SECONDS,
         workspace_claim=_workspace_claim(spec["template"]["spec"]),
+        project=labels.get(naming.PROJECT_LABEL, ""),
+        stepped_in=owner is not None and owner["kind"] == "CronJob" and naming.SCHEDULED_TIME_ANNOTATION in annotations,
+        queue_name=labels.get(naming.KUEUE_QUEUE_LABEL),
     )
 
 
@@ -142,6 +145,7 @@ def to_cronjob(body: Mapping[str, Any]) -> CronJobFacts:
         concurrency_policy=spec.get("concurrencyPolicy", "Allow"),
         last_schedule_time=_time((body.get("status") or {}).get("lastScheduleTime")),
         deleting="deletionTimestamp" in metadata,
+        active=tuple((item["name"], item["uid"]) for item in (body.get("status") or {}).get("active") or ()),
     )
 
 

@@ -8,16 +8,42 @@ from datetime import datetime
 from typing import Any
 
 from cronwright_core.domain.cluster import JobFacts, StopIntent
+from cronwright_core.domain.gate import Candidate
 from cronwright_core.domain.task import Request, TaskStatus
 
 
 @dataclass(frozen=True, slots=True)
 class CreateJob:
     """Creates a Job; `AlreadyExists` is success if its owner is `owner_uids`' - somebody did the same before a
-    crash."""
+    crash. Whether it starts at once or waits suspended is asked of the launch gate at the very moment.
+
+    `tick` is None for a manual run.
+    """
 
     manifest: Mapping[str, Any]
     owner_uids: frozenset[str]
+    candidate: Candidate
+    tick: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CheckTick:
+    """Asks the API server whether the Job of a tick that the controller has run still stands."""
+
+    namespace: str
+    name: str
+    tick: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class CoverTick:
+    """Writes into the CronJob's status what the controller would have: the tick, and its Jobs as (name, uid)."""
+
+    namespace: str
+    name: str
+    resource_version: str
+    time: datetime
+    active: tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +137,8 @@ class WriteStatus:
 
 Action = (
     CreateJob
+    | CheckTick
+    | CoverTick
     | AcceptJob
     | DeleteJob
     | CreateCronJob
@@ -136,8 +164,12 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What to do now, and when to look again although nothing changed (None: no need)."""
+    """What to do now, and when to look again although nothing changed (None: no need).
+
+    `reserve`: the tick for which a slot is to be held from this moment on (None: for none).
+    """
 
     actions: tuple[Action, ...] = ()
     wake_at: datetime | None = None
     events: tuple[Event, ...] = ()
+    reserve: datetime | None = None

@@ -27,9 +27,12 @@ from cronwright_core.kube.reflector import Reflector
 from cronwright_core.kube.resources import CRON_JOBS, JOBS, SCHEDULED_TASKS, Resource
 from cronwright_core.kube.status import replace_status
 from cronwright_operator.cache import DefinitionCache
+from cronwright_operator.launching.ledger import Ledger
 from cronwright_operator.reconciling.actions import (
     AcceptJob,
     Action,
+    CheckTick,
+    CoverTick,
     CreateCronJob,
     CreateJob,
     DeleteJob,
@@ -61,7 +64,9 @@ class Applier:
         cronjobs: Reflector,
         skipped: Callable[[ScheduledTask, RecordSkipped], None],
         *,
+        ledger: Ledger,
         stop: Callable[[str, StopIntent], Awaitable[None]],
+        gone: Callable[[str, datetime], None],
         cancelled: Callable[[ScheduledTask, RecordCancelled], Awaitable[None]],
     ) -> None:
         self._client = client
@@ -69,23 +74,31 @@ class Applier:
         self._jobs = jobs
         self._cronjobs = cronjobs
         self._skipped = skipped
+        self._ledger = ledger
         self._stop = stop
+        self._gone = gone
         self._cancelled = cancelled
 
     async def apply(self, task: ScheduledTask, actions: tuple[Action, ...], now: datetime) -> None:
         """Carries out the actions one after the other; trouble ends it, and the whole is decided anew.
 
         A Job that the API server refuses (a quota, an admission rule, somebody else's Job of the name) does not hold up
-        the rest: what depends on it is left out, the condition says why, and the refusal is raised at the end.
+        the rest: the condition says why, and the refusal is raised at the end.
         """
         refused: KubeRejected | NameNotOurs | None = None
+        created = False
         for action in actions:
             match action:
                 case CreateJob():
                     try:
-                        await self._create(JOBS, self._jobs, task, action.manifest, action.owner_uids)
+                        await self._create_job(task, action)
+                        created = True
                     except (KubeRejected, NameNotOurs) as error:
                         refused = error
+                case CheckTick():
+                    await self._check_tick(task, action)
+                case CoverTick():
+                    await self._cover_tick(action)
                 case CreateCronJob():
                     await self._create(CRON_JOBS, self._cronjobs, task, action.manifest, frozenset({task.uid}))
                 case AcceptJob():
@@ -97,9 +110,9 @@ class Applier:
                 case UpdateCronJob():
                     body = await self._client.patch(CRON_JOBS, action.namespace, action.name, action.patch)
                     self._cronjobs.remember(body)
-                case RemoveRequest() if refused is None:
+                case RemoveRequest() | WithdrawRequest():
                     await self._patch_task(task, {"metadata": {"annotations": {action.annotation: None}}})
-                case RecordSkipped() if refused is None:
+                case RecordSkipped():
                     # Written to PostgreSQL later, see docs/concepts.md, crash points.
                     self._skipped(task, action)
                 case StopExecution():
@@ -107,16 +120,51 @@ class Applier:
                     await self._stop(action.job_uid, action.stop)
                 case RecordCancelled():
                     await self._cancelled(task, action)
-                case WithdrawRequest():
-                    await self._patch_task(task, {"metadata": {"annotations": {action.annotation: None}}})
                 case WriteStatus():
+                    if created and refused is None:
+                        # The next pass, which the new Job wakes, sees more: where many are due at once their Jobs come
+                        # first, and every status after.
+                        continue
                     status = action.status if refused is None else _refused_status(task, action.status, refused, now)
                     if status != task.status:
                         await self._write_status(task, from_task_status(status))
-                case _:
-                    logger.info("%s waits: its Job was refused", type(action).__name__)
         if refused is not None:
             raise refused
+
+    async def _create_job(self, task: ScheduledTask, action: CreateJob) -> None:
+        """Makes a Job, waiting or started as the gate says. An unknown outcome stays in the books as it was decided."""
+        candidate = action.candidate
+        queued = naming.KUEUE_QUEUE_LABEL in action.manifest["metadata"].get("labels", {})
+        starts = self._ledger.enter(candidate, tick=action.tick, ours=not queued)
+        manifest = dict(action.manifest)
+        if not starts:
+            manifest["spec"] = {**manifest["spec"], "suspend": True}
+        try:
+            await self._create(JOBS, self._jobs, task, manifest, action.owner_uids)
+        except (KubeRejected, NameNotOurs):
+            self._ledger.withdraw(candidate.key)
+            raise
+
+    async def _check_tick(self, task: ScheduledTask, action: CheckTick) -> None:
+        try:
+            self._jobs.remember(await self._client.get(JOBS, action.namespace, action.name))
+        except KubeNotFound:
+            self._gone(task.uid, action.tick)
+
+    async def _cover_tick(self, action: CoverTick) -> None:
+        reference = {"apiVersion": "batch/v1", "kind": "Job", "namespace": action.namespace}
+        patch: Json = {
+            "metadata": {"resourceVersion": action.resource_version},
+            "status": {
+                "lastScheduleTime": to_rfc3339(action.time),
+                "active": [{**reference, "name": name, "uid": uid} for name, uid in action.active],
+            },
+        }
+        try:
+            body = await self._client.patch(CRON_JOBS, action.namespace, action.name, patch, subresource="status")
+        except KubeNotFound:
+            return  # deleted; a new one will cover it, as the Job still stands
+        self._cronjobs.remember(body)
 
     async def _delete(self, action: DeleteJob) -> None:
         job = action.job

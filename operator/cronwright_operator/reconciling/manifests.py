@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import Any
 
 from cronwright_core.domain import naming
+from cronwright_core.domain.cluster import CronJobFacts
 from cronwright_core.domain.execution import ExecutionKind
 from cronwright_core.domain.parameters import Variables
 from cronwright_core.domain.project import ContainerTemplate, Project
@@ -31,7 +32,15 @@ OWNER_ANNOTATION = f"{naming.GROUP}/owner"
 _JOB_NAME_LABEL = "batch.kubernetes.io/job-name"
 
 
-def build_cronjob(task: ScheduledTask, project: Project, *, owner: str, cron_line: str, suspend: bool) -> Json:
+def build_cronjob(
+    task: ScheduledTask,
+    project: Project,
+    *,
+    owner: str,
+    cron_line: str,
+    suspend: bool,
+    priority_class: str | None = None,
+) -> Json:
     """The live CronJob of a Cron task. With the operator away the cluster's own controller runs it as it stands.
 
     `timeZone` is always set (absent means the zone of the controller's process), and there is no
@@ -46,8 +55,8 @@ def build_cronjob(task: ScheduledTask, project: Project, *, owner: str, cron_lin
         "successfulJobsHistoryLimit": HISTORY_LIMIT,
         "failedJobsHistoryLimit": HISTORY_LIMIT,
         "jobTemplate": {
-            "metadata": {"labels": _labels(task), "annotations": _annotations(task, owner)},
-            "spec": build_job_spec(task, project),
+            "metadata": {"labels": _job_labels(task), "annotations": _annotations(task, owner)},
+            "spec": build_job_spec(task, project, priority_class),
         },
     }
     return {
@@ -64,7 +73,9 @@ def build_cronjob(task: ScheduledTask, project: Project, *, owner: str, cron_lin
     }
 
 
-def build_tick_job(task: ScheduledTask, project: Project, *, owner: str, tick: datetime, admitted: bool) -> Json:
+def build_tick_job(
+    task: ScheduledTask, project: Project, *, owner: str, tick: datetime, priority_class: str | None = None
+) -> Json:
     """The Job of an Interval, Date or Once tick; its name is the lock against a second run of the same tick."""
     stem = naming.cronjob_name(task.name, task.uid)
     return _job(
@@ -72,12 +83,43 @@ def build_tick_job(task: ScheduledTask, project: Project, *, owner: str, tick: d
         project,
         owner=owner,
         name=naming.tick_job_name(stem, tick),
-        admitted=admitted,
-        annotations={
-            naming.EXECUTION_ANNOTATION: naming.execution_id(task.uid, ExecutionKind.SCHEDULED, tick, ""),
-            naming.SCHEDULED_TIME_ANNOTATION: to_rfc3339(tick),
-        },
+        annotations=_tick_annotations(task, tick),
+        priority_class=priority_class,
     )
+
+
+def build_cron_tick_job(
+    task: ScheduledTask,
+    project: Project,
+    cronjob: CronJobFacts,
+    *,
+    owner: str,
+    tick: datetime,
+    priority_class: str | None = None,
+) -> Json:
+    """The Job that the CronJob controller would make for this tick, under its name, owned by the CronJob.
+
+    Besides the controller's annotation it carries ours, by which it is known that we made it.
+    """
+    manifest = _job(
+        task,
+        project,
+        owner=owner,
+        name=naming.cron_tick_job_name(cronjob.name, tick),
+        annotations={**_tick_annotations(task, tick), naming.CRONJOB_TICK_ANNOTATION: to_rfc3339(tick)},
+        priority_class=priority_class,
+    )
+    manifest["metadata"]["ownerReferences"] = [
+        {
+            "apiVersion": "batch/v1",
+            "kind": "CronJob",
+            "name": cronjob.name,
+            "uid": cronjob.uid,
+            "controller": True,
+            "blockOwnerDeletion": False,
+        }
+    ]
+    return manifest
 
 
 def build_request_job(
@@ -88,8 +130,8 @@ def build_request_job(
     request_key: str,
     time: datetime,
     requested_by: str,
-    admitted: bool,
     parameters: Variables = (),
+    priority_class: str | None = None,
 ) -> Json:
     """The Job of a manual run; the same request key always gives the same name, however often it is asked for.
 
@@ -106,7 +148,7 @@ def build_request_job(
         project,
         owner=owner,
         name=naming.request_job_name(stem, task.uid, request_key),
-        admitted=admitted,
+        priority_class=priority_class,
         annotations={
             naming.EXECUTION_ANNOTATION: naming.execution_id(task.uid, ExecutionKind.ADHOC, time, request_key),
             naming.REQUEST_KEY_ANNOTATION: request_key,
@@ -116,7 +158,7 @@ def build_request_job(
     )
 
 
-def build_job_spec(task: ScheduledTask, project: Project) -> Json:
+def build_job_spec(task: ScheduledTask, project: Project, priority_class: str | None = None) -> Json:
     """`spec` of every Job of the task.
 
     The time limit stands on the Pod: there the kubelet ends the container and the Pod and its log stay. The Job's own
@@ -132,7 +174,7 @@ def build_job_spec(task: ScheduledTask, project: Project) -> Json:
         "activeDeadlineSeconds": timeout + task.spec.pending_deadline_seconds + GRACE_SECONDS + BACKSTOP_SECONDS,
         "template": {
             "metadata": {"labels": _labels(task)},
-            "spec": _pod_spec(task, project),
+            "spec": _pod_spec(task, project, priority_class),
         },
     }
 
@@ -156,7 +198,7 @@ def spec_hash(spec: Mapping[str, Any]) -> str:
     return naming.short_hash(json.dumps(spec, sort_keys=True, separators=(",", ":")), length=16)
 
 
-def _pod_spec(task: ScheduledTask, project: Project) -> Json:
+def _pod_spec(task: ScheduledTask, project: Project, priority_class: str | None) -> Json:
     container = merged_container(task, project)
     context = dict(project.spec.security_context)
     fs_group = context.pop("fsGroup", None)
@@ -189,6 +231,8 @@ def _pod_spec(task: ScheduledTask, project: Project) -> Json:
         # Without a ServiceAccount named by the Project, a task's program gets no right on the cluster.
         "automountServiceAccountToken": project.spec.service_account_name is not None,
     }
+    if priority_class is not None:
+        spec["priorityClassName"] = priority_class
     if project.spec.service_account_name is not None:
         spec["serviceAccountName"] = project.spec.service_account_name
     if project.spec.image_pull_secrets:
@@ -228,33 +272,48 @@ def _environment(task: ScheduledTask, project: Project, container: ContainerTemp
 
 
 def _job(
-    task: ScheduledTask, project: Project, *, owner: str, name: str, admitted: bool, annotations: Mapping[str, str]
+    task: ScheduledTask,
+    project: Project,
+    *,
+    owner: str,
+    name: str,
+    annotations: Mapping[str, str],
+    priority_class: str | None,
 ) -> Json:
-    spec = build_job_spec(task, project)
-    if not admitted:
-        spec["suspend"] = True
     return {
         "apiVersion": "batch/v1",
         "kind": "Job",
         "metadata": {
             "name": name,
             "namespace": task.namespace,
-            "labels": _labels(task),
+            "labels": _job_labels(task),
             "annotations": {**_annotations(task, owner), **annotations},
             # With it from the first moment: whatever happens to the operator, the Job stays until it is recorded.
             "finalizers": [naming.FINALIZER],
             "ownerReferences": [_owned_by_task(task)],
         },
-        "spec": spec,
+        "spec": build_job_spec(task, project, priority_class),
     }
+
+
+def _tick_annotations(task: ScheduledTask, tick: datetime) -> dict[str, str]:
+    return {
+        naming.EXECUTION_ANNOTATION: naming.execution_id(task.uid, ExecutionKind.SCHEDULED, tick, ""),
+        naming.SCHEDULED_TIME_ANNOTATION: to_rfc3339(tick),
+    }
+
+
+def _job_labels(task: ScheduledTask) -> dict[str, str]:
+    # Kueue looks at the Job alone.
+    return {**_labels(task), **task.queue_labels}
 
 
 def _labels(task: ScheduledTask) -> dict[str, str]:
     return {
         naming.MANAGED_BY_LABEL: naming.MANAGED_BY,
         naming.TASK_UID_LABEL: task.uid,
-        naming.PROJECT_LABEL: task.spec.project_name[:63].rstrip("-."),
-        naming.TASK_NAME_LABEL: task.name[:63].rstrip("-."),
+        naming.PROJECT_LABEL: naming.label_value(task.spec.project_name),
+        naming.TASK_NAME_LABEL: naming.label_value(task.name),
     }
 
 

@@ -41,6 +41,16 @@ class Observed:
     now: datetime
     project_refused: bool = False
     """The Project cannot be registered (its name is taken): its runs could never be recorded."""
+    reserved: datetime | None = None
+    """The tick for which a slot is held."""
+    room: bool = True
+    """Whether a run of the task would start at once if it were made now."""
+    step_in: bool = True
+    """Whether we keep the time of Cron tasks, or leave it to the CronJob controller."""
+    gone_tick: datetime | None = None
+    """A tick that the controller ran and whose Job the API server no longer has."""
+    priority_class: str | None = None
+    """The PriorityClass of the task's Pods."""
     last_outcome: ExecutionStatus | None = None
     """How the execution that `status.lastExecutionId` names ended, if its Job may be gone already."""
 

@@ -12,20 +12,10 @@ from datetime import datetime, timedelta
 from cronwright_core.domain import naming
 from cronwright_core.domain.cluster import CronJobFacts
 from cronwright_core.domain.errors import FieldError
-from cronwright_core.domain.gate import Candidate, Gate
 from cronwright_core.domain.project import Project
-from cronwright_core.domain.schedule import (
-    CronSchedule,
-    DateSchedule,
-    IntervalSchedule,
-    MissedTicks,
-    OnceSchedule,
-    Schedule,
-    next_time,
-    ticks_between,
-)
+from cronwright_core.domain.schedule import CronSchedule, Schedule
 from cronwright_core.domain.task import ScheduledTask, TaskStatus
-from cronwright_core.domain.times import latest, to_rfc3339, whole_seconds
+from cronwright_core.domain.times import latest, whole_seconds
 from cronwright_core.domain.validation import (
     check_overrides,
     check_schedule_not_past,
@@ -43,31 +33,29 @@ from cronwright_operator.reconciling.actions import (
     DeleteJob,
     Event,
     MoveCronJobWatermark,
-    RecordSkipped,
     RemoveRequest,
     UpdateCronJob,
     WriteStatus,
 )
 from cronwright_operator.reconciling.cancels import decide_cancels
-from cronwright_operator.reconciling.manifests import build_cronjob, build_request_job, build_tick_job
+from cronwright_operator.reconciling.manifests import build_cronjob, build_request_job
 from cronwright_operator.reconciling.observed import Observed
 from cronwright_operator.reconciling.requests import read_request, refuse_requests, request_annotation
 from cronwright_operator.reconciling.task_status import ready_message, with_observed_runs, with_ready
+from cronwright_operator.reconciling.ticks import decide_ticks, tick_candidate
 
 _CREATION_SLACK = timedelta(seconds=1)
 """Times of the cluster have whole seconds, and the watermark is cut to them."""
-MAX_SKIPPED_ROWS = 100
-"""Missed ticks recorded one by one after an absence; the rest is one summary."""
 
 
-def reconcile(seen: Observed, gate: Gate) -> Decision:
+def reconcile(seen: Observed) -> Decision:
     """Decides everything about one task at one moment."""
     if seen.task.deleting:
         # Garbage collection deletes its CronJob and Jobs; `stopping` ends what runs, and the recorder records it.
         return Decision()
     cancels = decide_cancels(seen)
     refusals = refuse_requests(cancels.triggers, seen.now)
-    decided = _reconcile(replace(seen, task=replace(seen.task, triggers=refusals.triggers)), gate)
+    decided = _reconcile(replace(seen, task=replace(seen.task, triggers=refusals.triggers)))
     # Last: the record of a run that never had a Job may have to wait for PostgreSQL, and nothing else may wait for it.
     return replace(
         decided,
@@ -76,36 +64,32 @@ def reconcile(seen: Observed, gate: Gate) -> Decision:
     )
 
 
-def _reconcile(seen: Observed, gate: Gate) -> Decision:
+def _reconcile(seen: Observed) -> Decision:
     task = seen.task
     schedule, errors = _check(seen)
     if errors or schedule is None or seen.project is None:
         return _not_ready(seen, errors)
     owner = task.spec.owner or seen.project.spec.owner or ""
     status = _with_current_schedule(task, schedule, seen.now)
-    actions: list[Action] = []
-
-    actions += _accept(seen)
-    status = _moved(status, _accepted_tick(seen, actions))
+    actions: list[Action] = [*_accept(seen)]
     # The CronJob before anything that the API server may refuse: a pause must not wait for a Job that is over a quota.
     if isinstance(schedule, CronSchedule):
         actions += _cronjob(seen, seen.project, schedule, owner, suspend=task.spec.suspend)
     else:
         # A CronJob of an earlier type is kept, suspended: deleting it would take its Jobs and their output with it.
         actions += _retire(seen.cronjob)
-        ticks, status = _ticks(seen, seen.project, schedule, owner, status, gate)
-        actions += ticks
-    actions += _requests(seen, seen.project, owner, gate)
-
-    next_due = _next_due(task, schedule, status, seen.cronjob, seen.now)
+    ticks = decide_ticks(seen, seen.project, schedule, owner, status)
+    actions += ticks.actions
+    actions += _requests(seen, seen.project, owner)
     new = replace(
-        with_observed_runs(seen, status),
+        with_observed_runs(seen, ticks.status),
         task_id=seen.registration.task_id or task.status.task_id,
         observed_generation=task.generation,
-        next_schedule_time=next_due,
-        conditions=with_ready(task, True, "Scheduled", ready_message(task, schedule, status), seen.now),
+        next_schedule_time=ticks.next_start,
+        conditions=with_ready(task, True, "Scheduled", ready_message(task, schedule, ticks.status), seen.now),
     )
-    return _with_status(task, new, actions, wake_at=next_due)
+    decision = _with_status(task, new, actions, wake_at=ticks.wake_at)
+    return replace(decision, events=(*decision.events, *ticks.events), reserve=ticks.reserve)
 
 
 def schedule_hash(task: ScheduledTask) -> str:
@@ -204,10 +188,15 @@ def _accepted_tick(seen: Observed, actions: list[Action]) -> datetime | None:
     return latest(*before, *(action.job.tick for action in actions if isinstance(action, AcceptJob)))
 
 
-def _requests(seen: Observed, project: Project, owner: str, gate: Gate) -> list[Action]:
+def _requests(seen: Observed, project: Project, owner: str) -> list[Action]:
+    """Each trigger becomes a Job; when its Job stands the annotation goes."""
     actions: list[Action] = []
     task = seen.task
+    made = {view.job.request_key for view in seen.jobs if view.job.request_key is not None}
     for request in task.triggers:
+        if request.key in made:
+            actions.append(RemoveRequest(request_annotation(request)))
+            continue
         asked = read_request(request, seen.now)
         manifest = build_request_job(
             task,
@@ -217,65 +206,23 @@ def _requests(seen: Observed, project: Project, owner: str, gate: Gate) -> list[
             time=asked.time,
             requested_by=asked.by,
             parameters=asked.parameters,
-            admitted=gate.admits(_candidate(task, asked.time)),
+            priority_class=seen.priority_class,
         )
-        # The Job first, then the annotation: if we die in between, the name makes the second creation AlreadyExists.
-        actions.append(CreateJob(manifest, frozenset({task.uid})))
-        actions.append(RemoveRequest(request_annotation(request)))
-    return actions
-
-
-def _ticks(
-    seen: Observed, project: Project, schedule: Schedule, owner: str, status: TaskStatus, gate: Gate
-) -> tuple[list[Action], TaskStatus]:
-    """Runs the newest tick that is due and records the older ones as skipped."""
-    task, now = seen.task, seen.now
-    anchor = status.anchor_time or task.creation_time
-    if task.spec.suspend or status.completion_time is not None:
-        return [], status
-    actions: list[Action] = []
-    skipped: list[Action] = []
-    if isinstance(schedule, OnceSchedule) and schedule.at is None:
-        # As soon as it is active: the anchor is the tick, and what tells that it ran is completionTime.
-        due = anchor
-    else:
-        base = status.last_schedule_time or anchor
-        missed = ticks_between(schedule, base=base, until=now, anchor=anchor, limit=MAX_SKIPPED_ROWS + 1)
-        if not missed.newest:
-            # A single date that passed while the task was suspended never comes.
-            gone = not isinstance(schedule, IntervalSchedule) and next_time(schedule, base=base, anchor=anchor) is None
-            return [], replace(status, completion_time=whole_seconds(now)) if gone else status
-        due = missed.newest[-1]
-        skipped = _skipped(missed)
-    if due > now:
-        return [], status
-    deadline = task.spec.starting_deadline_seconds
-    if deadline is not None and now - due > timedelta(seconds=deadline):
-        message = f"missed by more than startingDeadlineSeconds ({deadline} s)"
-        actions.append(RecordSkipped(due, "StartingDeadlineExceeded", message))
-    else:
-        manifest = build_tick_job(task, project, owner=owner, tick=due, admitted=gate.admits(_candidate(task, now)))
-        # If we die after this and before the status is written, the successor finds the same tick due, computes the
-        # same name and gets AlreadyExists: one run.
-        actions.append(CreateJob(manifest, frozenset({task.uid})))
-    actions += skipped
-    done = isinstance(schedule, OnceSchedule | DateSchedule)
-    return actions, replace(_moved(status, due), completion_time=whole_seconds(now) if done else status.completion_time)
-
-
-def _skipped(missed: MissedTicks) -> list[Action]:
-    """All missed ticks but the newest; those beyond the limit in one row."""
-    message = "nobody was there to start it; only the newest missed run starts"
-    actions: list[Action] = []
-    if missed.older_last is not None and missed.older_first is not None:
-        summary = f"{missed.older_count} runs from {to_rfc3339(missed.older_first)} to {to_rfc3339(missed.older_last)}"
-        actions.append(RecordSkipped(missed.older_last, "MissedSchedule", f"{summary}: {message}"))
-    actions += [RecordSkipped(tick, "MissedSchedule", message) for tick in missed.newest[:-1]]
+        # The Job first, then the annotation: if we die in between, the next one finds the Job under the same name.
+        candidate = tick_candidate(task, manifest["metadata"]["name"], asked.time)
+        actions.append(CreateJob(manifest, frozenset({task.uid}), candidate))
     return actions
 
 
 def _cronjob(seen: Observed, project: Project, schedule: CronSchedule, owner: str, *, suspend: bool) -> list[Action]:
-    manifest = build_cronjob(seen.task, project, owner=owner, cron_line=schedule.expression.canonical, suspend=suspend)
+    manifest = build_cronjob(
+        seen.task,
+        project,
+        owner=owner,
+        cron_line=schedule.expression.canonical,
+        suspend=suspend,
+        priority_class=seen.priority_class,
+    )
     current = seen.cronjob
     if current is None or current.deleting:
         return [CreateCronJob(manifest)] if current is None else []
@@ -316,28 +263,6 @@ def _retire(cronjob: CronJobFacts | None) -> list[Action]:
     return [UpdateCronJob(cronjob.namespace, cronjob.name, patch)]
 
 
-def _next_due(
-    task: ScheduledTask, schedule: Schedule, status: TaskStatus, cronjob: CronJobFacts | None, now: datetime
-) -> datetime | None:
-    """The next tick after now, computed from the base that the controller uses."""
-    if task.spec.suspend or status.completion_time is not None:
-        return None
-    anchor = status.anchor_time or task.creation_time
-    if isinstance(schedule, CronSchedule):
-        base = latest(status.last_schedule_time, cronjob.last_schedule_time if cronjob else None) or (
-            cronjob.creation_time if cronjob else now
-        )
-    else:
-        base = status.last_schedule_time or anchor
-    if isinstance(schedule, OnceSchedule) and schedule.at is None:
-        return anchor if anchor > now else None  # an API server whose clock is ahead of ours
-    found = next_time(schedule, base=base, anchor=anchor)
-    if found is not None and found <= now:
-        # A tick that is due this very moment (the controller is about to make its Job), or a gap: show what comes.
-        found = next_time(schedule, base=now, anchor=anchor)
-    return found
-
-
 def _with_status(task: ScheduledTask, new: TaskStatus, actions: list[Action], *, wake_at: datetime | None) -> Decision:
     events: tuple[Event, ...] = ()
     old_ready = next((c for c in task.status.conditions if c.type == "Ready"), None)
@@ -345,15 +270,11 @@ def _with_status(task: ScheduledTask, new: TaskStatus, actions: list[Action], *,
     if not new_ready.status and (old_ready is None or old_ready.status or old_ready.message != new_ready.message):
         events = (Event("Warning", new_ready.reason, new_ready.message),)
     if new != task.status or any(isinstance(action, CreateJob) for action in actions):
-        # With a Job to be made also if nothing else differs: the status is where a refusal is told.
+        # With a Job to be made also if nothing else differs: the status is where a refusal is told. Where none is
+        # refused, it is left to the next pass, which sees the Jobs.
         actions = [*actions, WriteStatus(new)]
     return Decision(tuple(actions), wake_at, events)
 
 
 def _moved(status: TaskStatus, watermark: datetime | None) -> TaskStatus:
     return replace(status, last_schedule_time=latest(status.last_schedule_time, watermark))
-
-
-def _candidate(task: ScheduledTask, since: datetime) -> Candidate:
-    project = f"{task.namespace}/{task.spec.project_name}"
-    return Candidate(f"{task.namespace}/{task.name}", task.uid, project, task.spec.priority, since)

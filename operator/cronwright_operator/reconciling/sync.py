@@ -8,13 +8,14 @@ from datetime import datetime
 
 from cronwright_core.domain.cluster import CronJobFacts, JobFacts, PodFacts
 from cronwright_core.domain.execution import ExecutionStatus, execution_state, with_deletion
-from cronwright_core.domain.gate import Gate
 from cronwright_operator.cache import DefinitionCache
 from cronwright_operator.launching.clock import Clock
+from cronwright_operator.launching.ledger import Ledger
 from cronwright_operator.reconciling.apply import Applier
 from cronwright_operator.reconciling.events import EventPoster
 from cronwright_operator.reconciling.observed import JobView, Observed, Registration, execution_id_of
 from cronwright_operator.reconciling.reconcile import reconcile
+from cronwright_operator.reconciling.ticks import tick_candidate
 
 logger = logging.getLogger(__name__)
 
@@ -35,7 +36,10 @@ class TaskSync:
         applier: Applier,
         events: EventPoster,
         clock: Clock,
-        gate: Gate,
+        ledger: Ledger,
+        step_in: bool,
+        priority_class: Callable[[int], str | None],
+        look_again: Callable[[str], None],
         now: Callable[[], datetime],
     ) -> None:
         self._cache = cache
@@ -48,8 +52,17 @@ class TaskSync:
         self._applier = applier
         self._events = events
         self._clock = clock
-        self._gate = gate
+        self._ledger = ledger
+        self._step_in = step_in
+        self._priority_class = priority_class
+        self._look_again = look_again
         self._now = now
+        self._gone: dict[str, datetime] = {}
+
+    def gone(self, uid: str, tick: datetime) -> None:
+        """Notes that the Job of a tick, which the controller has run, is not there any more, and asks for a look."""
+        self._gone[uid] = tick
+        self._look_again(uid)
 
     async def sync(self, uid: str) -> None:
         """Looks at the task, decides, and carries it out.
@@ -60,8 +73,11 @@ class TaskSync:
         task = self._cache.task(uid)
         if task is None:
             self._clock.set(uid, None)
+            self._ledger.release(uid)
+            self._gone.pop(uid, None)
             return
         now = self._now()
+        candidate = tick_candidate(task, "", now)
         project = self._cache.project(task.namespace, task.spec.project_name)
         seen = Observed(
             task=task,
@@ -71,9 +87,16 @@ class TaskSync:
             jobs=tuple(self._views(uid)),
             registration=self._registration(uid),
             now=now,
+            reserved=self._ledger.held(uid),
+            room=self._ledger.room(candidate),
+            step_in=self._step_in,
+            gone_tick=self._gone.get(uid),
+            priority_class=self._priority_class(task.spec.priority),
             last_outcome=self._outcome(task.status.last_execution_id) if task.status.last_execution_id else None,
         )
-        decision = reconcile(seen, self._gate)
+        decision = reconcile(seen)
+        # At once, before anything is awaited: who decides next must find the slot taken.
+        self._ledger.hold(candidate, decision.reserve)
         # Before the actions: one of them may fail for as long as PostgreSQL is away, and the next tick must not.
         self._clock.set(uid, decision.wake_at)
         await self._applier.apply(task, decision.actions, now)

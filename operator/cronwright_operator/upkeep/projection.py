@@ -48,6 +48,7 @@ class Projector:
         self._now = now
         self._registrations: dict[str, Registration] = {}
         self._refused_projects: set[str] = set()
+        self._names: dict[str, tuple[str, ...]] = {}
         self._written: dict[str, object] = {}
 
     def registration(self, uid: str) -> Registration:
@@ -96,8 +97,8 @@ class Projector:
                     "completed": row.completed,
                 }
 
-    async def sync_task(self, uid: str) -> None:
-        """Brings the task's row up to its resource, its deletion included.
+    async def sync_task(self, uid: str) -> bool:
+        """Brings the task's row up to its resource, its deletion included; returns whether a name became free.
 
         Raises:
             Unavailable: PostgreSQL does not answer; to be tried again.
@@ -107,10 +108,10 @@ class Projector:
             await asyncio.to_thread(self._tasks.mark_deleted, uid, self._now())
             self._registrations.pop(uid, None)
             self.forget(uid)
-            return
+            return self._renamed(uid)
         project = self._cache.project(task.namespace, task.spec.project_name)
         if project is not None and project.project_id is None:
-            return  # its tasks are woken when the project has its id
+            return False  # its tasks are woken when the project has its id
         known = self._registrations.get(uid)
         content = (task.generation, task.status.task_id, project.project_id if project else None, _owner(task, project))
         if known is None or known.name_taken or self._written.get(uid) != content:
@@ -120,9 +121,10 @@ class Projector:
                 self._registrations[uid] = registration
                 self._registered(uid)
         await self._observe(task)
+        return self._renamed(uid, _owner(task, project), task.spec.display_name)
 
-    async def sync_project(self, uid: str) -> None:
-        """Brings the project's row and status up to its resource.
+    async def sync_project(self, uid: str) -> bool:
+        """Brings the project's row and status up to its resource; returns whether a name became free.
 
         Raises:
             Unavailable: PostgreSQL does not answer; to be tried again.
@@ -132,7 +134,7 @@ class Projector:
             await asyncio.to_thread(self._projects.mark_deleted, uid, self._now())
             self._refused_projects.discard(uid)
             self.forget(uid)
-            return
+            return self._renamed(uid)
         errors = check_image(project.spec.container.image)
         ready, reason, message = not errors, "Accepted", "its tasks can run"
         project_id = project.project_id
@@ -152,6 +154,14 @@ class Projector:
                 if (task.namespace, task.spec.project_name) == (project.namespace, project.name):
                     self._registered(task.uid)
         await self._write_project_status(project, project_id, ready, reason, message)
+        return self._renamed(uid, project.spec.display_name)
+
+    def _renamed(self, uid: str, *name: str) -> bool:
+        """Notes the name under which a row stands (none: it is deleted); whether it gave up another one."""
+        before = self._names.pop(uid, name)
+        if name:
+            self._names[uid] = name
+        return before != name
 
     async def _register(self, task: ScheduledTask, project: Project | None) -> Registration:
         projection = TaskProjection(

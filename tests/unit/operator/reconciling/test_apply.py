@@ -10,18 +10,23 @@ from typing import Any
 import pytest
 
 from cronwright_core.domain.cluster import StopIntent
+from cronwright_core.domain.gate import Limits
 from cronwright_core.domain.task import ScheduledTask
-from cronwright_core.kube.errors import KubeAlreadyExists, KubeForbidden, KubeInvalid, KubeNotFound
+from cronwright_core.kube.errors import KubeAlreadyExists, KubeForbidden, KubeInvalid, KubeNotFound, KubeUnreachable
 from cronwright_core.kube.ports import Json, PatchKind
 from cronwright_core.kube.resources import JOBS, SCHEDULED_TASKS, Resource
 from cronwright_operator.cache import DefinitionCache
+from cronwright_operator.launching.ledger import Ledger
 from cronwright_operator.reconciling import actions
 from cronwright_operator.reconciling.apply import Applier, NameNotOurs
+from cronwright_operator.reconciling.ticks import tick_candidate
 from support.builders import CREATED, make_job, make_task, settled
 
 TASK = make_task()
 STATUS = replace(settled(TASK), last_schedule_time=CREATED)
-CREATE = actions.CreateJob({"metadata": {"name": "job"}}, frozenset({TASK.uid}))
+CREATE = actions.CreateJob(
+    {"metadata": {"name": "job"}, "spec": {}}, frozenset({TASK.uid}), tick_candidate(TASK, "job", CREATED)
+)
 PAUSE = actions.UpdateCronJob("team-a", "cj", {"spec": {"suspend": True}})
 
 
@@ -47,7 +52,7 @@ class Client:
         return self.job
 
     async def create(self, resource: Resource, namespace: str, body: Mapping[str, Any]) -> Json:
-        return self._call("create", resource, body["metadata"]["name"])
+        return self._call("create", resource, body)
 
     async def patch(
         self,
@@ -78,7 +83,9 @@ class Copy:
         return None
 
 
-def apply(client: Client, *steps: actions.Action, task: ScheduledTask = TASK) -> list[str]:
+def apply(
+    client: Client, *steps: actions.Action, task: ScheduledTask = TASK, ledger: Ledger | None = None
+) -> list[str]:
     skipped: list[actions.RecordSkipped] = []
     cache = DefinitionCache(lambda _: None, lambda _: None)
     applier = Applier(
@@ -87,7 +94,9 @@ def apply(client: Client, *steps: actions.Action, task: ScheduledTask = TASK) ->
         Copy(),  # type: ignore[arg-type]
         Copy(),  # type: ignore[arg-type]
         lambda _, s: skipped.append(s),
+        ledger=ledger or Ledger(Limits(), priority_of=lambda _: 0),
         stop=client.stop,
+        gone=lambda uid, tick: client.calls.append(("gone", JOBS, (uid, tick))),
         cancelled=client.record_cancelled,
     )
     asyncio.run(applier.apply(task, steps, CREATED))
@@ -102,12 +111,43 @@ def status_written(client: Client) -> dict[str, Any]:
 
 def test_in_the_order_given() -> None:
     client = Client()
-    apply(client, CREATE, actions.RemoveRequest("trigger.cronwright.dev/1"), actions.WriteStatus(STATUS))
+    apply(client, PAUSE, actions.RemoveRequest("trigger.cronwright.dev/1"), actions.WriteStatus(STATUS))
     assert [(verb, kind) for verb, kind, _ in client.calls] == [
-        ("create", "Job"),
+        ("patch", "CronJob"),
         ("patch", "ScheduledTask"),
         ("patch", "ScheduledTask"),
     ]
+
+
+def test_a_job_that_was_made_leaves_the_status_to_the_next_pass() -> None:
+    client = Client()
+    apply(client, CREATE, actions.WriteStatus(STATUS))
+    assert [(verb, kind) for verb, kind, _ in client.calls] == [("create", "Job")]
+
+
+def test_whether_it_waits_is_asked_of_the_gate_when_it_is_made() -> None:
+    client = Client()
+    ledger = Ledger(Limits(total=1), priority_of=lambda _: 0)
+    apply(client, CREATE, ledger=ledger)
+    other = replace(CREATE, candidate=tick_candidate(TASK, "job-2", CREATED))
+    apply(client, other, ledger=ledger)
+    assert [body["spec"] for _, _, body in client.calls] == [{}, {"suspend": True}]
+
+
+def test_a_refused_job_gives_its_place_back() -> None:
+    ledger = Ledger(Limits(total=1), priority_of=lambda _: 0)
+    client = Client({("create", "Job"): KubeForbidden(403, "Forbidden", "exceeded quota: jobs")})
+    with pytest.raises(KubeForbidden):
+        apply(client, CREATE, ledger=ledger)
+    assert ledger.load().total == 0
+
+
+def test_a_job_of_unknown_outcome_keeps_its_place() -> None:
+    ledger = Ledger(Limits(total=1), priority_of=lambda _: 0)
+    client = Client({("create", "Job"): KubeUnreachable("no answer")})
+    with pytest.raises(KubeUnreachable):
+        apply(client, CREATE, ledger=ledger)
+    assert ledger.load().total == 1
 
 
 def test_a_refused_job_decides_no_tick_and_holds_up_no_pause() -> None:
@@ -115,8 +155,6 @@ def test_a_refused_job_decides_no_tick_and_holds_up_no_pause() -> None:
     steps = (
         PAUSE,
         CREATE,
-        actions.RecordSkipped(CREATED, "MissedSchedule", "m"),
-        actions.RemoveRequest("trigger.cronwright.dev/1"),
         actions.WriteStatus(STATUS),
     )
     with pytest.raises(KubeForbidden):

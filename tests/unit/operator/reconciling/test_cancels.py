@@ -11,7 +11,6 @@ import pytest
 from cronwright_core.domain import naming
 from cronwright_core.domain.cluster import JobFacts, JobFailure, StopIntent, StopReason
 from cronwright_core.domain.execution import ExecutionKind, execution_state
-from cronwright_core.domain.gate import AdmitAll
 from cronwright_core.domain.task import Request, ScheduledTask
 from cronwright_operator.reconciling.actions import (
     CreateJob,
@@ -43,7 +42,7 @@ def decided(task: ScheduledTask, *jobs: JobFacts, project: bool = True) -> Decis
     seen = Observed(
         task, make_project() if project else None, make_cronjob(last_schedule_time=TICK), views, Registration(1), NOW
     )
-    return reconcile(seen, AdmitAll())
+    return reconcile(seen)
 
 
 def running(**changes: Any) -> JobFacts:

@@ -9,7 +9,6 @@ import pytest
 
 from cronwright_core.domain.cluster import JobFacts
 from cronwright_core.domain.execution import ExecutionStatus, execution_state
-from cronwright_core.domain.gate import AdmitAll, Candidate
 from cronwright_core.domain.project import ContainerTemplate
 from cronwright_core.domain.schedule import ScheduleType
 from cronwright_core.domain.task import Overrides, Request, ScheduledTask, TaskStatus
@@ -40,7 +39,12 @@ def decide(task: ScheduledTask, *, now: str = "10:00:10", **seen: Any) -> action
         "registration": Registration(task_id=1),
         **seen,
     }
-    return reconcile(Observed(task=task, jobs=jobs, now=at(now), **snapshot), AdmitAll())
+    return reconcile(Observed(task=task, jobs=jobs, now=at(now), **snapshot))
+
+
+def made(decision: actions.Decision) -> list[JobFacts]:
+    """The Jobs that a decision made, as the next pass sees them."""
+    return [to_job(as_stored(create.manifest)) for create in of(decision, actions.CreateJob)]
 
 
 def of(decision: actions.Decision, kind: type) -> list[Any]:
@@ -67,17 +71,18 @@ class TestCron:
         assert (spec["schedule"], spec["timeZone"], spec["suspend"]) == ("0 9 * * 0", "Asia/Shanghai", False)
         assert spec["concurrencyPolicy"] == "Forbid"
         assert "startingDeadlineSeconds" not in spec
-        assert not of(decision, actions.CreateJob), "the controller keeps a Cron task's time"
+        assert not of(decision, actions.CreateJob), "nothing is due"
         assert ready(decision)[:2] == (True, "Scheduled")
 
     def test_nothing_to_do_is_nothing_done(self) -> None:
         task = make_task()
+        task = replace(task, status=settled(task, last_schedule_time=at("10:00:00")))
         first = decide(task)
         spec_hash = of(first, actions.CreateCronJob)[0].manifest["metadata"]["annotations"]["cronwright.dev/spec-hash"]
         task = replace(task, status=status_of(first))
-        again = decide(task, cronjob=make_cronjob(spec_hash=spec_hash))
+        again = decide(task, cronjob=make_cronjob(spec_hash=spec_hash, last_schedule_time=at("10:00:00")))
         assert again.actions == ()
-        assert again.wake_at == at("10:01:00")
+        assert again.wake_at == at("10:00:50"), "ten seconds before the tick it is settled whose it is"
 
     def test_allow_where_several_instances_may_run(self) -> None:
         (create,) = of(decide(make_task(max_instances=2)), actions.CreateCronJob)
@@ -134,14 +139,18 @@ class TestCron:
     def test_resume_fires_nothing(self) -> None:
         task = make_task()
         task = replace(task, status=settled(replace(task, spec=replace(task.spec, suspend=True))))
+        assert not of(
+            decide(task, now="10:30:10", cronjob=make_cronjob(suspend=True, last_schedule_time=at("10:00:00"))),
+            actions.CreateJob,
+        )
         decision = decide(task, now="10:30:10", cronjob=make_cronjob(suspend=True, last_schedule_time=at("10:00:00")))
         assert of(decision, actions.MoveCronJobWatermark)[0].time == at("10:30:10")
         assert status_of(decision).next_schedule_time == at("10:31:00")
 
     def test_a_changed_description_leaves_the_watermark(self) -> None:
         task = make_task(description="new words")
-        task = replace(task, generation=2, status=settled(task, last_schedule_time=at("09:59:00")))
-        assert status_of(decide(task)).last_schedule_time == at("09:59:00")
+        task = replace(task, generation=2, status=settled(task, last_schedule_time=at("10:00:00")))
+        assert status_of(decide(task)).last_schedule_time == at("10:00:00")
 
     def test_change_of_type_keeps_the_cronjob_suspended(self) -> None:
         task = make_task(ScheduleType.INTERVAL, "60")
@@ -176,25 +185,31 @@ class TestOwnClock:
         (create,) = of(decision, actions.CreateJob)
         assert create.manifest["metadata"]["name"].endswith(f"-{int(at('10:00:30').timestamp())}")
         assert create.manifest["metadata"]["finalizers"] == ["cronwright.dev/record"]
-        assert status_of(decision).last_schedule_time == at("10:00:30")
+        assert status_of(decision).last_schedule_time is None, "the tick is decided when its Job stands"
         assert decision.wake_at == at("10:01:30")
+        then = decide(task, now="10:00:31", jobs=made(decision))
+        assert not of(then, actions.CreateJob)
+        assert status_of(then).last_schedule_time == at("10:00:30")
 
     def test_of_missed_ticks_the_newest_runs_and_the_others_are_recorded(self) -> None:
         task = make_task(ScheduleType.INTERVAL, "60")
         task = replace(task, status=settled(task, last_schedule_time=at("10:00:30")))
         decision = decide(task, now="10:05:00")
-        assert [action.tick for action in of(decision, actions.RecordSkipped)] == [
+        assert len(of(decision, actions.CreateJob)) == 1
+        then = decide(task, now="10:05:00", jobs=made(decision))
+        assert [action.tick for action in of(then, actions.RecordSkipped)] == [
             at("10:01:30"),
             at("10:02:30"),
             at("10:03:30"),
         ]
-        assert len(of(decision, actions.CreateJob)) == 1
-        assert status_of(decision).last_schedule_time == at("10:04:30")
+        assert status_of(then).last_schedule_time == at("10:04:30")
+        assert [event.reason for event in then.events] == ["MissedSchedule"] * 3
 
     def test_long_absence_is_summed_up(self) -> None:
         task = make_task(ScheduleType.INTERVAL, "60")
         task = replace(task, status=settled(task, last_schedule_time=at("00:00:30"), anchor_time=at("00:00:30")))
-        skipped = of(decide(task, now="10:00:00"), actions.RecordSkipped)
+        jobs = made(decide(task, now="10:00:00"))
+        skipped = of(decide(task, now="10:00:00", jobs=jobs), actions.RecordSkipped)
         assert len(skipped) == 101
         assert "498 runs" in skipped[0].message
 
@@ -209,7 +224,7 @@ class TestOwnClock:
         task = make_task(ScheduleType.ONCE, "")
         first = decide(task)
         assert len(of(first, actions.CreateJob)) == 1
-        done = replace(task, status=status_of(first))
+        done = replace(task, status=status_of(decide(task, jobs=made(first))))
         assert done.status.completion_time is not None
         assert not of(decide(done, now="11:00:00"), actions.CreateJob)
         paused = replace(done, spec=replace(done.spec, suspend=True))
@@ -236,6 +251,7 @@ class TestOwnClock:
         due = decide(task, now="10:30:00")
         assert len(of(due, actions.CreateJob)) == 1
         assert status_of(due).next_schedule_time is None
+        assert status_of(decide(task, now="10:30:00", jobs=made(due))).completion_time == at("10:30:00")
 
     def test_date_that_passed_while_suspended_never_comes(self) -> None:
         task = make_task(ScheduleType.DATE, "2026-03-02T10:30:00Z")
@@ -261,8 +277,10 @@ class TestRequests:
     def test_job_first_then_the_annotation_goes(self) -> None:
         task = make_task(triggers=(Request("abc", '{"time": "2026-03-02T10:00:05Z", "by": "alice"}'),))
         decision = decide(task)
-        kinds = [type(a) for a in decision.actions if isinstance(a, actions.CreateJob | actions.RemoveRequest)]
-        assert kinds == [actions.CreateJob, actions.RemoveRequest]
+        assert not of(decision, actions.RemoveRequest)
+        then = decide(task, jobs=made(decision))
+        assert not of(then, actions.CreateJob)
+        assert of(then, actions.RemoveRequest) == [actions.RemoveRequest("trigger.cronwright.dev/abc")]
         annotations = of(decision, actions.CreateJob)[0].manifest["metadata"]["annotations"]
         assert annotations["cronwright.dev/requested-by"] == "alice"
         assert annotations["cronwright.dev/execution"].startswith("exec-20260302100005-")
@@ -322,16 +340,6 @@ class TestRequests:
 
     def test_trigger_works_while_suspended(self) -> None:
         assert of(decide(make_task(suspend=True, triggers=(Request("1", "now"),))), actions.CreateJob)
-
-    def test_what_the_gate_holds_is_created_suspended(self) -> None:
-        class Closed:
-            def admits(self, candidate: Candidate) -> bool:
-                return False
-
-        task = make_task(triggers=(Request("1", "now"),))
-        seen = Observed(task, make_project(), None, (), Registration(1), at("10:00:10"))
-        (create,) = of(reconcile(seen, Closed()), actions.CreateJob)
-        assert create.manifest["spec"]["suspend"] is True
 
 
 class TestNotReady:

@@ -20,9 +20,7 @@ def stored(metadata: dict[str, Any], spec: dict[str, Any]) -> JobFacts:
 
 
 def ours() -> JobFacts:
-    body = build_request_job(
-        TASK, make_project(), owner="alice", request_key="k", time=CREATED, requested_by="alice", admitted=True
-    )
+    body = build_request_job(TASK, make_project(), owner="alice", request_key="k", time=CREATED, requested_by="alice")
     return stored(body["metadata"], body["spec"])
 
 

@@ -1,0 +1,293 @@
+"""Which tick of a task runs now, which is skipped and why, and how the next one is kept from running twice. Pure.
+
+A Cron tick has two that could start it: we, and the CronJob controller. Some seconds before the tick it is settled
+whose it is. If it will find room under every limit, a slot is *reserved* for it in memory: then it does not matter who
+makes the Job, as its name is the lock and the Job the same. If it may have to wait or be skipped - or starts later than
+its minute, by `spreadSeconds` - it is *claimed*: the CronJob's `lastScheduleTime` is set to it, and the controller
+leaves it alone. Before that the claim is noted in our own status. So if we die, a successor can tell a tick that we
+took and never ran from one that the controller ran and whose Job somebody has deleted.
+
+Each pass decides one step and leaves its mark in the cluster; the next pass goes on from what stands there. A tick:
+
+    its Job is made (its name is the lock)  ->  the CronJob's status holds the tick  ->  the task's status holds it
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from cronwright_core.domain import naming
+from cronwright_core.domain.cluster import StopIntent, StopReason
+from cronwright_core.domain.gate import Candidate, Instance, TickVerdict, Verdict, judge_tick
+from cronwright_core.domain.project import Project
+from cronwright_core.domain.schedule import CronSchedule, OnceSchedule, Schedule, next_time
+from cronwright_core.domain.task import ScheduledTask, TaskStatus
+from cronwright_core.domain.ticks import DueTicks, Skip, due_ticks, is_single, is_spread, never_comes, spread_offset
+from cronwright_core.domain.times import latest, to_rfc3339, whole_seconds
+from cronwright_operator.reconciling.actions import (
+    Action,
+    CheckTick,
+    CoverTick,
+    CreateJob,
+    Event,
+    RecordSkipped,
+    StopExecution,
+)
+from cronwright_operator.reconciling.manifests import build_cron_tick_job, build_tick_job
+from cronwright_operator.reconciling.observed import Observed
+
+LEAD = timedelta(seconds=10)
+"""So long before a Cron tick a slot is reserved for it, or it is claimed."""
+HANDS_OFF = timedelta(minutes=5)
+"""With `stepIn: false` a tick without a Job is the controller's for so long; its queue may be long (1000 due at once
+take it two minutes at its default rate). Then it counts as missed."""
+OPERATOR = "operator"
+_MOST_EVENTS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class TickDecision:
+    """What to do about a task's ticks, and the status that follows.
+
+    `reserve`: the tick for which a slot is to be held from now on, None if for none. `claim`: the tick to take from the
+    CronJob controller. `next_start`: when the next tick starts, its share of the spread included. `wake_at`: when to
+    look again although nothing changed.
+    """
+
+    actions: tuple[Action, ...]
+    status: TaskStatus
+    reserve: datetime | None = None
+    claim: datetime | None = None
+    next_start: datetime | None = None
+    wake_at: datetime | None = None
+    events: tuple[Event, ...] = ()
+
+
+def decide_ticks(seen: Observed, project: Project, schedule: Schedule, owner: str, status: TaskStatus) -> TickDecision:
+    """Decides about all ticks of a task that is valid; `status` belongs to the schedule as it is now."""
+    task = seen.task
+    if task.spec.suspend or status.completion_time is not None:
+        return TickDecision((*_cover(seen, None), *_withdraw_waiting(seen)), status)
+    offset = start_offset(task, schedule)
+    due = _due(seen, schedule, status, offset)
+    upcoming = _upcoming(seen, schedule, status, due, offset)
+    claim = upcoming.claim
+    skips = list(due.skipped)
+    if due.run is not None and due.run == seen.gone_tick:
+        skips.append(Skip(due.run, StopReason.DELETED.value, "its Job was deleted before it was recorded"))
+    elif due.run is not None:
+        if _was_the_controllers(seen, schedule, due.run, status):
+            # Its Job has not come to our eyes yet, or it is gone for good: the API server itself is asked.
+            check = CheckTick(task.namespace, _job_name(seen, schedule, due.run), due.run)
+            return replace(upcoming, actions=(*_cover(seen, claim), check), reserve=seen.reserved)
+        verdict = _judge(seen, due.run)
+        if verdict.verdict is not Verdict.SKIP:
+            start = _start(seen, project, schedule, owner, due.run, verdict)
+            # The watermark stays: the tick is decided when its Job stands.
+            reserve = due.run if seen.reserved == due.run else None
+            return replace(upcoming, actions=(*_cover(seen, claim), *start), reserve=reserve)
+        skips.append(Skip(due.run, verdict.reason, verdict.message))
+        # Before the history says that it is skipped: the controller must not start it.
+        claim = latest(claim, due.run) if isinstance(schedule, CronSchedule) else claim
+    recorded = tuple(RecordSkipped(skip.tick, skip.reason, skip.message) for skip in skips)
+    return replace(
+        upcoming,
+        actions=(*_cover(seen, claim), *recorded),
+        status=_decided(seen, schedule, upcoming.status, due),
+        events=tuple(_event(skip) for skip in skips[-_MOST_EVENTS:]),
+    )
+
+
+def start_offset(task: ScheduledTask, schedule: Schedule) -> timedelta:
+    """By how much later than its time each tick of the task starts."""
+    return spread_offset(task.uid, task.spec.spread_seconds) if is_spread(schedule) else timedelta()
+
+
+def tick_candidate(task: ScheduledTask, job_name: str, since: datetime) -> Candidate:
+    """A run of the task as the launch gate knows it."""
+    project = naming.project_key(task.namespace, task.spec.project_name)
+    return Candidate(f"{task.namespace}/{job_name}", task.uid, project, task.spec.priority, since)
+
+
+def _due(seen: Observed, schedule: Schedule, status: TaskStatus, offset: timedelta) -> DueTicks:
+    task, now = seen.task, seen.now
+    made = {view.job.tick for view in seen.jobs if view.job.tick is not None}
+    anchor = status.anchor_time or task.creation_time
+    if isinstance(schedule, OnceSchedule) and schedule.at is None:
+        # As soon as it is active: the anchor is the tick, and what tells that it ran is completionTime.
+        if anchor > now:
+            return DueTicks()
+        return DueTicks(None if anchor in made else anchor, (), anchor)
+    until = now
+    if isinstance(schedule, CronSchedule) and not seen.step_in and offset == timedelta():
+        # The clock is the controller's: up to what it has made, what we have claimed, and what it had its time for.
+        settled = [tick for tick in (*made, status.claimed_time) if tick is not None and tick <= now]
+        until = max(now - HANDS_OFF, *settled) if settled else now - HANDS_OFF
+    return due_ticks(
+        schedule,
+        base=status.last_schedule_time or anchor,
+        anchor=anchor,
+        now=until,
+        offset=offset,
+        made=made,
+        deadline_seconds=task.spec.starting_deadline_seconds,
+    )
+
+
+def _upcoming(seen: Observed, schedule: Schedule, status: TaskStatus, due: DueTicks, offset: timedelta) -> TickDecision:
+    """What has to be settled about the next tick already now, and when to look again."""
+    now, cronjob = seen.now, seen.cronjob
+    next_tick = _next_tick(seen, schedule, status, now - offset)
+    if next_tick is None:
+        return TickDecision((), status)
+    start = next_tick + offset
+    if not isinstance(schedule, CronSchedule) or cronjob is None or cronjob.deleting or cronjob.suspend:
+        return TickDecision((), status, next_start=start, wake_at=start)
+    nominal = next_tick if offset == timedelta() else _next_tick(seen, schedule, status, now)
+    wakes = [start]
+    if not seen.step_in:
+        wakes.append(start + HANDS_OFF)
+        open_tick = _next_tick(seen, schedule, status, latest(status.last_schedule_time, status.anchor_time) or now)
+        if open_tick is not None and open_tick < now:
+            wakes.append(open_tick + HANDS_OFF)
+            # The controller is late; a claim now would take that tick from it, too.
+            held = seen.reserved if seen.reserved is not None and seen.reserved >= open_tick else None
+            return TickDecision((), status, held, None, start, min(wake for wake in wakes if wake > now))
+    reserve = claim = None
+    if nominal is not None and nominal - LEAD > now:
+        wakes.append(nominal - LEAD)
+    elif nominal is not None and _lags(cronjob.last_schedule_time, nominal):
+        if offset == timedelta() and (seen.reserved == nominal or seen.room) and due.run is None:
+            reserve = nominal
+        elif status.claimed_time != nominal:
+            # First noted, then taken, in the next pass: if we die in between, the controller runs it.
+            status = replace(status, claimed_time=nominal)
+        else:
+            claim = nominal
+    return TickDecision((), status, reserve, claim, start, min(wake for wake in wakes if wake > now))
+
+
+def _next_tick(seen: Observed, schedule: Schedule, status: TaskStatus, after: datetime) -> datetime | None:
+    """The first tick after a time, computed from the base that the controller uses where that makes a difference."""
+    anchor = status.anchor_time or seen.task.creation_time
+    if isinstance(schedule, OnceSchedule) and schedule.at is None:
+        return anchor if anchor > after else None  # an API server whose clock is ahead of ours
+    base = status.last_schedule_time or anchor
+    cronjob = seen.cronjob
+    if isinstance(schedule, CronSchedule) and cronjob is not None:
+        fired = cronjob.last_schedule_time
+        base = latest(base, fired if fired is not None and fired <= after else None) or base
+    found = next_time(schedule, base=base, anchor=anchor)
+    return next_time(schedule, base=after, anchor=anchor) if found is not None and found <= after else found
+
+
+def _judge(seen: Observed, tick: datetime) -> TickVerdict:
+    if seen.reserved == tick:
+        return TickVerdict(Verdict.RUN)
+    spec = seen.task.spec
+    instances = [
+        Instance(
+            key=view.job.uid,
+            since=view.job.tick or view.job.creation_time,
+            waiting=view.job.suspended,
+            scheduled=view.job.tick is not None,
+            stopping=view.job.stopping,
+        )
+        for view in seen.jobs
+        if not view.job.finished
+    ]
+    return judge_tick(instances, limit=spec.max_instances, policy=spec.concurrency_policy, max_queued=spec.max_queued)
+
+
+def _start(
+    seen: Observed, project: Project, schedule: Schedule, owner: str, tick: datetime, verdict: TickVerdict
+) -> list[Action]:
+    task, since = seen.task, tick + start_offset(seen.task, schedule)
+    message = f"a newer run took its place (concurrencyPolicy Replace, tick {to_rfc3339(tick)})"
+    stop = StopIntent(StopReason.REPLACED, OPERATOR, seen.now, message)
+    # If we die between these, the tick is judged anew: those that end already are not counted again.
+    actions: list[Action] = [StopExecution(uid, stop) for uid in verdict.replaced]
+    owners = frozenset({task.uid})
+    if isinstance(schedule, CronSchedule):
+        if seen.cronjob is None or seen.cronjob.deleting:
+            return []  # its CronJob is made first, and wakes us
+        manifest = build_cron_tick_job(
+            task, project, seen.cronjob, owner=owner, tick=tick, priority_class=seen.priority_class
+        )
+        owners |= {seen.cronjob.uid}
+    else:
+        manifest = build_tick_job(task, project, owner=owner, tick=tick, priority_class=seen.priority_class)
+    # If we die after this and before the status is written, the successor finds the Job under the same name: one run.
+    actions.append(CreateJob(manifest, owners, tick_candidate(task, manifest["metadata"]["name"], since), tick))
+    return actions
+
+
+def _decided(seen: Observed, schedule: Schedule, status: TaskStatus, due: DueTicks) -> TaskStatus:
+    """The status once every due tick is decided."""
+    anchor = status.anchor_time or seen.task.creation_time
+    base = status.last_schedule_time or anchor
+    done = due.watermark is not None and is_single(schedule)
+    if due.watermark is None and not (isinstance(schedule, OnceSchedule) and schedule.at is None):
+        # A single date that passed while the task was suspended never comes.
+        done = never_comes(schedule, base=base, anchor=anchor)
+    return replace(
+        status,
+        last_schedule_time=latest(status.last_schedule_time, due.watermark),
+        completion_time=whole_seconds(seen.now) if done else status.completion_time,
+    )
+
+
+def _cover(seen: Observed, claim: datetime | None) -> tuple[Action, ...]:
+    """Brings the CronJob's status up to the Jobs that we made in the controller's place, as it would write it itself,
+    and up to a tick that is claimed.
+
+    Without the tick there the controller would try to make the same Job again; without the Job in `active` it warns of
+    an unexpected one.
+    """
+    cronjob = seen.cronjob
+    if cronjob is None or cronjob.deleting:
+        return ()
+    ours = [view.job for view in seen.jobs if view.job.stepped_in and view.job.owner_uid == cronjob.uid]
+    listed = {uid for _, uid in cronjob.active}
+    missing = [job for job in ours if not job.finished and job.deletion_time is None and job.uid not in listed]
+    time = latest(cronjob.last_schedule_time, claim, *(job.tick for job in ours))
+    if time is None or (time == cronjob.last_schedule_time and not missing):
+        return ()
+    active = (*cronjob.active, *((job.name, job.uid) for job in missing))
+    return (CoverTick(cronjob.namespace, cronjob.name, cronjob.resource_version, time, active),)
+
+
+def _was_the_controllers(seen: Observed, schedule: Schedule, tick: datetime, status: TaskStatus) -> bool:
+    """Whether the CronJob's status holds the tick without a claim of ours: the controller made its Job."""
+    if seen.cronjob is None or not isinstance(schedule, CronSchedule):
+        return False
+    return not _lags(seen.cronjob.last_schedule_time, tick) and _lags(status.claimed_time, tick)
+
+
+def _withdraw_waiting(seen: Observed) -> list[Action]:
+    """Suspending a task ends its scheduled runs that wait; manual ones stay, as somebody asked for each of them."""
+    if not seen.task.spec.suspend:
+        return []
+    stop = StopIntent(StopReason.SUSPENDED, OPERATOR, seen.now, "its task was suspended while it waited for its turn")
+    return [
+        StopExecution(view.job.uid, stop)
+        for view in seen.jobs
+        if view.job.suspended and view.job.tick is not None and not view.job.finished and not view.job.stopping
+    ]
+
+
+def _job_name(seen: Observed, schedule: Schedule, tick: datetime) -> str:
+    if isinstance(schedule, CronSchedule) and seen.cronjob is not None:
+        return naming.cron_tick_job_name(seen.cronjob.name, tick)
+    return naming.tick_job_name(naming.cronjob_name(seen.task.name, seen.task.uid), tick)
+
+
+def _event(skip: Skip) -> Event:
+    """What a person may have to do something about is a warning; a policy at work is not."""
+    expected = skip.reason in ("AlreadyRunning", "QueueFull")
+    return Event("Normal" if expected else "Warning", skip.reason, f"{to_rfc3339(skip.tick)}: {skip.message}")
+
+
+def _lags(time: datetime | None, tick: datetime) -> bool:
+    return time is None or time < tick
