@@ -16,6 +16,8 @@ from up.target import API_NODE_PORT, DATABASE_NODE_PORT, Target
 
 RELEASE = "cronwright"
 CHART = ROOT / "charts" / "cronwright"
+OTHERS = ("cronwright-second", "cronwright-election")
+"""Namespaces that this installation leaves alone: a second one, or operators that are not Pods, serve them."""
 WORKLOADS = ("deployment/cronwright-api", "deployment/cronwright-operator", "statefulset/cronwright-postgresql")
 _HASH = "cronwright.dev/installed"
 _RESTRICTED = {"pod-security.kubernetes.io/enforce": "restricted", "pod-security.kubernetes.io/warn": "restricted"}
@@ -53,7 +55,11 @@ def build_values(target: Target, images: dict[str, str]) -> dict[str, Any]:
         database = {"type": "NodePort", "nodePort": DATABASE_NODE_PORT}
     return {
         "image": {"repository": repository, "tag": tag},
-        "api": {"service": ports},
+        # One of the API, which is busy on a small machine; two operators, of which one only waits.
+        "api": {"replicas": 1, "service": ports},
+        "operator": {"replicas": 2},
+        # For tests that bring operators of their own.
+        "settings": {"ignoreNamespaces": list(OTHERS)},
         # Often, so that runs of some seconds have figures too.
         "nodeMetrics": {"enabled": True, "periodSeconds": 2},
         "postgresql": {"enabled": True, "image": images["postgres"], "service": database, "storage": {"size": "1Gi"}},

@@ -1,9 +1,13 @@
 """The Lease that makes one operator active (coordination.k8s.io/v1, as client-go's leaderelection uses it).
 
 A holder that cannot renew stops writing before its lease runs out, so a successor never meets it: the deadline to renew
-(5 s) and the longest request (3 s) together are shorter than the lease (10 s). Other machines' clocks are not
-trusted: a
-candidate counts from the moment at which it saw the lease change.
+(5 s) and the time that a write may be under way unseen (4 s, `kube.sockets`) together are shorter than the lease
+(10 s). Other machines' clocks are not trusted: a candidate counts from the moment at which it saw the lease change, and
+looks again just when it would run out, so that it takes over at most 12 s after the last sign of life.
+
+A process that was stopped between the check and the write (SIGSTOP, a frozen machine) may still send that one write
+when it goes on. It can do no harm: Jobs have names that follow from their time, and patches of a status carry the
+version they were decided on.
 """
 
 from __future__ import annotations
@@ -25,6 +29,7 @@ LEASE_SECONDS = 10
 RENEW_DEADLINE_SECONDS = 5.0
 RETRY_SECONDS = 2.0
 REQUEST_SECONDS = 3.0
+_PAST_THE_END_SECONDS = 0.05
 
 
 class LeadershipLost(Exception):
@@ -41,7 +46,7 @@ class Leadership:
         self._identity = identity
         self._now = now
         self._renewed_at: float | None = None
-        self._seen: tuple[str, float] | None = None
+        self._seen: tuple[str, float, float] | None = None  # version, when it was first seen, seconds it is good for
 
     @property
     def held(self) -> bool:
@@ -62,7 +67,7 @@ class Leadership:
                     return
             except KubeError as error:
                 logger.warning("the lease cannot be read or written: %s", error)
-            await asyncio.sleep(RETRY_SECONDS)
+            await asyncio.sleep(self._next_look())
 
     async def keep(self) -> None:
         """Renews until it fails.
@@ -133,8 +138,16 @@ class Leadership:
     def _expired(self, lease: Json) -> bool:
         version = lease["metadata"]["resourceVersion"]
         if self._seen is None or self._seen[0] != version:
-            self._seen = (version, monotonic())
-        return monotonic() - self._seen[1] > int(lease["spec"].get("leaseDurationSeconds") or LEASE_SECONDS)
+            seconds = float(lease["spec"].get("leaseDurationSeconds") or LEASE_SECONDS)
+            self._seen = (version, monotonic(), seconds)
+        return monotonic() - self._seen[1] > self._seen[2]
+
+    def _next_look(self) -> float:
+        """Seconds to the next attempt: sooner where the other's lease would run out before."""
+        if self._seen is None:
+            return RETRY_SECONDS
+        left = self._seen[1] + self._seen[2] - monotonic()
+        return min(RETRY_SECONDS, max(left, 0.0) + _PAST_THE_END_SECONDS)
 
     def _spec(self, old: Json | None) -> Json:
         stamp = self._now().strftime("%Y-%m-%dT%H:%M:%S.%fZ")

@@ -53,6 +53,7 @@ from cronwright_operator.upkeep.resync import Resync
 from cronwright_operator.upkeep.rows import RowReconciliation
 from cronwright_operator.usage.figures import SWITCHED_OFF, ClusterFigures
 from cronwright_operator.usage.sampler import Sampler
+from cronwright_operator.watched import AllBut, WithoutNamespaces, is_watched
 from cronwright_operator.workloads import Workloads
 from cronwright_operator.workqueue import WorkQueue
 from cronwright_operator.workspaces.cleaning import WorkspaceCleaning
@@ -65,6 +66,8 @@ STALE_SECONDS = 180.0
 LOAD_SECONDS = 5.0
 """How long a start waits for PostgreSQL at most: launching does not depend on it."""
 _TROUBLE = (KubeError, Unavailable, NotRegistered, NameNotOurs, PodsStillEnding)
+_QUEUE_TROUBLE = (*_TROUBLE, LeadershipLost)
+"""A queue's work meets a lost lease before `Leadership.keep` ends it all; it is no bug of the key at hand."""
 
 
 class Operator:
@@ -80,6 +83,9 @@ class Operator:
         self._settings = settings
         self._client = client
         namespaces: tuple[str | None, ...] = settings.namespaces or (None,)
+        lists = WithoutNamespaces(client, settings.ignored_namespaces)
+        # Whose rows and events count; what is listed and watched is narrowed by `lists`.
+        self._watched = settings.namespaces or AllBut(settings.ignored_namespaces)
         database = Database(settings.database_url, application_name="cronwright-operator", pool_size=10)
         self._database = database
         tasks, projects = TaskStore(database), ProjectStore(database)
@@ -95,24 +101,26 @@ class Operator:
         fenced = FencedClient(client, self._leadership.check)
 
         self._task_queue: WorkQueue[str] = WorkQueue(
-            "reconcile", self._sync_task, workers=settings.reconcile_workers, expected=_TROUBLE
+            "reconcile", self._sync_task, workers=settings.reconcile_workers, expected=_QUEUE_TROUBLE
         )
         self._job_queue: WorkQueue[str] = WorkQueue(
-            "record", self._sync_job, workers=settings.record_workers, expected=_TROUBLE
+            "record", self._sync_job, workers=settings.record_workers, expected=_QUEUE_TROUBLE
         )
         self._stop_queue: WorkQueue[str] = WorkQueue(
-            "stop", self._sync_stop, workers=settings.reconcile_workers, expected=_TROUBLE
+            "stop", self._sync_stop, workers=settings.reconcile_workers, expected=_QUEUE_TROUBLE
         )
         self._workspace_queue: WorkQueue[str] = WorkQueue(
-            "workspaces", self._sync_workspace, workers=2, expected=_TROUBLE
+            "workspaces", self._sync_workspace, workers=2, expected=_QUEUE_TROUBLE
         )
-        self._row_queue: WorkQueue[tuple[str, str]] = WorkQueue("rows", self._sync_row, workers=4, expected=_TROUBLE)
+        self._row_queue: WorkQueue[tuple[str, str]] = WorkQueue(
+            "rows", self._sync_row, workers=4, expected=_QUEUE_TROUBLE
+        )
 
         self._cache = DefinitionCache(self._task_changed, self._project_changed)
         limits = build_limits(self._cache, total=settings.max_concurrent_executions, unrecorded=settings.max_unrecorded)
         self._ledger = Ledger(limits, priority_of=self._priority_of, changed=self._gate_changed)
         self._workloads = Workloads(
-            client,
+            lists,
             namespaces,
             wake_task=self._task_queue.add,
             wake_job=self._job_changed,
@@ -199,7 +207,7 @@ class Operator:
             look_again=self._workspace_queue.add_after,
             now=system_now,
         )
-        self._resync = Resync(client, self._cache, namespaces)
+        self._resync = Resync(lists, self._cache, namespaces)
         self._cleanup = Cleanup(
             fenced,
             self._cache,
@@ -209,10 +217,10 @@ class Operator:
             now=system_now,
         )
         self._orphans = Orphans(
-            client, self._cache, self._workloads.jobs, executions, tasks, projects, namespaces, now=system_now
+            client, self._cache, self._workloads.jobs, executions, tasks, projects, self._watched, now=system_now
         )
         self._reconciliation = RowReconciliation(
-            client, self._cache, self._projector, tasks, projects, namespaces, look=self._row_queue.add
+            client, self._cache, self._projector, tasks, projects, self._watched, look=self._row_queue.add
         )
         self._health = HealthServer(self._live, self._ready, self._metrics)
         self._kopf: KopfThread | None = None
@@ -376,6 +384,8 @@ class Operator:
 
     def _on_event(self, kind: str, type_: str | None, body: dict[str, Any]) -> None:
         uid = body["metadata"]["uid"]
+        if not is_watched(self._watched, body["metadata"]["namespace"]):
+            return  # kopf watches all or some, and cannot leave any out
         if kind == "ScheduledTask":
             if type_ == "DELETED":
                 self._cache.remove_task(uid)

@@ -25,6 +25,7 @@ class OperatorSettings(BaseSettings):
     pod_namespace: str = Field(default="default", validation_alias="POD_NAMESPACE")
     log_level: str = "INFO"
     watch_namespaces: str = ""
+    ignore_namespaces: str = ""
     health_host: str = "0.0.0.0"  # noqa: S104 - the kubelet's probes come from outside the Pod
     health_port: int = 8081
     lease_name: str = "cronwright-operator"
@@ -62,4 +63,13 @@ class OperatorSettings(BaseSettings):
     @property
     def namespaces(self) -> tuple[str, ...]:
         """The namespaces to watch; empty means all."""
-        return tuple(name.strip() for name in self.watch_namespaces.split(",") if name.strip())
+        return _names(self.watch_namespaces)
+
+    @property
+    def ignored_namespaces(self) -> tuple[str, ...]:
+        """The namespaces to leave out where all are watched; those that are named to be watched are watched."""
+        return _names(self.ignore_namespaces)
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(",") if name.strip())

@@ -10,6 +10,23 @@ import yaml
 
 from support import chart
 
+EVERY_OPTION: dict[str, Any] = {
+    "settings.ignoreNamespaces": ["other"],
+    "commonLabels": {"team": "platform"},
+    "api.autoscaling.enabled": True,
+    "api.ingress": {
+        "enabled": True,
+        "hosts": ["cron.example"],
+        "tls": [{"secretName": "s", "hosts": ["cron.example"]}],
+    },
+    "networkPolicy.enabled": True,
+    "metrics.serviceMonitor.enabled": True,
+    "uninstall.suspendCronJobs": True,
+    "auth.jwks.url": "https://sso.example:8443/keys",
+    "nodeMetrics.enabled": True,
+    **{f"{part}.priorityClassName": "important" for part in ("api", "operator", "postgresql")},
+    **{f"{part}.podLabels": {"a": "b"} for part in ("api", "operator", "postgresql")},
+}
 OWN_DATABASE = {"postgresql.enabled": False, "database.existingSecret.name": "my-db"}
 VARIANTS: dict[str, dict[str, Any]] = {
     "bundled": {},
@@ -32,7 +49,11 @@ VARIANTS: dict[str, dict[str, Any]] = {
         "api.podAnnotations": {"a": "b"},
         "imagePullSecrets": [{"name": "registry"}],
     },
+    "every option": EVERY_OPTION,
 }
+
+
+COMPONENTS = {"api", "operator", "postgresql", "crds", "test", "uninstall"}
 
 
 @pytest.fixture(params=VARIANTS, scope="module")
@@ -49,7 +70,7 @@ def test_every_object_has_the_labels_and_a_namespace(rendered: chart.Rendered) -
         labels = item["metadata"]["labels"]
         assert labels["app.kubernetes.io/name"] == "cronwright"
         assert labels["app.kubernetes.io/instance"] == "cronwright"
-        assert labels["app.kubernetes.io/component"] in {"api", "operator", "postgresql", "crds"}
+        assert labels["app.kubernetes.io/component"] in COMPONENTS
         assert labels["app.kubernetes.io/version"] == "0.1.0"
         assert labels["app.kubernetes.io/managed-by"] == "Helm"
         clusterwide = item["kind"] in {"ClusterRole", "ClusterRoleBinding", "CustomResourceDefinition"}
@@ -212,10 +233,11 @@ def test_image_reference(image: dict[str, Any], expected: str) -> None:
     assert used == {expected}
 
 
-def test_only_one_operator_runs_during_an_upgrade() -> None:
-    operator = chart.render().one("Deployment", "cronwright-operator")["spec"]
-    assert operator["strategy"] == {"type": "Recreate"}
-    assert operator["replicas"] == 1
+@pytest.mark.parametrize("part", ["api", "operator"])
+def test_an_upgrade_takes_no_pod_away_before_its_successor_is_ready(part: str) -> None:
+    deployment = chart.render().one("Deployment", f"cronwright-{part}")["spec"]
+    assert deployment["strategy"] == {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1}}
+    assert deployment["replicas"] == 2
 
 
 def test_the_bundled_database_keeps_its_data_on_a_volume_of_its_own() -> None:
@@ -271,23 +293,18 @@ def test_two_releases_do_not_share_a_cluster_role() -> None:
 
 def test_every_value_has_a_comment_above_it() -> None:
     lines = (chart.CHART / "values.yaml").read_text().splitlines()
-    parents = {"image", "settings", "auth", "database", "postgresql", "api", "operator", "crds", "existingSecret"}
-    parents |= {
-        "nodeMetrics",
-        "workspaces",
-        "kubelet",
-        "storage",
-        "service",
-        "migrate",
-        "serviceAccount",
-        "requests",
-        "file",
-    }
+
+    def indent(line: str) -> int:
+        return len(line) - len(line.lstrip())
+
+    # A line with deeper ones below it is a heading; its name says what it is.
+    headings = {number for number, line in enumerate(lines[:-1]) if line and indent(lines[number + 1]) > indent(line)}
     bare = [
         line.strip()
         for number, line in enumerate(lines)
         if (match := re.match(r"\s*(\w+):", line))
-        and match[1] not in parents | {"cpu", "memory"}
+        and number not in headings
+        and match[1] not in {"cpu", "memory"}
         and not lines[number - 1].lstrip().startswith("#")
     ]
     assert bare == []

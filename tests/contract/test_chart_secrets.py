@@ -56,11 +56,6 @@ def test_an_upgrade_from_an_empty_cluster_makes_new_ones() -> None:
     )
 
 
-def test_the_password_stays_with_the_volume_when_the_release_goes() -> None:
-    annotations = chart.render().one("Secret", "cronwright-postgresql")["metadata"]["annotations"]
-    assert annotations["helm.sh/resource-policy"] == "keep"
-
-
 def test_given_secrets_are_not_made_again() -> None:
     rendered = chart.render(
         {"auth.existingSecret": "my-keys", "postgresql.enabled": False, "database.existingSecret.name": "my-db"}

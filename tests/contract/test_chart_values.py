@@ -77,6 +77,17 @@ def test_every_object_of_the_schema_is_closed() -> None:
         ({"postgresql.service.type": "LoadBalancer"}, "/postgresql/service/type"),
         ({"api.resources": {"request": {}}}, "/api/resources"),
         ({"crds.enabled": "yes"}, "/crds/enabled"),
+        ({"commonLabels": {"app.kubernetes.io/name": "x"}}, "/commonLabels"),
+        ({"api.podLabels": {"a": "not a label"}}, "/api/podLabels"),
+        ({"api.extraEnv": [{"name": "DATABASE_URL", "value": "x"}]}, "/api/extraEnv"),
+        ({"api.extraVolumes": [{"name": "tmp", "emptyDir": {}}]}, "/api/extraVolumes"),
+        ({"operator.extraVolumeMounts": [{"name": "a"}]}, "/operator/extraVolumeMounts"),
+        ({"operator.topologySpreadConstraints": [{"topologyKey": "zone"}]}, "/operator/topologySpreadConstraints"),
+        ({"api.podDisruptionBudget.maxUnavailable": "200%"}, "/api/podDisruptionBudget/maxUnavailable"),
+        ({"api.ingress.hosts": ["https://a.example"]}, "/api/ingress/hosts"),
+        ({"networkPolicy.apiFrom": [{"pods": {}}]}, "/networkPolicy/apiFrom"),
+        ({"metrics.serviceMonitor.interval": "30"}, "/metrics/serviceMonitor/interval"),
+        ({"settings.ignoreNamespaces": ["A"]}, "/settings/ignoreNamespaces"),
     ],
 )
 def test_bad_values_are_refused_by_name(values: dict[str, Any], part: str) -> None:
@@ -95,6 +106,12 @@ def test_bad_values_are_refused_by_name(values: dict[str, Any], part: str) -> No
         ({"auth.jwks.url": "http://sso/keys"}, "auth.jwks.allowHttp=true"),
         ({"auth.jwks.url": "https://sso/keys", "auth.jwks.file.name": "keys"}, "Leave one of them empty"),
         ({"settings.watchNamespaces": ["cw"], "settings.namespace": "b"}, 'does not name "b"'),
+        ({"settings.watchNamespaces": ["cw"], "settings.ignoreNamespaces": ["b"]}, "are both set"),
+        ({"settings.ignoreNamespaces": ["cw"]}, 'names "cw", where tasks made by REST are kept'),
+        ({"operator.serviceAccount.create": False}, "operator.serviceAccount.name must name one of yours"),
+        ({"api.ingress.enabled": True}, "name at least one host"),
+        ({"api.autoscaling": {"enabled": True, "minReplicas": 9}}, "is more than api.autoscaling.maxReplicas"),
+        ({"api.autoscaling.enabled": True, "api.resources.requests.cpu": None}, "needs api.resources.requests.cpu"),
     ],
 )
 def test_values_that_contradict_each_other_say_what_to_do(values: dict[str, Any], advice: str) -> None:

@@ -29,6 +29,7 @@ def test_runs_of_an_absence_are_all_in_the_history(cluster: Cluster, space: Spac
     eventually(lambda: len(space.names("cronjobs")) == 3, seconds=30, what="the CronJobs")
     running = trigger(alice, cancelled_id)
     eventually(lambda: alice.data("GET", f"/executions/{running}")["status"] == "RUNNING", seconds=60, what="it to run")
+    operators = cluster.replicas("deployment", "cronwright-operator")
     cluster.scale("deployment", "cronwright-operator", 0)
     try:
         end = time.monotonic() + AWAY_SECONDS
@@ -48,7 +49,7 @@ def test_runs_of_an_absence_are_all_in_the_history(cluster: Cluster, space: Spac
         )
         made = {name.removeprefix("job.batch/") for name in space.names("jobs", MINUTELY)}
     finally:
-        cluster.scale("deployment", "cronwright-operator", 1)
+        cluster.scale("deployment", "cronwright-operator", operators)
     runs = alice.ended(task_id, count=len(made) + 1, seconds=120)
     assert all(run["status"] == "SUCCESS" for run in runs)
     assert all(alice.log(run["execution_id"])[0].startswith("tick at ") for run in runs)

@@ -77,9 +77,10 @@ class Rendered:
         return found[0]
 
     def pod_templates(self) -> dict[str, dict[str, Any]]:
-        """The Pod templates by the name of what owns them."""
+        """The Pod templates by the name of what owns them; a Pod without an owner stands for itself."""
         workloads = [item for item in self.objects if item["kind"] in ("Deployment", "StatefulSet", "DaemonSet", "Job")]
-        return {item["metadata"]["name"]: item["spec"]["template"] for item in workloads}
+        templates = {item["metadata"]["name"]: item["spec"]["template"] for item in workloads}
+        return templates | {item["metadata"]["name"]: item for item in self.of("Pod")}
 
 
 class _StrictLoader(yaml.SafeLoader):

@@ -134,6 +134,10 @@ class Cluster:
         command = ["cronwright", "token", "--user", name, "--ttl", "1h", *options]
         return Rest(self.url, kubectl("-n", SYSTEM, "exec", "deploy/cronwright-api", "--", *command).strip())
 
+    def replicas(self, kind: str, name: str) -> int:
+        """How many Pods a workload of the chart is to have."""
+        return int(kubectl("-n", SYSTEM, "get", f"{kind}/{name}", "-o", "jsonpath={.spec.replicas}"))
+
     def scale(self, kind: str, name: str, replicas: int) -> None:
         """Scales a workload of the chart and waits until as many Pods are ready, or all are gone."""
         kubectl("-n", SYSTEM, "scale", f"{kind}/{name}", f"--replicas={replicas}")

@@ -59,7 +59,7 @@ class Cluster(FakeObjects):
         return Listing([body for (plural, _, _), body in self.objects.items() if plural == resource.plural], "1")
 
     def watch(
-        self, resource: Resource, namespace: str | None, *, resource_version: str, label_selector: str = ""
+        self, resource: Resource, namespace: str | None, *, resource_version: str, **_: Any
     ) -> AsyncIterator[WatchEvent]:
         raise NotImplementedError
 

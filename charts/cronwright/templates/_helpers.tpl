@@ -30,6 +30,9 @@ app.kubernetes.io/version: {{ .root.Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ .root.Release.Service }}
 app.kubernetes.io/part-of: cronwright
 helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" }}
+{{- with .root.Values.commonLabels }}
+{{ toYaml . }}
+{{- end }}
 {{- end -}}
 
 {{- define "cronwright.selectorLabels" -}}
@@ -50,6 +53,13 @@ app.kubernetes.io/component: {{ .component }}
 {{/* Where REST-made Projects and tasks go. */}}
 {{- define "cronwright.namespace" -}}
 {{- default .Release.Namespace .Values.settings.namespace -}}
+{{- end -}}
+
+{{/* The ServiceAccount of a component: (dict "root" $ "component" "api"). */}}
+{{- define "cronwright.serviceAccountName" -}}
+{{- $account := (get .root.Values .component).serviceAccount -}}
+{{- $default := ternary (printf "%s-%s" (include "cronwright.fullname" .root) .component) "" $account.create -}}
+{{- default $default $account.name -}}
 {{- end -}}
 
 {{- define "cronwright.leaseName" -}}
@@ -81,6 +91,31 @@ app.kubernetes.io/component: {{ .component }}
 {{- if and $watched (not (has (include "cronwright.namespace" .) $watched)) -}}
 {{- fail (printf "settings.watchNamespaces does not name %q, where tasks made by REST are kept: add it, or set settings.namespace to one that is listed." (include "cronwright.namespace" .)) -}}
 {{- end -}}
+{{- $ignored := .Values.settings.ignoreNamespaces -}}
+{{- if and $watched $ignored -}}
+{{- fail "settings.watchNamespaces and settings.ignoreNamespaces are both set: the first names what is served, the second what is left out of all. Leave one of them empty." -}}
+{{- end -}}
+{{- if has (include "cronwright.namespace" .) $ignored -}}
+{{- fail (printf "settings.ignoreNamespaces names %q, where tasks made by REST are kept: nothing would run them." (include "cronwright.namespace" .)) -}}
+{{- end -}}
+{{- range $component := list "api" "operator" -}}
+{{- with (get $.Values $component).serviceAccount -}}
+{{- if not (or .create .name) -}}
+{{- fail (printf "No ServiceAccount for the %s: %s.serviceAccount.create is false, so %s.serviceAccount.name must name one of yours." $component $component $component) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- $ingress := .Values.api.ingress -}}
+{{- if and $ingress.enabled (not $ingress.hosts) -}}
+{{- fail "api.ingress.enabled is true and api.ingress.hosts is empty: name at least one host." -}}
+{{- end -}}
+{{- $scaling := .Values.api.autoscaling -}}
+{{- if and $scaling.enabled (gt (int $scaling.minReplicas) (int $scaling.maxReplicas)) -}}
+{{- fail "api.autoscaling.minReplicas is more than api.autoscaling.maxReplicas." -}}
+{{- end -}}
+{{- if and $scaling.enabled (not (dig "requests" "cpu" "" .Values.api.resources)) -}}
+{{- fail "api.autoscaling needs api.resources.requests.cpu: it compares the use of the CPU with that." -}}
+{{- end -}}
 {{- $jwks := .Values.auth.jwks -}}
 {{- if and $jwks.url $jwks.file.name -}}
 {{- fail "Two key sets: auth.jwks.url and auth.jwks.file.name are both set. Leave one of them empty." -}}
@@ -110,6 +145,10 @@ app.kubernetes.io/component: {{ .component }}
   value: {{ include "cronwright.namespace" . | quote }}
 - name: CRONWRIGHT_WATCH_NAMESPACES
   value: {{ join "," .Values.settings.watchNamespaces | quote }}
+{{- with .Values.settings.ignoreNamespaces }}
+- name: CRONWRIGHT_IGNORE_NAMESPACES
+  value: {{ join "," . | quote }}
+{{- end }}
 - name: CRONWRIGHT_DEFAULT_TIME_ZONE
   value: {{ .Values.settings.defaultTimeZone | quote }}
 {{- end -}}
@@ -131,8 +170,27 @@ capabilities:
   drop: [ALL]
 {{- end -}}
 
-{{/* Where a Pod may run: (the values of its component). */}}
+{{/* Labels and annotations of a Pod: (dict "root" $ "component" "api"). */}}
+{{- define "cronwright.podMetadata" -}}
+{{- $values := get .root.Values .component -}}
+labels:
+  {{- include "cronwright.labels" . | nindent 2 }}
+  {{- with $values.podLabels }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
+{{- with $values.podAnnotations }}
+annotations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end -}}
+
+{{/* Where a Pod may run: (dict "root" $ "component" "api"). */}}
 {{- define "cronwright.placement" -}}
+{{- $labels := include "cronwright.selectorLabels" . -}}
+{{- with get .root.Values .component -}}
+{{- with .priorityClassName }}
+priorityClassName: {{ . }}
+{{- end }}
 {{- with .nodeSelector }}
 nodeSelector:
   {{- toYaml . | nindent 2 }}
@@ -144,5 +202,21 @@ tolerations:
 {{- with .affinity }}
 affinity:
   {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .topologySpreadConstraints }}
+topologySpreadConstraints:
+  {{- range . }}
+  - {{- toYaml . | nindent 4 }}
+    {{- if not .labelSelector }}
+    labelSelector:
+      matchLabels:
+        {{- $labels | nindent 8 }}
+    {{- end }}
+    {{- if not (or .labelSelector .matchLabelKeys) }}
+    # Only Pods of the same version count, or a rollout would spread beside those that are about to go.
+    matchLabelKeys: [pod-template-hash]
+    {{- end }}
+  {{- end }}
+{{- end }}
 {{- end }}
 {{- end -}}

@@ -22,6 +22,7 @@ from kubernetes.aio.client import Configuration
 from cronwright_core.kube.errors import KubeError, KubeUnreachable, error_for
 from cronwright_core.kube.ports import Json, Listing, PatchKind, WatchEvent
 from cronwright_core.kube.resources import PODS, Resource
+from cronwright_core.kube.sockets import open_socket
 
 REQUEST_SECONDS = 30.0
 """One request, connection included. Nothing that we send is slow on a healthy API server."""
@@ -53,7 +54,7 @@ class KubeClient:
             KubeConfigError: no credentials are found, or they cannot be read.
         """
         configuration = await load_configuration()
-        connector = aiohttp.TCPConnector(limit=connections, ssl=_ssl_context(configuration))
+        connector = aiohttp.TCPConnector(limit=connections, ssl=_ssl_context(configuration), socket_factory=open_socket)
         session = aiohttp.ClientSession(
             connector=connector,
             headers={"User-Agent": user_agent, "Accept": "application/json"},
@@ -128,7 +129,13 @@ class KubeClient:
             query["continue"] = metadata["continue"]
 
     async def watch(
-        self, resource: Resource, namespace: str | None, *, resource_version: str, label_selector: str = ""
+        self,
+        resource: Resource,
+        namespace: str | None,
+        *,
+        resource_version: str,
+        label_selector: str = "",
+        field_selector: str = "",
     ) -> AsyncIterator[WatchEvent]:
         query = {
             "watch": "true",
@@ -138,6 +145,8 @@ class KubeClient:
         }
         if label_selector:
             query["labelSelector"] = label_selector
+        if field_selector:
+            query["fieldSelector"] = field_selector
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=REQUEST_SECONDS, sock_read=WATCH_SILENCE_SECONDS)
         async with self._request("GET", resource.path(namespace), query=query, timeout=timeout) as response:
             try:

@@ -83,7 +83,13 @@ class ListWatchClient(Protocol):
         """Lists in pages of 500 and returns all."""
 
     def watch(
-        self, resource: Resource, namespace: str | None, *, resource_version: str, label_selector: str = ""
+        self,
+        resource: Resource,
+        namespace: str | None,
+        *,
+        resource_version: str,
+        label_selector: str = "",
+        field_selector: str = "",
     ) -> AsyncIterator[WatchEvent]:
         """Yields events until the server ends the watch. Raises KubeGone when the version is too old."""
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from cronwright_core.kube import sockets
 from cronwright_core.kube.errors import KubeConflict, KubeError, KubeNotFound, KubeUnreachable
 from cronwright_operator import leadership
 from cronwright_operator.leadership import Leadership, LeadershipLost
@@ -132,3 +133,24 @@ def test_release_lets_a_successor_in_at_once(time: Time) -> None:
     asyncio.run(a.release())
     assert not a.held
     assert attempt(b, time)
+
+
+def test_a_candidate_looks_again_just_when_the_lease_runs_out(time: Time) -> None:
+    server = Server()
+    b = candidate(server, "b")
+    assert b._next_look() == leadership.RETRY_SECONDS, "nothing seen yet"
+    attempt(candidate(server, "a"), time)
+    attempt(b, time)
+    waited = 0.0
+    while True:
+        pause = b._next_look()
+        assert pause <= leadership.RETRY_SECONDS
+        time.now += pause
+        waited += pause
+        if attempt(b, time):
+            break
+    assert leadership.LEASE_SECONDS < waited <= leadership.LEASE_SECONDS + 0.1
+
+
+def test_what_is_under_way_is_given_up_before_another_may_take_over() -> None:
+    assert leadership.RENEW_DEADLINE_SECONDS + sockets.UNSEEN_SECONDS < leadership.LEASE_SECONDS

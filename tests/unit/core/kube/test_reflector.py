@@ -28,7 +28,7 @@ class Script:
         return self.lists.pop(0)
 
     async def watch(
-        self, resource: Resource, namespace: str | None, *, resource_version: str, label_selector: str = ""
+        self, resource: Resource, namespace: str | None, *, resource_version: str, **_: Any
     ) -> AsyncIterator[WatchEvent]:
         self.versions.append(resource_version)
         for event in self.watches.pop(0) if self.watches else []:
