@@ -269,7 +269,7 @@ def _skipped(missed: MissedTicks) -> list[Action]:
     actions: list[Action] = []
     if missed.older_last is not None and missed.older_first is not None:
         summary = f"{missed.older_count} runs from {to_rfc3339(missed.older_first)} to {to_rfc3339(missed.older_last)}"
-        actions.append(RecordSkipped(missed.older_last, "MissedSchedule", f"{summary}: {message}"))
+        actions.append(RecordSkipped(missed.older_last, "MissedSchedule", f"{summary}: {message}", missed.older_count))
     actions += [RecordSkipped(tick, "MissedSchedule", message) for tick in missed.newest[:-1]]
     return actions
 
