@@ -17,6 +17,7 @@ from cronwright_api.key_files import KeyFiles, load_jwks_file, load_secrets
 from cronwright_api.keys import KeyRingError, KeySource
 from cronwright_api.live.streams import LiveLogs, StreamLimits
 from cronwright_api.live.wakeups import Wakeups
+from cronwright_api.metrics import ApiMetrics
 from cronwright_api.middleware import RequestFrame
 from cronwright_api.routes import (
     docs,
@@ -55,17 +56,21 @@ requests."""
 OpenBackends = Callable[[], AbstractAsyncContextManager[Backends]]
 
 
-def create_app(settings: ApiSettings, open_backends: OpenBackends | None = None) -> FastAPI:
+def create_app(
+    settings: ApiSettings, open_backends: OpenBackends | None = None, metrics: ApiMetrics | None = None
+) -> FastAPI:
     """The application; `open_backends` replaces database and API server in tests.
 
     Nothing is opened before the lifespan starts, and a database that is away does not keep it from starting.
     """
-    opener = open_backends or (lambda: real_backends(settings))
+    metrics = metrics or ApiMetrics()
+    opener = open_backends or (lambda: real_backends(settings, metrics))
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with opener() as backends:
             app.state.backends = backends
+            metrics.watch_streams(lambda: backends.live.count)
             app.state.ping_limiter = anyio.CapacityLimiter(PINGS)
             app.state.metrics_limiter = anyio.CapacityLimiter(PINGS)
             yield
@@ -87,19 +92,21 @@ def create_app(settings: ApiSettings, open_backends: OpenBackends | None = None)
     app.include_router(health.router)
     app.include_router(docs.router)
     errors.install(app)
-    app.add_middleware(RequestFrame)
+    app.state.metrics = metrics
+    app.add_middleware(RequestFrame, metrics=metrics)
     bodies = (TaskCreate, TaskUpdate, TriggerBody, ProjectCreate, ProjectUpdate, SchedulePreview)
     app.openapi = document_for(app, bodies)  # type: ignore[method-assign]
     return app
 
 
 @asynccontextmanager
-async def real_backends(settings: ApiSettings) -> AsyncIterator[Backends]:
+async def real_backends(settings: ApiSettings, metrics: ApiMetrics | None = None) -> AsyncIterator[Backends]:
     """PostgreSQL, the API server and the keys that the settings name.
 
     Raises:
         KeyRingError, KubeConfigError, ValueError: with what to do.
     """
+    metrics = metrics or ApiMetrics()
     async with AsyncExitStack() as stack:
         verifier = await stack.enter_async_context(open_verifier(settings))
         database = Database(
@@ -107,9 +114,13 @@ async def real_backends(settings: ApiSettings) -> AsyncIterator[Backends]:
             application_name="cronwright-api",
             pool_size=settings.database_pool_size,
             max_overflow=settings.database_max_overflow,
+            observe=metrics.database.observe,
         )
+        metrics.database.watch_pool(database.usage)
         stack.callback(database.dispose)
-        client = await KubeClient.connect(user_agent=f"cronwright-api/{package_version()}")
+        client = await KubeClient.connect(
+            user_agent=f"cronwright-api/{package_version()}", observe=metrics.kube.observe
+        )
         stack.push_async_callback(client.close)
         live = live_logs(settings, database)
         stack.push_async_callback(live.close)

@@ -10,7 +10,8 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from cronwright_api import messages, request_context
 from cronwright_api.errors import Unauthenticated
-from cronwright_api.tokens import ExpiredToken, InvalidToken, TokenVerifier, User
+from cronwright_api.metrics import ApiMetrics
+from cronwright_api.tokens import ExpiredToken, InvalidToken, TokenVerifier, UnknownPublicKey, User
 from cronwright_core.domain.errors import Forbidden
 
 logger = logging.getLogger(__name__)
@@ -26,14 +27,18 @@ async def authenticate(
     Raises:
         Unauthenticated: there is no bearer token, or it is not accepted; the log says why.
     """
+    metrics: ApiMetrics = request.app.state.metrics
     if credentials is None:
+        metrics.auth_failed("missing")
         raise Unauthenticated(messages.UNAUTHENTICATED)
     verifier: TokenVerifier = request.app.state.backends.verifier
     try:
         user = await verifier.authenticate(credentials.credentials)
     except ExpiredToken as error:
+        metrics.auth_failed("expired")
         raise Unauthenticated(messages.TOKEN_EXPIRED) from error
     except InvalidToken as error:
+        metrics.auth_failed("unknown_key" if isinstance(error, UnknownPublicKey) else "invalid")
         logger.info("token refused", extra={"problem": str(error)})
         raise Unauthenticated(messages.UNAUTHENTICATED) from error
     request_context.current().user = user.name
@@ -43,13 +48,14 @@ async def authenticate(
 CurrentUser = Annotated[User, Depends(authenticate)]
 
 
-async def require_admin(user: CurrentUser) -> User:
+async def require_admin(request: Request, user: CurrentUser) -> User:
     """The caller, who must be an administrator.
 
     Raises:
         Forbidden
     """
     if not user.is_admin:
+        request.app.state.metrics.auth_failed("forbidden")
         raise Forbidden(messages.ADMIN_ONLY)
     return user
 

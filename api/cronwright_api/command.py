@@ -12,6 +12,7 @@ import signal
 import socket
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from cronwright_api import json_log
 from cronwright_api.app import create_app, key_files_of
 from cronwright_api.key_files import load_secrets
 from cronwright_api.keys import KeyRingError
+from cronwright_api.metrics import ApiMetrics, served
 from cronwright_api.settings import ApiSettings
 from cronwright_api.tokens import ADMIN_ROLE, ROLES_CLAIM, User, make_token
 from cronwright_core.domain.timezones import UnknownTimeZoneError, load_zone
@@ -61,7 +63,8 @@ def serve(argv: Sequence[str]) -> int:
         return _refuse("api", _settings_problem(error))
     except (KeyRingError, KubeConfigError, UnknownTimeZoneError, ValueError) as error:
         return _refuse("api", str(error))
-    app = create_app(settings)
+    metrics = ApiMetrics()
+    app = create_app(settings, metrics=metrics)
     server = ApiServer(
         uvicorn.Config(
             app,
@@ -79,10 +82,15 @@ def serve(argv: Sequence[str]) -> int:
     # uvicorn handles the signal and then raises it again for us: asked to end, we end with 0.
     signal.signal(signal.SIGTERM, lambda *_: None)
     signal.signal(signal.SIGINT, lambda *_: None)
-    try:
-        server.run()
-    except SystemExit as error:  # the port is taken; uvicorn has logged it
-        return int(error.code or 0) if isinstance(error.code, int) else 1
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(served(metrics, settings.host, settings.metrics_port))
+        except OSError as error:
+            return _refuse("api", f"CRONWRIGHT_METRICS_PORT={settings.metrics_port}: {error.strerror}")
+        try:
+            server.run()
+        except SystemExit as error:  # the port is taken; uvicorn has logged it
+            return int(error.code or 0) if isinstance(error.code, int) else 1
     return 0 if server.started else 1
 
 

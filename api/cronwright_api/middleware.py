@@ -13,6 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from cronwright_api import request_context
 from cronwright_api.errors import internal_error
+from cronwright_api.metrics import ApiMetrics
 from cronwright_api.request_context import RequestContext
 
 REQUEST_ID_HEADER = "X-Request-ID"
@@ -23,8 +24,9 @@ access = logging.getLogger("cronwright_api.access")
 class RequestFrame:
     """Plain ASGI, not BaseHTTPMiddleware: that one breaks context variables and background cancellation."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, metrics: ApiMetrics) -> None:
         self._app = app
+        self._metrics = metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers one request."""
@@ -39,15 +41,18 @@ class RequestFrame:
         )
         request_context.begin(context)
         started, status = time.perf_counter(), 0
+        streams_since: float | None = None
 
         async def send_with_id(message: Message) -> None:
-            nonlocal status
+            nonlocal status, streams_since
             if message["type"] == "http.response.start":
                 status = int(message["status"])
                 out = MutableHeaders(scope=message)
                 out[REQUEST_ID_HEADER] = context.request_id
                 out["Content-Language"] = context.language
                 out.setdefault("Cache-Control", "no-store")
+                if out.get("content-type", "").startswith("text/event-stream"):
+                    streams_since = time.perf_counter()  # how long it is followed says nothing of us
             await send(message)
 
         try:
@@ -59,6 +64,8 @@ class RequestFrame:
             if status == 0:
                 await response(scope, receive, send_with_id)
         finally:
+            ended = time.perf_counter()
+            self._metrics.request(scope, status, (streams_since or ended) - started)
             level = logging.DEBUG if scope["path"] in ("/healthz", "/readyz") and status < 400 else logging.INFO
             access.log(
                 level,
@@ -67,6 +74,6 @@ class RequestFrame:
                     "method": scope["method"],
                     "path": scope["path"],
                     "status": status,
-                    "duration_ms": round((time.perf_counter() - started) * 1000, 1),
+                    "duration_ms": round((ended - started) * 1000, 1),
                 },
             )

@@ -31,6 +31,7 @@ class ApiSettings(BaseSettings):
     default_time_zone: str = Field(default="UTC", description="IANA zone of tasks that name none")
     host: str = Field(default="0.0.0.0", description="address to listen on")  # noqa: S104 - a Pod serves its Service
     port: int = Field(default=8000, ge=1, le=65535)
+    metrics_port: int = Field(default=0, ge=0, le=65535, description="where Prometheus gets its metrics; 0: nowhere")
     jwt_keys_dir: Path | None = Field(
         default=Path("/etc/cronwright/jwt-keys"), description="HS256 secrets, one file a key: its name is the kid"
     )

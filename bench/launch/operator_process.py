@@ -69,7 +69,7 @@ class OperatorProcess:
 
 
 def read_metrics() -> dict[str, float]:
-    """The operator's gauges by name; empty while it does not answer."""
+    """The operator's gauges by name and labels, as they are printed; empty while it does not answer."""
     try:
         with urllib.request.urlopen(f"http://127.0.0.1:{HEALTH_PORT}/metrics", timeout=5) as answer:
             text = answer.read().decode()
@@ -77,8 +77,8 @@ def read_metrics() -> dict[str, float]:
         return {}
     values = {}
     for line in text.splitlines():
-        if line and not line.startswith("#") and "{" not in line:
-            name, _, value = line.partition(" ")
+        if line and not line.startswith("#"):
+            name, _, value = line.rpartition(" ")
             values[name] = float(value)
     return values
 
@@ -91,8 +91,8 @@ def wait_settled(tasks: int, seconds: float) -> float:
         found = read_metrics()
         settled = (
             found.get("cronwright_operator_leader") == 1
-            and found.get("cronwright_operator_tasks", 0) >= tasks
-            and found.get("cronwright_operator_reconcile_queue_depth") == 0
+            and sum(value for name, value in found.items() if name.startswith("cronwright_tasks{")) >= tasks
+            and found.get('cronwright_workqueue_depth{queue="reconcile"}') == 0
         )
         calm = calm + 1 if settled else 0
         if calm == 3:

@@ -9,10 +9,11 @@ from collections.abc import Sequence
 
 from pydantic import ValidationError
 
-from cronwright_core.json_log import configure
 from cronwright_core.kube.client import KubeConfigError
+from cronwright_operator.json_log import configure
 from cronwright_operator.leadership import LeadershipLost
 from cronwright_operator.main import run_operator
+from cronwright_operator.observability.metrics import OperatorMetrics
 from cronwright_operator.settings import OperatorSettings
 
 
@@ -33,11 +34,10 @@ def run(argv: Sequence[str]) -> int:
             print(f"cronwright operator: the setting {name}: {problem['msg']}", file=sys.stderr)
         return 1
     configure(settings.log_level)
-    # One line per event that says only that our handler returned; its extras hold kopf's whole settings.
-    logging.getLogger("kopf.objects").setLevel(logging.WARNING)
+    metrics = OperatorMetrics()
     while True:
         try:
-            asyncio.run(run_operator(settings))
+            asyncio.run(run_operator(settings, metrics))
         except KubeConfigError as error:
             print(f"cronwright operator: {error}", file=sys.stderr)
             return 1

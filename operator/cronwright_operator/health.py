@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
+
+from cronwright_core.metrics import CONTENT_TYPE
 
 _MAX_REQUEST = 8192
 
@@ -20,9 +22,7 @@ class Health:
 class HealthServer:
     """Serves `/healthz`, `/readyz` and `/metrics` from functions that are called for each request."""
 
-    def __init__(
-        self, live: Callable[[], Health], ready: Callable[[], Health], metrics: Callable[[], Mapping[str, float]]
-    ) -> None:
+    def __init__(self, live: Callable[[], Health], ready: Callable[[], Health], metrics: Callable[[], bytes]) -> None:
         self._live = live
         self._ready = ready
         self._metrics = metrics
@@ -54,8 +54,7 @@ class HealthServer:
 
     def _answer(self, path: str) -> tuple[str, str, bytes]:
         if path == "/metrics":
-            lines = [f"# TYPE {name} gauge\n{name} {value}\n" for name, value in self._metrics().items()]
-            return "200 OK", "text/plain; version=0.0.4", "".join(lines).encode()
+            return "200 OK", CONTENT_TYPE, self._metrics()
         if path not in ("/healthz", "/readyz"):
             return "404 Not Found", "application/json", b"{}"
         health = self._live() if path == "/healthz" else self._ready()

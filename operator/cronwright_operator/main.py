@@ -35,8 +35,12 @@ from cronwright_operator.launching.clock import Clock, system_now
 from cronwright_operator.launching.ledger import Ledger
 from cronwright_operator.launching.limits import build_limits
 from cronwright_operator.leadership import Leadership, LeadershipLost
+from cronwright_operator.observability.jobs import JobObserver
+from cronwright_operator.observability.metrics import OperatorMetrics
+from cronwright_operator.observability.state import Sources
 from cronwright_operator.reconciling.apply import Applier, NameNotOurs
 from cronwright_operator.reconciling.events import EventPoster
+from cronwright_operator.reconciling.skips import SkipReport
 from cronwright_operator.reconciling.sync import TaskSync
 from cronwright_operator.recording.batching import RecordBatcher
 from cronwright_operator.recording.cancelled import CancelledRequests
@@ -65,6 +69,8 @@ STALE_SECONDS = 180.0
 """Liveness fails when a watch has heard nothing for so long; bookmarks come once a minute."""
 LOAD_SECONDS = 5.0
 """How long a start waits for PostgreSQL at most: launching does not depend on it."""
+WATCHED = ("pods", "jobs", "cronjobs")
+"""What the reflectors watch, in their order."""
 _TROUBLE = (KubeError, Unavailable, NotRegistered, NameNotOurs, PodsStillEnding)
 _QUEUE_TROUBLE = (*_TROUBLE, LeadershipLost)
 """A queue's work meets a lost lease before `Leadership.keep` ends it all; it is no bug of the key at hand."""
@@ -79,14 +85,22 @@ class Operator:
         client: KubeClient,
         kubelets: NodeStatistics | None,
         without_kubelets: ClusterFigures = SWITCHED_OFF,
+        metrics: OperatorMetrics | None = None,
     ) -> None:
         self._settings = settings
         self._client = client
+        self._metrics = metrics = metrics or OperatorMetrics()
         namespaces: tuple[str | None, ...] = settings.namespaces or (None,)
         lists = WithoutNamespaces(client, settings.ignored_namespaces)
         # Whose rows and events count; what is listed and watched is narrowed by `lists`.
         self._watched = settings.namespaces or AllBut(settings.ignored_namespaces)
-        database = Database(settings.database_url, application_name="cronwright-operator", pool_size=10)
+        database = Database(
+            settings.database_url,
+            application_name="cronwright-operator",
+            pool_size=10,
+            observe=metrics.database.observe,
+        )
+        metrics.database.watch_pool(database.usage)
         self._database = database
         tasks, projects = TaskStore(database), ProjectStore(database)
         executions, logs = ExecutionStore(database), LogStore(database)
@@ -100,20 +114,28 @@ class Operator:
         )
         fenced = FencedClient(client, self._leadership.check)
 
-        self._task_queue: WorkQueue[str] = WorkQueue(
-            "reconcile", self._sync_task, workers=settings.reconcile_workers, expected=_QUEUE_TROUBLE
-        )
-        self._job_queue: WorkQueue[str] = WorkQueue(
-            "record", self._sync_job, workers=settings.record_workers, expected=_QUEUE_TROUBLE
-        )
-        self._stop_queue: WorkQueue[str] = WorkQueue(
-            "stop", self._sync_stop, workers=settings.reconcile_workers, expected=_QUEUE_TROUBLE
-        )
-        self._workspace_queue: WorkQueue[str] = WorkQueue(
-            "workspaces", self._sync_workspace, workers=2, expected=_QUEUE_TROUBLE
-        )
+        def queue(name: str, work: Callable[[str], Awaitable[None]], workers: int, member: str) -> WorkQueue[str]:
+            return WorkQueue(
+                name,
+                work,
+                workers=workers,
+                expected=_QUEUE_TROUBLE,
+                about=lambda uid: {member: uid},
+                observe=metrics.queues.worked,
+            )
+
+        workers = settings.reconcile_workers
+        self._task_queue = queue("reconcile", self._sync_task, workers, "task_uid")
+        self._job_queue = queue("record", self._sync_job, settings.record_workers, "job_uid")
+        self._stop_queue = queue("stop", self._sync_stop, workers, "job_uid")
+        self._workspace_queue = queue("workspaces", self._sync_workspace, 2, "project_uid")
         self._row_queue: WorkQueue[tuple[str, str]] = WorkQueue(
-            "rows", self._sync_row, workers=4, expected=_QUEUE_TROUBLE
+            "rows",
+            self._sync_row,
+            workers=4,
+            expected=_QUEUE_TROUBLE,
+            about=lambda key: {f"{key[0]}_uid": key[1]},
+            observe=metrics.queues.worked,
         )
 
         self._cache = DefinitionCache(self._task_changed, self._project_changed)
@@ -128,6 +150,13 @@ class Operator:
             forget_job=self._ledger.forget,
         )
         self._admissions = Admissions(fenced, self._workloads.jobs, self._ledger)
+        self._job_observer = JobObserver(
+            metrics.launch,
+            job_of=self._workloads.job,
+            pods_of=self._workloads.pods_of,
+            kind_of=self._kind_of,
+            now=system_now,
+        )
         self._without_kubelets = without_kubelets
         self._sampler = (
             Sampler(client, kubelets, lambda: list(self._workloads.pods), tell=self._job_queue.add, now=system_now)
@@ -150,12 +179,14 @@ class Operator:
             clock=self._stop_clock,
             now=system_now,
         )
+        self._events = EventPoster(fenced, settings.pod_name, metrics.events.count)
+        skips = SkipReport(self._skipped.add, self._events, metrics.launch.tick_skipped, system_now)
         applier = Applier(
             fenced,
             self._cache,
             self._workloads.jobs,
             self._workloads.cronjobs,
-            self._skipped.add,
+            skips.add,
             ledger=self._ledger,
             stop=self._stops.request,
             gone=lambda uid, tick: self._task_sync.gone(uid, tick),
@@ -178,6 +209,7 @@ class Operator:
             look_again=self._job_queue.add_after,
             usage_of_pod=self._sampler.usage if self._sampler is not None else lambda _: Usage(),
             now=system_now,
+            metrics=metrics.recording,
         )
         self._task_sync = TaskSync(
             cache=self._cache,
@@ -188,7 +220,7 @@ class Operator:
             outcome=self._recorder.outcome,
             project_refused=self._projector.project_refused,
             applier=applier,
-            events=EventPoster(fenced, settings.pod_name),
+            events=self._events,
             clock=self._clock,
             ledger=self._ledger,
             step_in=settings.cron_jobs_step_in,
@@ -222,7 +254,8 @@ class Operator:
         self._reconciliation = RowReconciliation(
             client, self._cache, self._projector, tasks, projects, self._watched, look=self._row_queue.add
         )
-        self._health = HealthServer(self._live, self._ready, self._metrics)
+        metrics.show(self._state())
+        self._health = HealthServer(self._live, self._ready, metrics.render)
         self._kopf: KopfThread | None = None
         self._working = False
 
@@ -274,6 +307,7 @@ class Operator:
                     self._stop_clock.run,
                     self._batcher.run,
                     self._skipped.run,
+                    self._events.run,
                 ):
                     group.create_task(work())
                 group.create_task(self._every(300, self._reconciliation.sweep))
@@ -358,7 +392,12 @@ class Operator:
         if freed:
             await self._retry_refused()  # somebody may have waited for the name
 
+    def _kind_of(self, task_uid: str) -> str | None:
+        task = self._cache.task(task_uid)
+        return task.spec.schedule_type.capitalize() if task is not None else None
+
     def _job_changed(self, uid: str) -> None:
+        self._job_observer.look(uid)
         self._stop_queue.add(uid)
         self._job_queue.add(uid)
 
@@ -399,7 +438,7 @@ class Operator:
     def _live(self) -> Health:
         problems = []
         if self._working:
-            for reflector, name in zip(self._workloads.reflectors, ("pods", "jobs", "cronjobs"), strict=True):
+            for reflector, name in zip(self._workloads.reflectors, WATCHED, strict=True):
                 if reflector.age_seconds() > STALE_SECONDS:
                     problems.append(f"the watch of {name} has heard nothing for {reflector.age_seconds():.0f} s")
             if self._kopf is not None and not self._kopf.alive:
@@ -412,28 +451,38 @@ class Operator:
             return Health(("the first lists are not complete",))
         return Health()
 
-    def _metrics(self) -> dict[str, float]:
-        return {
-            "cronwright_operator_leader": float(self._leadership.held),
-            "cronwright_operator_tasks": float(sum(1 for _ in self._cache.tasks())),
-            "cronwright_operator_reconcile_queue_depth": float(self._task_queue.depth()),
-            "cronwright_operator_stop_queue_depth": float(self._stop_queue.depth()),
-            "cronwright_operator_record_queue_depth": float(self._job_queue.depth()),
-            "cronwright_operator_kopf_restarts": float(self._kopf.restarts if self._kopf else 0),
+    def _state(self) -> Sources:
+        queues: dict[str, WorkQueue[Any]] = {
+            "reconcile": self._task_queue,
+            "record": self._job_queue,
+            "stop": self._stop_queue,
+            "workspaces": self._workspace_queue,
+            "rows": self._row_queue,
         }
+        kinds = {reflector: kind for kind, reflector in zip(WATCHED, self._workloads.reflectors, strict=True)}
+        return Sources(
+            leader=lambda: self._leadership.held,
+            tasks=self._cache.tasks,
+            next_due=self._clock.next_due,
+            watch_ages=lambda: {kind: r.age_seconds() for r, kind in kinds.items() if r.synced},
+            kopf_restarts=lambda: self._kopf.restarts if self._kopf is not None else 0,
+            queue_depths=lambda: {name: queue.depth() for name, queue in queues.items()},
+            open_executions=self._job_observer.open_executions,
+        )
 
 
-async def run_operator(settings: OperatorSettings) -> None:
-    """Connects, runs, and ends on SIGTERM or SIGINT."""
+async def run_operator(settings: OperatorSettings, metrics: OperatorMetrics | None = None) -> None:
+    """Connects, runs, and ends on SIGTERM or SIGINT. `metrics` go on where they stand."""
+    metrics = metrics or OperatorMetrics()
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for signal_ in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(signal_, stop.set)
     agent = f"cronwright-operator/{__version__}"
-    client = await KubeClient.connect(user_agent=agent)
+    client = await KubeClient.connect(user_agent=agent, observe=metrics.kube.observe)
     try:
         if not settings.node_metrics:
-            await Operator(settings, client, None).run(stop)
+            await Operator(settings, client, None, metrics=metrics).run(stop)
             return
         try:
             kubelets = await KubeletClient.connect(
@@ -443,10 +492,10 @@ async def run_operator(settings: OperatorSettings) -> None:
             # Tasks run all the same; the figures are null and say why.
             logger.error("node metrics: the authorities in kubelet.caBundle cannot be used: %s", error)
             problem = ClusterFigures(reason="BadCaBundle", message=f"kubelet.caBundle cannot be used: {error}")
-            await Operator(settings, client, None, problem).run(stop)
+            await Operator(settings, client, None, problem, metrics).run(stop)
             return
         try:
-            await Operator(settings, client, kubelets).run(stop)
+            await Operator(settings, client, kubelets, metrics=metrics).run(stop)
         finally:
             await kubelets.close()
     finally:

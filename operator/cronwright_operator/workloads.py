@@ -31,6 +31,7 @@ class Workloads:
         self._wake_task = wake_task
         self._wake_job = wake_job
         self._jobs_of_task: dict[str, dict[str, JobFacts]] = {}
+        self._jobs: dict[str, JobFacts] = {}
         self._pods_of_job: dict[str, dict[str, PodFacts]] = {}
         self._cronjobs: dict[str, CronJobFacts] = {}
         spaces = tuple(namespaces)
@@ -50,6 +51,10 @@ class Workloads:
         """The Jobs of a task."""
         return tuple(self._jobs_of_task.get(task_uid, {}).values())
 
+    def job(self, uid: str) -> JobFacts | None:
+        """The Job, or None if it is gone."""
+        return self._jobs.get(uid)
+
     def pods_of(self, job_uid: str) -> Iterable[PodFacts]:
         """The Pods of a Job."""
         return tuple(self._pods_of_job.get(job_uid, {}).values())
@@ -65,11 +70,12 @@ class Workloads:
         jobs = self._jobs_of_task.setdefault(facts.task_uid, {})
         if new is None:
             jobs.pop(facts.uid, None)
+            self._jobs.pop(facts.uid, None)
             if not jobs:
                 del self._jobs_of_task[facts.task_uid]
             self._forget_job(facts)
         else:
-            jobs[facts.uid] = facts
+            jobs[facts.uid] = self._jobs[facts.uid] = facts
             self._see_job(facts)
         self._wake_job(facts.uid)
         self._wake_task(facts.task_uid)

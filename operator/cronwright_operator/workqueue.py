@@ -8,8 +8,11 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Awaitable, Callable, Hashable
+from collections.abc import Awaitable, Callable, Hashable, Mapping
+from time import perf_counter
 from typing import Generic, TypeVar
+
+from cronwright_core import json_log
 
 Key = TypeVar("Key", bound=Hashable)
 
@@ -18,12 +21,17 @@ logger = logging.getLogger(__name__)
 _FIRST_BACKOFF_SECONDS = 0.1
 _MAX_BACKOFF_SECONDS = 30.0
 _USUAL_FAILURES = 3
+TROUBLE, BUG = "trouble", "bug"
+
+Observer = Callable[[str, float, str | None], None]
+"""Called after the work on a key with the queue's name, the seconds, and None, TROUBLE or BUG."""
 
 
 class WorkQueue(Generic[Key]):
     """Calls `work(key)` for each key added; `expected` errors are trouble outside, others are bugs and logged so.
 
-    Belongs to one event loop. Not persistent: what must survive stands in the cluster.
+    Belongs to one event loop. Not persistent: what must survive stands in the cluster. `about` names what a key is:
+    each line that is logged during its work carries these members.
     """
 
     def __init__(
@@ -33,11 +41,15 @@ class WorkQueue(Generic[Key]):
         *,
         workers: int,
         expected: tuple[type[Exception], ...] = (),
+        about: Callable[[Key], Mapping[str, object]] | None = None,
+        observe: Observer | None = None,
     ) -> None:
         self._name = name
         self._work = work
         self._workers = workers
         self._expected = expected
+        self._about = about or (lambda key: {"key": str(key)})
+        self._observe = observe
         self._waiting: deque[Key] = deque()
         self._urgent: deque[Key] = deque()
         self._dirty: set[Key] = set()
@@ -93,20 +105,30 @@ class WorkQueue(Generic[Key]):
                 continue  # it stood in both lines, and was served
             self._dirty.discard(key)
             self._busy.add(key)
+            begun = perf_counter()
             try:
-                await self._work(key)
-            except self._expected as error:
-                self._retry(key, error)
-            except Exception:  # a bug in one key's work must not end the others'
-                logger.exception("%s: unexpected error at %s", self._name, key)
-                self._retry(key, None)
-            else:
-                self._failures.pop(key, None)
+                with json_log.bound(self._about(key)):
+                    failure = await self._attempt(key)
+                if self._observe is not None:
+                    self._observe(self._name, perf_counter() - begun, failure)
             finally:
                 self._busy.discard(key)
                 if key in self._dirty:
                     self._waiting.append(key)
                     self._wake.set()
+
+    async def _attempt(self, key: Key) -> str | None:
+        try:
+            await self._work(key)
+        except self._expected as error:
+            self._retry(key, error)
+            return TROUBLE
+        except Exception:  # a bug in one key's work must not end the others'
+            logger.exception("%s: unexpected error at %s", self._name, key)
+            self._retry(key, None)
+            return BUG
+        self._failures.pop(key, None)
+        return None
 
     def _retry(self, key: Key, error: Exception | None) -> None:
         failures = self._failures[key] = self._failures.get(key, 0) + 1

@@ -31,7 +31,7 @@ OPERATOR: Rights = {
     ("batch", "cronjobs/status", "patch"),
     *(("", "pods", verb) for verb in ("get", "list", "watch", "patch", "delete")),
     ("", "pods/log", "get"),
-    *(("", "events", verb) for verb in ("list", "create")),
+    *(("", "events", verb) for verb in ("list", "create", "patch")),
 }
 LEASE: Rights = {("coordination.k8s.io", "leases", verb) for verb in ("get", "create", "update")}
 

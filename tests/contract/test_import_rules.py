@@ -44,6 +44,11 @@ def test_the_tree_as_it_is_keeps_them(tree: Path) -> None:
         ("api/cronwright_api/app.py", "import cronwright_operator.settings", "API and operator never know each other"),
         ("core/cronwright_core/kube/codec.py", "import kopf", "kopf only in the operator"),
         ("core/cronwright_core/domain/gate.py", "import sqlalchemy", "The domain is pure"),
+        (
+            "core/cronwright_core/kube/client.py",
+            "import prometheus_client",
+            "Domain, kube and store know no prometheus_client",
+        ),
         ("api/cronwright_api/deps.py", "import sqlalchemy", "SQLAlchemy only in the store"),
         ("core/cronwright_core/store/tasks.py", "import cronwright_core.kube.client", "API and operator stand on"),
         (

@@ -26,11 +26,13 @@ MAX_SKIPPED_ROWS = 100
 
 @dataclass(frozen=True, slots=True)
 class Skip:
-    """A tick that did not run: `reason` is one CamelCase word, `message` a sentence for people."""
+    """A tick that did not run: `reason` is one CamelCase word, `message` a sentence for people. `count` is 1, or how
+    many ticks one summary stands for."""
 
     tick: datetime
     reason: str
     message: str
+    count: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +93,7 @@ def due_ticks(
             place = missed.older_last
             if place in made:
                 place = max(missed.older_first, place - timedelta(seconds=1))
-            skipped.append(Skip(place, "MissedSchedule", f"{span}: {missed_message}"))
+            skipped.append(Skip(place, "MissedSchedule", f"{span}: {missed_message}", missed.older_count - ran))
     skipped += [Skip(tick, "MissedSchedule", missed_message) for tick in missed.newest[:-1] if tick not in made]
     if newest in made:
         return DueTicks(None, tuple(skipped), newest)

@@ -10,9 +10,10 @@ import asyncio
 import json
 import os
 import ssl
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
+from time import perf_counter
 from typing import Any, Self
 
 import aiohttp
@@ -33,6 +34,19 @@ WATCH_SILENCE_SECONDS = 90.0
 _TLS_CLOSE_SECONDS = 0.25
 _PAGE = 500
 _LINE_LIMIT = 4 * 1024 * 1024
+_METHODS = {
+    "get": "GET",
+    "list": "GET",
+    "watch": "GET",
+    "create": "POST",
+    "update": "PUT",
+    "patch": "PATCH",
+    "delete": "DELETE",
+}
+
+RequestObserver = Callable[[str, str, int, float], None]
+"""Called for each request with its verb as in RBAC, the resource (`pods/log`), the HTTP status (0: no answer) and the
+seconds until the head of the answer was there."""
 
 
 class KubeConfigError(KubeError):
@@ -42,12 +56,18 @@ class KubeConfigError(KubeError):
 class KubeClient:
     """The real `ObjectClient`, `ListWatchClient` and `LogClient`."""
 
-    def __init__(self, configuration: Configuration, session: aiohttp.ClientSession) -> None:
+    def __init__(
+        self,
+        configuration: Configuration,
+        session: aiohttp.ClientSession,
+        observe: RequestObserver | None = None,
+    ) -> None:
         self._configuration = configuration
         self._session = session
+        self._observe = observe
 
     @classmethod
-    async def connect(cls, *, user_agent: str, connections: int = 100) -> Self:
+    async def connect(cls, *, user_agent: str, connections: int = 100, observe: RequestObserver | None = None) -> Self:
         """Loads credentials - of the Pod, or else of $KUBECONFIG or ~/.kube/config - and opens a session.
 
         Raises:
@@ -61,7 +81,7 @@ class KubeClient:
             read_bufsize=_LINE_LIMIT,
             auto_decompress=True,
         )
-        return cls(configuration, session)
+        return cls(configuration, session, observe)
 
     async def close(self) -> None:
         """Closes the connections."""
@@ -70,10 +90,10 @@ class KubeClient:
         await asyncio.sleep(_TLS_CLOSE_SECONDS)
 
     async def get(self, resource: Resource, namespace: str, name: str) -> Json:
-        return await self._json("GET", resource.path(namespace, name))
+        return await self._json("get", resource, resource.path(namespace, name))
 
     async def create(self, resource: Resource, namespace: str, body: Mapping[str, Any]) -> Json:
-        return await self._json("POST", resource.path(namespace), body=body)
+        return await self._json("create", resource, resource.path(namespace), body=body)
 
     async def patch(
         self,
@@ -85,13 +105,12 @@ class KubeClient:
         subresource: str | None = None,
         kind: PatchKind = PatchKind.MERGE,
     ) -> Json:
-        return await self._json(
-            "PATCH", resource.path(namespace, name, subresource), body=patch, content_type=kind.value
-        )
+        path = resource.path(namespace, name, subresource)
+        return await self._json("patch", resource, path, subresource=subresource, body=patch, content_type=kind.value)
 
     async def replace(self, resource: Resource, namespace: str, name: str, body: Mapping[str, Any]) -> Json:
         """Replaces an object that we own whole (the Lease); its resourceVersion makes it conditional."""
-        return await self._json("PUT", resource.path(namespace, name), body=body)
+        return await self._json("update", resource, resource.path(namespace, name), body=body)
 
     async def delete(
         self,
@@ -109,7 +128,7 @@ class KubeClient:
             options["preconditions"] = {key: value for key, value in preconditions.items() if value is not None}
         if grace_seconds is not None:
             options["gracePeriodSeconds"] = grace_seconds
-        await self._json("DELETE", resource.path(namespace, name), body=options)
+        await self._json("delete", resource, resource.path(namespace, name), body=options)
 
     async def list(
         self, resource: Resource, namespace: str | None, *, label_selector: str = "", field_selector: str = ""
@@ -121,7 +140,7 @@ class KubeClient:
         if field_selector:
             query["fieldSelector"] = field_selector
         while True:
-            page = await self._json("GET", resource.path(namespace), query=query)
+            page = await self._json("list", resource, resource.path(namespace), query=query)
             items += page.get("items") or []
             metadata = page.get("metadata") or {}
             if not metadata.get("continue"):
@@ -148,7 +167,9 @@ class KubeClient:
         if field_selector:
             query["fieldSelector"] = field_selector
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=REQUEST_SECONDS, sock_read=WATCH_SILENCE_SECONDS)
-        async with self._request("GET", resource.path(namespace), query=query, timeout=timeout) as response:
+        async with self._request(
+            "watch", resource.plural, resource.path(namespace), query=query, timeout=timeout
+        ) as response:
             try:
                 async for line in response.content:
                     event = json.loads(line)
@@ -178,7 +199,7 @@ class KubeClient:
             query["limitBytes"] = str(limit_bytes)
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=REQUEST_SECONDS, sock_read=REQUEST_SECONDS)
         path = PODS.path(namespace, pod, "log")
-        async with self._request("GET", path, query=query, timeout=timeout, accept="*/*") as response:
+        async with self._request("get", "pods/log", path, query=query, timeout=timeout, accept="*/*") as response:
             try:
                 async for chunk in response.content.iter_chunked(256 * 1024):
                     yield chunk
@@ -187,27 +208,33 @@ class KubeClient:
 
     async def _json(
         self,
-        method: str,
+        verb: str,
+        resource: Resource,
         path: str,
         *,
+        subresource: str | None = None,
         query: Mapping[str, str] | None = None,
         body: object = None,
         content_type: str = "application/json",
     ) -> Json:
         timeout = aiohttp.ClientTimeout(total=REQUEST_SECONDS)
+        label = f"{resource.plural}/{subresource}" if subresource else resource.plural
         async with self._request(
-            method, path, query=query, body=body, content_type=content_type, timeout=timeout
+            verb, label, path, query=query, body=body, content_type=content_type, timeout=timeout
         ) as response:
             try:
                 result: Json = json.loads(await response.read())
             except (aiohttp.ClientError, TimeoutError, ValueError) as error:
-                raise KubeUnreachable(f"{method} {path}: the answer broke off ({type(error).__name__})") from error
+                raise KubeUnreachable(
+                    f"{_METHODS[verb]} {path}: the answer broke off ({type(error).__name__})"
+                ) from error
             return result
 
     @asynccontextmanager
     async def _request(
         self,
-        method: str,
+        verb: str,
+        label: str,
         path: str,
         *,
         timeout: aiohttp.ClientTimeout,
@@ -226,6 +253,7 @@ class KubeClient:
         if body is not None:
             headers["Content-Type"] = content_type
             data = json.dumps(body).encode()
+        method, begun, status = _METHODS[verb], perf_counter(), 0
         try:
             response = await self._session.request(
                 method, self._configuration.host + path, params=query, data=data, headers=headers, timeout=timeout
@@ -233,6 +261,11 @@ class KubeClient:
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             # The text of the error may hold the address but never a header, so it is safe to show.
             raise KubeUnreachable(f"{method} {path}: {type(error).__name__}: {str(error)[:200]}") from error
+        else:
+            status = response.status
+        finally:
+            if self._observe is not None:
+                self._observe(verb, label, status, perf_counter() - begun)
         async with response:
             if response.status >= 400:
                 raise error_for(response.status, await _status_object(response))

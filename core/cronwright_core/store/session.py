@@ -13,6 +13,7 @@ from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import ArgumentError, DBAPIError, InvalidatePoolError, SQLAlchemyError
 from sqlalchemy.pool import ConnectionPoolEntry
 
+from cronwright_core.domain.errors import Unavailable
 from cronwright_core.store.errors import is_missing_partition, translate
 from cronwright_core.store.partitions import KnownMonths, ensure_partitions
 
@@ -23,6 +24,10 @@ STATEMENT_TIMEOUT_SECONDS = 10
 POOL_TIMEOUT_SECONDS = 5
 PING_AFTER_SECONDS = 1.0
 DRIVER = "postgresql+psycopg2"
+
+CallObserver = Callable[[str, str, float], None]
+"""Called in the calling thread for each `read` or `write` with its outcome (`ok`, `unavailable`, `error`) and the
+seconds that it took, the wait for a connection included."""
 
 
 def parse_url(url: str) -> URL:
@@ -60,8 +65,18 @@ def connect_arguments(application_name: str) -> dict[str, Any]:
 class Database:
     """A pool of connections to one database; safe to share between threads. Connects when first used, not before."""
 
-    def __init__(self, url: str, *, application_name: str, pool_size: int = 5, max_overflow: int = 10) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        application_name: str,
+        pool_size: int = 5,
+        max_overflow: int = 10,
+        observe: CallObserver | None = None,
+    ) -> None:
         """Raises ValueError if the URL is none."""
+        self._observe = observe
+        self._limit = pool_size + max_overflow
         self._engine = create_engine(
             parse_url(url),
             pool_size=pool_size,
@@ -82,6 +97,11 @@ class Database:
         """Closes the connections that are not in use."""
         self._engine.dispose()
 
+    def usage(self) -> tuple[int, int, int]:
+        """(lent, idle, how many there may be): the pool's connections at this moment."""
+        pool: Any = self._engine.pool
+        return pool.checkedout(), pool.checkedin(), self._limit
+
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
         """One transaction: committed at the end, rolled back by any exception. Database errors come out translated.
@@ -91,7 +111,7 @@ class Database:
             StoreError: a bug.
         """
         try:
-            with self._engine.begin() as connection:
+            with self._observed("write"), self._engine.begin() as connection:
                 yield connection
         except SQLAlchemyError as error:
             if isinstance(error, DBAPIError) and is_missing_partition(error):
@@ -107,12 +127,26 @@ class Database:
         """
         for last_try in (False, True):
             try:
-                with self._engine.connect() as connection, _without_transaction(connection):
+                with self._observed("read"), self._engine.connect() as connection, _without_transaction(connection):
                     return work(connection)
             except SQLAlchemyError as error:
                 if last_try or not (isinstance(error, DBAPIError) and error.connection_invalidated):
                     raise translate(error) from None
         raise AssertionError("unreachable")
+
+    @contextmanager
+    def _observed(self, operation: str) -> Iterator[None]:
+        if self._observe is None:
+            yield
+            return
+        begun, outcome = time.perf_counter(), "ok"
+        try:
+            yield
+        except SQLAlchemyError as error:
+            outcome = "unavailable" if isinstance(translate(error), Unavailable) else "error"
+            raise
+        finally:
+            self._observe(operation, outcome, time.perf_counter() - begun)
 
     def write_partitioned(self, times: Iterable[datetime], work: Callable[[Connection], Result]) -> Result:
         """Runs `work` in one transaction, after making the partitions for `times`; all rows written must be of these.

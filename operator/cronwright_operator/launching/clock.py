@@ -44,6 +44,12 @@ class Clock:
         if self._heap[0] == (due, key):
             self._changed.set()
 
+    def next_due(self) -> datetime | None:
+        """The earliest time of any key; it lies back if its key could not be woken yet."""
+        while self._heap and self._due.get(self._heap[0][1]) != self._heap[0][0]:
+            heapq.heappop(self._heap)  # replaced or removed since
+        return self._heap[0][0] if self._heap else None
+
     def __len__(self) -> int:
         return len(self._due)
 

@@ -96,11 +96,13 @@ class RemoveRequest:
 
 @dataclass(frozen=True, slots=True)
 class RecordSkipped:
-    """A tick that did not run, with the reason, for the history."""
+    """A tick that did not run, with the reason, for the history. A summary stands for `count` ticks, `tick` being the
+    newest of these."""
 
     tick: datetime
     reason: str
     message: str
+    count: int = 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -88,8 +88,7 @@ def _reconcile(seen: Observed) -> Decision:
         next_schedule_time=ticks.next_start,
         conditions=with_ready(task, True, "Scheduled", ready_message(task, schedule, ticks.status), seen.now),
     )
-    decision = _with_status(task, new, actions, wake_at=ticks.wake_at)
-    return replace(decision, events=(*decision.events, *ticks.events), reserve=ticks.reserve)
+    return replace(_with_status(task, new, actions, wake_at=ticks.wake_at), reserve=ticks.reserve)
 
 
 def schedule_hash(task: ScheduledTask) -> str:

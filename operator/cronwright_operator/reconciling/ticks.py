@@ -30,7 +30,6 @@ from cronwright_operator.reconciling.actions import (
     CheckTick,
     CoverTick,
     CreateJob,
-    Event,
     RecordSkipped,
     StopExecution,
 )
@@ -43,7 +42,6 @@ HANDS_OFF = timedelta(minutes=5)
 """With `stepIn: false` a tick without a Job is the controller's for so long; its queue may be long (1000 due at once
 take it two minutes at its default rate). Then it counts as missed."""
 OPERATOR = "operator"
-_MOST_EVENTS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +59,6 @@ class TickDecision:
     claim: datetime | None = None
     next_start: datetime | None = None
     wake_at: datetime | None = None
-    events: tuple[Event, ...] = ()
 
 
 def decide_ticks(seen: Observed, project: Project, schedule: Schedule, owner: str, status: TaskStatus) -> TickDecision:
@@ -90,12 +87,11 @@ def decide_ticks(seen: Observed, project: Project, schedule: Schedule, owner: st
         skips.append(Skip(due.run, verdict.reason, verdict.message))
         # Before the history says that it is skipped: the controller must not start it.
         claim = latest(claim, due.run) if isinstance(schedule, CronSchedule) else claim
-    recorded = tuple(RecordSkipped(skip.tick, skip.reason, skip.message) for skip in skips)
+    recorded = tuple(RecordSkipped(skip.tick, skip.reason, skip.message, skip.count) for skip in skips)
     return replace(
         upcoming,
         actions=(*_cover(seen, claim), *recorded),
         status=_decided(seen, schedule, upcoming.status, due),
-        events=tuple(_event(skip) for skip in skips[-_MOST_EVENTS:]),
     )
 
 
@@ -281,12 +277,6 @@ def _job_name(seen: Observed, schedule: Schedule, tick: datetime) -> str:
     if isinstance(schedule, CronSchedule) and seen.cronjob is not None:
         return naming.cron_tick_job_name(seen.cronjob.name, tick)
     return naming.tick_job_name(naming.cronjob_name(seen.task.name, seen.task.uid), tick)
-
-
-def _event(skip: Skip) -> Event:
-    """What a person may have to do something about is a warning; a policy at work is not."""
-    expected = skip.reason in ("AlreadyRunning", "QueueFull")
-    return Event("Normal" if expected else "Warning", skip.reason, f"{to_rfc3339(skip.tick)}: {skip.message}")
 
 
 def _lags(time: datetime | None, tick: datetime) -> bool:

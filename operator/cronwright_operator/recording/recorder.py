@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
+from cronwright_core import json_log
 from cronwright_core.domain import naming
 from cronwright_core.domain.cluster import JobFacts, PodFacts
 from cronwright_core.domain.execution import (
@@ -36,6 +37,7 @@ from cronwright_core.kube.resources import JOBS, PODS
 from cronwright_core.kube.workloads import to_job, to_pod
 from cronwright_core.store.executions import ExecutionStore
 from cronwright_core.store.logs import LogStore
+from cronwright_operator.observability.recording import RecordingMetrics
 from cronwright_operator.reconciling.observed import execution_id_of
 from cronwright_operator.recording.attempts import numbers_of, pods_agree, with_usage, with_vanished
 from cronwright_operator.recording.batching import RecordBatcher
@@ -89,6 +91,7 @@ class Recorder:
         look_again: Callable[[str, float], None],
         usage_of_pod: Callable[[str], Usage],
         now: Callable[[], datetime],
+        metrics: RecordingMetrics,
     ) -> None:
         self._objects = objects
         self._log_client = log_client
@@ -105,6 +108,7 @@ class Recorder:
         self._look_again = look_again
         self._usage_of_pod = usage_of_pod
         self._now = now
+        self._metrics = metrics
         self._support = StreamSupport()
         self._memory: dict[str, _Memory] = {}
         self._outcomes: OrderedDict[str, ExecutionStatus] = OrderedDict()
@@ -126,6 +130,7 @@ class Recorder:
             if job.recorded_time is not None:
                 self._forget(uid)
             return
+        json_log.bind(execution_id=execution_id, task_uid=job.task_uid, job=f"{job.namespace}/{job.name}")
         memory = await self._remembered(uid, execution_id)
         pods = list(self._pods_of(uid))
         if not pods_agree(job, pods, memory.attempts):
@@ -147,11 +152,13 @@ class Recorder:
         await self._record(job, execution_id, state, pods, memory, ended=False)
         await self._complete_logs(job, execution_id, pods, memory)
         await self._record(job, execution_id, state, pods, memory, summary=_summary_of(pods))
+        committed = self._now()
         # If we die here, the record is committed and the finalizer stands: a successor records the same, which changes
         # nothing, and releases. Pods without an owner go first: once the Job is gone nobody would look for them.
         await self._remove_orphans(pods)
         await self._release(job)
         self._forget(uid)
+        self._metrics.ended(state, committed)
         self._ended(job, execution_id, state)
 
     def outcome(self, execution_id: str) -> ExecutionStatus | None:
@@ -303,6 +310,7 @@ class Recorder:
         return log
 
     def _printed(self, job_uid: str, pod_uid: str, lines: bytes, memory: _Memory) -> None:
+        self._metrics.log_stored(len(lines))
         before, said = memory.printed.get(pod_uid), said_in(lines)
         if said is not None and said.over(before) != before:
             memory.printed[pod_uid] = said.over(before)

@@ -1,0 +1,1 @@
+"""What the operator tells Prometheus. Small objects that the others call; none of them decides anything."""

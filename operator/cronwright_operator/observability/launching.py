@@ -1,0 +1,77 @@
+"""Metrics of launching: how late, what waits, what was skipped. The launcher's whole view of Prometheus."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+from cronwright_core.metrics import Vocabulary
+
+_BUCKETS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 3.0, 5.0, 10.0, 15.0, 30.0, 60.0, 120.0, 300.0, 900.0, 3600.0)
+
+
+class Stage(StrEnum):
+    """How far a run has come; `label` values of the lateness."""
+
+    JOB_CREATED = "job_created"
+    ADMITTED = "admitted"
+    POD_CREATED = "pod_created"
+    POD_STARTED = "pod_started"
+    RUNNING = "running"
+
+
+class LaunchMetrics:
+    """`kind` is the schedule's type (`Cron`, `Interval`, `Date`, `Once`) or `Manual`; `reason` one CamelCase word."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._lateness = Histogram(
+            "cronwright_launch_lateness_seconds",
+            "From the time at which a run is due (for a manual run: requested) until its Job is created, admitted, its"
+            " first Pod created and taken by a node, and its program running; whoever made the Job.",
+            ("kind", "stage"),
+            buckets=_BUCKETS,
+            registry=registry,
+        )
+        self._skipped = Counter(
+            "cronwright_ticks_skipped_total",
+            "Ticks that were due and did not run, by the reason that stands in the history.",
+            ("reason",),
+            registry=registry,
+        )
+        self._blocked = Gauge(
+            "cronwright_executions_blocked",
+            "Executions that wait for the launch gate, by what holds them.",
+            ("reason",),
+            registry=registry,
+        )
+        self._reasons = Vocabulary()
+        self._kinds = Vocabulary(10)
+        self._blocks: frozenset[str] = frozenset()
+
+    def reached(self, stage: Stage, lateness_seconds: float, kind: str) -> None:
+        """A run has come to this stage, so long after it was due."""
+        self._lateness.labels(self._kinds(kind), stage.value).observe(max(0.0, lateness_seconds))
+
+    def job_created(self, lateness_seconds: float, kind: str) -> None:
+        """Its Job exists."""
+        self.reached(Stage.JOB_CREATED, lateness_seconds, kind)
+
+    def admitted(self, lateness_seconds: float, kind: str) -> None:
+        """Its Job may make Pods."""
+        self.reached(Stage.ADMITTED, lateness_seconds, kind)
+
+    def tick_skipped(self, reason: str, count: int = 1) -> None:
+        """`count` ticks will never run."""
+        self._skipped.labels(self._reasons(reason)).inc(count)
+
+    def waiting(self, by_block: Mapping[str, int]) -> None:
+        """All that waits for the gate at this moment, by what holds it; what is not named is zero."""
+        counts: dict[str, int] = dict.fromkeys(self._blocks, 0)
+        for block, count in by_block.items():
+            word = self._reasons(str(block))
+            counts[word] = counts.get(word, 0) + count
+        for word, count in counts.items():
+            self._blocked.labels(word).set(count)
+        self._blocks = frozenset(counts)
