@@ -272,6 +272,7 @@ def test_two_releases_do_not_share_a_cluster_role() -> None:
 def test_every_value_has_a_comment_above_it() -> None:
     lines = (chart.CHART / "values.yaml").read_text().splitlines()
     parents = {"image", "settings", "auth", "database", "postgresql", "api", "operator", "crds", "existingSecret"}
+    parents |= {"admissionPolicy"}
     parents |= {
         "nodeMetrics",
         "workspaces",
