@@ -114,10 +114,16 @@ def helm(*arguments: str, env: Mapping[str, str] | None = None) -> str:
     return done.stdout
 
 
-def render(values: Mapping[str, Any] | None = None, *, release: str = "cronwright", namespace: str = "cw") -> Rendered:
+def render(
+    values: Mapping[str, Any] | None = None,
+    *,
+    release: str = "cronwright",
+    namespace: str = "cw",
+    kube_version: str = KUBE_VERSION,
+) -> Rendered:
     """Render the chart with these values."""
     text = helm(
-        *("template", release, str(CHART), "-n", namespace, "--kube-version", KUBE_VERSION),
+        *("template", release, str(CHART), "-n", namespace, "--kube-version", kube_version),
         *_values_arguments(values),
         env={"KUBECONFIG": os.devnull},
     )

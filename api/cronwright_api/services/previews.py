@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 from cronwright_api import request_context
@@ -15,10 +15,11 @@ from cronwright_api.services.time_window import read_instant
 from cronwright_api.tokens import User
 from cronwright_core.domain.clock_changes import clock_notes
 from cronwright_core.domain.errors import FieldError, Message
-from cronwright_core.domain.schedule import IntervalSchedule, Schedule, ScheduleType, preview
+from cronwright_core.domain.schedule import Schedule, ScheduleType, preview
 from cronwright_core.domain.ticks import is_spread, spread_offset
 from cronwright_core.domain.times import whole_seconds
 from cronwright_core.domain.timezones import load_zone
+from cronwright_core.domain.upcoming import upcoming
 from cronwright_core.domain.validation import check_schedule, check_schedule_not_past
 
 FIRST_START, LAST_START = datetime(2012, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
@@ -71,7 +72,7 @@ def next_runs(backends: Backends, user: User, task_id: int, count: int) -> TaskN
             **none.model_dump(), is_active=task.is_active, spread_seconds=spec.spread_seconds, spread_offset_seconds=0
         )
     now = whole_seconds(backends.clock())
-    ticks = _ticks_from(schedule, first, now, count)
+    ticks = upcoming(schedule, first, now, count)
     spread = spec.spread_seconds if is_spread(schedule) else 0
     return TaskNextRuns(
         **_fields(schedule, spec.schedule, spec.time_zone, now, ticks),
@@ -79,14 +80,6 @@ def next_runs(backends: Backends, user: User, task_id: int, count: int) -> TaskN
         spread_seconds=spread,
         spread_offset_seconds=int(spread_offset(task.cr_uid or "", spread).total_seconds()),
     )
-
-
-def _ticks_from(schedule: Schedule, first: datetime, now: datetime, count: int) -> list[datetime]:
-    """The ticks from the one that the operator has named on; it knows the base and the anchor, the projection not."""
-    # What is overdue (the operator is away) comes as the operator decides; here are the times that lie ahead.
-    ticks = [first] if first > now else []
-    anchor = first - timedelta(seconds=schedule.seconds) if isinstance(schedule, IntervalSchedule) else first
-    return ticks + preview(schedule, base=max(first, now), anchor=anchor, count=count - len(ticks))
 
 
 def _read_start(text: str, zone: str) -> tuple[datetime | None, list[FieldError]]:

@@ -171,7 +171,10 @@ def _accept(seen: Observed) -> list[Action]:
     fresh = [view for view in seen.jobs if not view.job.accepted and view.job.deletion_time is None]
     for view in sorted(fresh, key=lambda view: (view.job.creation_time, view.job.name)):
         tick = view.job.tick
-        if tick is not None and watermark is not None and tick <= watermark < view.job.creation_time - _CREATION_SLACK:
+        # One that carries its execution's id was accepted once, and `cronwright release` let go of it.
+        released = view.job.execution_id is not None
+        made = view.job.creation_time - _CREATION_SLACK
+        if tick is not None and watermark is not None and tick <= watermark < made and not released:
             # Its tick was decided before it was made: the controller made the name again. It must not run twice. A Job
             # that stood when an edit moved the watermark past its tick is a run like any other (docs/adr/0006).
             actions.append(DeleteJob(view.job))
