@@ -58,7 +58,5 @@ def read_log(
     attempt: AttemptNumber = None,
 ) -> Envelope[LogOut]:
     """The last lines of what the execution wrote, all attempts in order, or one of them."""
-    log = backends.logs.show(
-        execution_id, owner=user.owner_filter, log_type=log_type, lines=lines, attempt=attempt
-    )
+    log = backends.logs.show(execution_id, owner=user.owner_filter, log_type=log_type, lines=lines, attempt=attempt)
     return success(messages.FETCHED, LogOut.of(execution_id, log_type, log))

@@ -255,9 +255,12 @@ async def load_configuration() -> Configuration:
     except Exception as error:
         # The package raises ConfigException, OSError, yaml errors and KeyErrors alike for an unusable file.
         where = os.environ.get("KUBECONFIG") or str(Path.home() / ".kube" / "config")
+        reason = f"cannot be used ({type(error).__name__}: {str(error)[:200]})"
+        if not any(Path(part).expanduser().is_file() for part in where.split(os.pathsep) if part):
+            reason = "is not there"
         raise KubeConfigError(
-            f"no usable Kubernetes credentials: not inside a Pod, and the kubeconfig {where} cannot be used"
-            f" ({type(error).__name__}: {str(error)[:200]}). Set KUBECONFIG to a file that kubectl can use."
+            f"no usable Kubernetes credentials: not inside a Pod, and the kubeconfig {where} {reason}."
+            " Set KUBECONFIG to a file that kubectl can use."
         ) from error
     return configuration
 

@@ -25,9 +25,7 @@ def stream_rows(connection: Connection, execution_id: str) -> Sequence[AnyRow]:
     ).all()
 
 
-def streams_for(
-    connection: Connection, execution_id: str, owner: str | None, attempt: int | None
-) -> Sequence[AnyRow]:
+def streams_for(connection: Connection, execution_id: str, owner: str | None, attempt: int | None) -> Sequence[AnyRow]:
     """As `stream_rows`, for a user (None: an administrator), in the one statement that also asks whether he may.
 
     Raises:
