@@ -38,7 +38,7 @@ def test_an_address_where_nobody_answers(tmp_path: Path, monkeypatch: pytest.Mon
 
 def test_a_kubeconfig_that_is_not_there_is_said_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KUBECONFIG", str(tmp_path / "nowhere"))
-    with pytest.raises(KubeConfigError, match="nowhere is not there. Set KUBECONFIG"):
+    with pytest.raises(KubeConfigError, match=r"nowhere is not there\. Set KUBECONFIG"):
         asyncio.run(KubeClient.connect(user_agent="cronwright-tests"))
 
 
