@@ -12,6 +12,7 @@ from fastapi import APIRouter, FastAPI
 
 from cronwright_api import errors
 from cronwright_api.deps import Backends
+from cronwright_api.first_contact import tell_of_database
 from cronwright_api.jwks_address import open_address
 from cronwright_api.key_files import KeyFiles, load_jwks_file, load_secrets
 from cronwright_api.keys import KeyRingError, KeySource
@@ -45,7 +46,7 @@ from cronwright_core.store.log_following import LogReader
 from cronwright_core.store.logs import LogStore
 from cronwright_core.store.notifications import EXECUTION_CHANNEL, LOG_CHANNEL, listen
 from cronwright_core.store.projects import ProjectStore
-from cronwright_core.store.session import Database
+from cronwright_core.store.session import Database, parse_url, place_of
 from cronwright_core.store.system import SystemStore
 from cronwright_core.store.tasks import TaskStore
 from cronwright_core.store.workspaces import WorkspaceStore
@@ -118,6 +119,8 @@ async def real_backends(settings: ApiSettings, metrics: ApiMetrics | None = None
         )
         metrics.database.watch_pool(database.usage)
         stack.callback(database.dispose)
+        where = place_of(parse_url(settings.database_url.get_secret_value()))
+        await stack.enter_async_context(tell_of_database(database.ping, where))
         client = await KubeClient.connect(
             user_agent=f"cronwright-api/{package_version()}", observe=metrics.kube.observe
         )

@@ -11,7 +11,7 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from cronwright_api import messages, request_context
 from cronwright_api.errors import Unauthenticated
 from cronwright_api.metrics import ApiMetrics
-from cronwright_api.tokens import ExpiredToken, InvalidToken, TokenVerifier, UnknownPublicKey, User
+from cronwright_api.tokens import ExpiredToken, InvalidToken, MalformedToken, TokenVerifier, UnknownPublicKey, User
 from cronwright_core.domain.errors import Forbidden
 
 logger = logging.getLogger(__name__)
@@ -30,17 +30,18 @@ async def authenticate(
     metrics: ApiMetrics = request.app.state.metrics
     if credentials is None:
         metrics.auth_failed("missing")
-        raise Unauthenticated(messages.UNAUTHENTICATED)
+        raise Unauthenticated(messages.UNAUTHENTICATED, messages.NO_TOKEN)
     verifier: TokenVerifier = request.app.state.backends.verifier
     try:
         user = await verifier.authenticate(credentials.credentials)
     except ExpiredToken as error:
         metrics.auth_failed("expired")
-        raise Unauthenticated(messages.TOKEN_EXPIRED) from error
+        raise Unauthenticated(messages.TOKEN_EXPIRED, messages.TOKEN_ENDED) from error
     except InvalidToken as error:
         metrics.auth_failed("unknown_key" if isinstance(error, UnknownPublicKey) else "invalid")
         logger.info("token refused", extra={"problem": str(error)})
-        raise Unauthenticated(messages.UNAUTHENTICATED) from error
+        problem = messages.TOKEN_MALFORMED if isinstance(error, MalformedToken) else messages.TOKEN_REFUSED
+        raise Unauthenticated(messages.UNAUTHENTICATED, problem) from error
     request_context.current().user = user.name
     return user
 

@@ -172,7 +172,8 @@ def _message(detail: Mapping[str, Any]) -> Message:
         if kind == "greater_than_equal":
             return Message(f"不能小于{limit}", f"must not be less than {limit}")
         return Message(f"不能大于{limit}", f"must not be greater than {limit}")
-    if kind == "string_too_long":
+    # A string that a validator of ours has had in its hands is to pydantic just a value that has a length.
+    if kind == "string_too_long" or (kind == "too_long" and context["field_type"] == "Value"):
         return Message(f"不能超过{context['max_length']}个字符", f"must not exceed {context['max_length']} characters")
     if kind == "string_too_short":
         return Message(

@@ -20,6 +20,7 @@ from cronwright_api.envelope import failure
 from cronwright_core.domain.errors import (
     Conflict,
     CronwrightError,
+    FieldError,
     Forbidden,
     InvalidInput,
     Message,
@@ -33,7 +34,11 @@ logger = logging.getLogger(__name__)
 
 
 class Unauthenticated(CronwrightError):
-    """There is no token, or it is not accepted. Answered with 401."""
+    """There is no token, or it is not accepted. Answered with 401; `problem` says what to do about it."""
+
+    def __init__(self, message: Message, problem: Message) -> None:
+        super().__init__(message)
+        self.errors = (FieldError("Authorization", problem),)
 
 
 class PreconditionFailed(CronwrightError):
@@ -78,7 +83,7 @@ async def on_domain_error(request: Request, error: Exception) -> JSONResponse:
     headers: dict[str, str] = {}
     if status == 401:
         headers["WWW-Authenticate"] = 'Bearer realm="cronwright"'
-    errors = error.errors if isinstance(error, InvalidInput | Conflict) else ()
+    errors = error.errors if isinstance(error, InvalidInput | Conflict | Unauthenticated) else ()
     return failure(status, error.message, errors, headers=headers)
 
 

@@ -25,6 +25,17 @@ NOT_AN_OBJECT = Message("请求体必须是JSON对象", "the body must be a JSON
 
 UNAUTHENTICATED = Message("未认证或token无效", "not authenticated, or the token is invalid")
 TOKEN_EXPIRED = Message("token已过期", "the token has expired")
+NO_TOKEN = Message("缺少请求头 Authorization: Bearer <token>", "the header Authorization: Bearer <token> is missing")
+TOKEN_MALFORMED = Message(
+    "不是JWT（应为以点分隔的三段），请检查是否复制完整，或重新获取token",
+    "is no JWT (three parts with dots between them); check that it was copied whole, or get a new one",
+)
+TOKEN_ENDED = Message("有效期已过，请重新获取token", "its time is over; get a new one")
+TOKEN_REFUSED = Message(
+    "签名、密钥（kid）、有效时间或声明不被接受，请重新获取token；具体原因见服务日志（X-Request-ID）",
+    "its signature, key (kid), times or claims are not accepted; get a new one - the API's log says which it was, by"
+    " X-Request-ID",
+)
 ADMIN_ONLY = Message("权限不足：仅管理员可执行此操作", "forbidden: only administrators may do this")
 NO_SUCH_ROUTE = Message("请求的接口不存在", "there is no such path")
 METHOD_NOT_ALLOWED = Message("请求方法不被允许", "the method is not allowed here")

@@ -172,8 +172,10 @@ class Executions(Protocol):
 class Logs(Protocol):
     """Stored output."""
 
-    def read(self, execution_id: str, *, log_type: LogType, lines: int, attempt: int | None = None) -> LogFile:
-        """The last `lines` lines, of all attempts or one."""
+    def show(
+        self, execution_id: str, *, owner: str | None, log_type: LogType, lines: int, attempt: int | None = None
+    ) -> LogFile:
+        """The last `lines` lines, of all attempts or one; NotFound also if the execution is another's."""
 
 
 class LogReader(Protocol):

@@ -28,6 +28,10 @@ class InvalidToken(Exception):
     """The token is not accepted; the text is for the log and names no secret."""
 
 
+class MalformedToken(InvalidToken):
+    """The text is no JWT at all."""
+
+
 class ExpiredToken(InvalidToken):
     """The token was good once."""
 
@@ -92,7 +96,7 @@ class TokenVerifier:
         try:
             header = jwt.get_unverified_header(token)
         except (jwt.PyJWTError, ValueError, TypeError, RecursionError) as error:
-            raise InvalidToken(f"not a token: {type(error).__name__}") from error
+            raise MalformedToken(f"not a token: {type(error).__name__}") from error
         kid = header.get("kid")
         candidates = [key for source in self.sources for key in source.current() if kid is None or key.kid == kid]
         if not candidates:

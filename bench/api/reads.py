@@ -43,8 +43,7 @@ def all_reads(database: Database) -> list[Read]:
         executions.attempts(newest.execution_id)
 
     def read_log() -> None:
-        executions.get(newest.execution_id, owner=OWNER)
-        LogStore(database).read(newest.execution_id, log_type="output", lines=10_000)
+        LogStore(database).show(newest.execution_id, owner=OWNER, log_type="output", lines=10_000)
 
     busy = f"/tasks/{BUSY_TASK}/executions"
     failed = ExecutionStatus.FAILED

@@ -112,7 +112,10 @@ def read_kubeconfig(layout: Layout, paths: list[Path], environment: Mapping[str,
             raise ClusterError(f"{paths[0]} cannot be read: {error.strerror}") from error
     answer = _kubectl(layout, ":".join(map(str, paths)), environment, "config", "view", "-o", "json")
     if answer.returncode != 0:
-        raise ClusterError(f"{':'.join(map(str, paths))} is not a kubeconfig: {answer.stderr.strip()}")
+        raise ClusterError(
+            f"{':'.join(map(str, paths))} is not a kubeconfig: {answer.stderr.strip()}",
+            "Correct it; with CRONWRIGHT_KUBECONFIG and KUBECONFIG unset, a local cluster is used.",
+        )
     result: dict[str, Any] = json.loads(answer.stdout)
     return result
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from support.cluster import OWN_CONTEXTS, Cluster, Rest, Space, eventually, kubectl
+from support.cluster import OWN_CONTEXTS, Cluster, Rest, Space, kubectl
 
 
 @pytest.fixture(scope="session")
@@ -32,12 +32,7 @@ def space(cluster: Cluster) -> Iterator[Space]:
     space = Space(cluster, name)
     space.apply_project()
     yield space
-    # The resources first: the operator takes its finalizers off their Jobs while the namespace still lets it.
-    kubectl("delete", "scheduledtasks", "--all", "-n", name, "--wait=false")
-    eventually(
-        lambda: not space.names("jobs"), seconds=90, what=f"the Jobs of {name} to be recorded and gone after the test"
-    )
-    kubectl("delete", "namespace", name, "--wait=false")
+    space.clear()
 
 
 @pytest.fixture

@@ -128,7 +128,7 @@ class World:
         self.tasks = FakeTasks(self.switch)
         self.projects = FakeProjects(self.switch)
         self.executions = FakeExecutions(self.switch)
-        self.logs = FakeLogs()
+        self.logs = FakeLogs(self.executions)
         self.log_reader = FakeLogReader(self.switch)
         self.system = FakeSystem(self.switch)
         self.workspaces = FakeWorkspaces(self.switch)

@@ -159,6 +159,14 @@ class Space:
     cluster: Cluster
     namespace: str
 
+    def clear(self) -> None:
+        """Removes the namespace and all that is in it."""
+        # The resources first: the operator takes its finalizers off their Jobs while the namespace still lets it.
+        kubectl("delete", "scheduledtasks", "--all", "-n", self.namespace, "--wait=false")
+        what = f"the Jobs of {self.namespace} to be recorded and gone after the test"
+        eventually(lambda: not self.names("jobs"), seconds=90, what=what)
+        kubectl("delete", "namespace", self.namespace, "--wait=false")
+
     def apply(self, document: Mapping[str, Any]) -> None:
         kubectl("apply", "-f", "-", document=document)
 

@@ -411,12 +411,18 @@ class FakeWorkspaces:
 
 
 class FakeLogs:
-    """Logs."""
+    """Logs of the executions of `FakeExecutions`."""
 
-    def __init__(self) -> None:
+    def __init__(self, executions: FakeExecutions) -> None:
+        self._executions = executions
         self.files: dict[tuple[str, LogType], LogFile] = {}
 
-    def read(self, execution_id: str, *, log_type: LogType, lines: int, attempt: int | None = None) -> LogFile:
+    def show(
+        self, execution_id: str, *, owner: str | None, log_type: LogType, lines: int, attempt: int | None = None
+    ) -> LogFile:
+        self._executions.get(execution_id, owner=owner)
+        if attempt is not None and all(pod.number != attempt for pod in self._executions.attempts(execution_id)):
+            raise NotFound(Message("该执行没有这次尝试", "the execution has no such attempt"))
         file = self.files[(execution_id, log_type)]
         return replace(file, content=file.content[-lines:])
 

@@ -14,7 +14,6 @@ from cronwright_api.rendering import RenderedRoute
 from cronwright_api.schemas.executions import AttemptOut, ExecutionDetail, LogOut
 from cronwright_api.schemas.fields import QueryInt, between
 from cronwright_api.services.cancels import cancel_execution
-from cronwright_api.services.executions import find_execution
 from cronwright_core.store.records import LogType
 
 MAX_LINES = 10_000
@@ -59,6 +58,5 @@ def read_log(
     attempt: AttemptNumber = None,
 ) -> Envelope[LogOut]:
     """The last lines of what the execution wrote, all attempts in order, or one of them."""
-    find_execution(backends, user, execution_id, attempt)
-    log = backends.logs.read(execution_id, log_type=log_type, lines=lines, attempt=attempt)
+    log = backends.logs.show(execution_id, owner=user.owner_filter, log_type=log_type, lines=lines, attempt=attempt)
     return success(messages.FETCHED, LogOut.of(execution_id, log_type, log))

@@ -40,16 +40,16 @@ def _without_nul(text: str) -> str:
 
 
 def _decimal(value: object) -> object:
-    if isinstance(value, str) and re.fullmatch(r"[0-9]{1,18}", value) is None:
+    if isinstance(value, str) and re.fullmatch(r"-?[0-9]{1,18}", value) is None:
         refuse("必须是整数", "must be an integer")
     return int(value) if isinstance(value, str) else value
 
 
 def _id(value: object) -> object:
-    if isinstance(value, str) and re.fullmatch(r"[0-9]+", value) is None:
+    if isinstance(value, str) and re.fullmatch(r"-?[0-9]+", value) is None:
         refuse("必须是整数", "must be an integer")
-    # No row has an id beyond bigint: such a number is unknown, not wrong.
-    return min(int(value[:20]), _MAX_ID) if isinstance(value, str) else value
+    # No row has an id below zero or beyond bigint: such a number is unknown, not wrong.
+    return min(max(int(value[:20]), 0), _MAX_ID) if isinstance(value, str) else value
 
 
 def _boolean(value: object) -> object:
@@ -78,7 +78,7 @@ Text = Annotated[str, AfterValidator(_without_nul)]
 SearchText = Annotated[str, AfterValidator(_without_nul), AfterValidator(_search)]
 """A part of a name to look for."""
 QueryInt = Annotated[int, BeforeValidator(_decimal)]
-"""Decimal digits in a query, nothing else (no `1.0`, no `+1`)."""
+"""A decimal integer in a query, nothing else (no `1.0`, no `+1`)."""
 RowId = Annotated[int, BeforeValidator(_id)]
 """An id in a path; one too large for the database is merely unknown."""
 QueryBool = Annotated[bool, BeforeValidator(_boolean)]

@@ -297,11 +297,19 @@ async def load_configuration() -> Configuration:
     except Exception as error:
         # The package raises ConfigException, OSError, yaml errors and KeyErrors alike for an unusable file.
         where = os.environ.get("KUBECONFIG") or str(Path.home() / ".kube" / "config")
+        reason = f"cannot be used ({type(error).__name__}: {str(error)[:200]})"
+        if not _is_there(where):
+            reason = "is not there"
         raise KubeConfigError(
-            f"no usable Kubernetes credentials: not inside a Pod, and the kubeconfig {where} cannot be used"
-            f" ({type(error).__name__}: {str(error)[:200]}). Set KUBECONFIG to a file that kubectl can use."
+            f"no usable Kubernetes credentials: not inside a Pod, and the kubeconfig {where} {reason}."
+            " Set KUBECONFIG to a file that kubectl can use."
         ) from error
     return configuration
+
+
+def _is_there(kubeconfig: str) -> bool:
+    """Whether there is any file of that name, or of these names, as KUBECONFIG may hold several."""
+    return any(Path(part).expanduser().is_file() for part in kubeconfig.split(os.pathsep) if part)
 
 
 def _ssl_context(configuration: Configuration) -> ssl.SSLContext | bool:

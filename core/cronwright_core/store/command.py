@@ -19,7 +19,7 @@ from sqlalchemy.pool import NullPool
 
 from cronwright_core.store import schema
 from cronwright_core.store.errors import sqlstate
-from cronwright_core.store.session import CONNECT_TIMEOUT_SECONDS, parse_url
+from cronwright_core.store.session import CONNECT_TIMEOUT_SECONDS, parse_url, place_of
 
 MIGRATION_LOCK = 0x63726F6E_6D696772
 """Advisory lock "cronmigr", held while one process migrates."""
@@ -132,7 +132,7 @@ def _migrate(url: URL, deadline: float) -> str:
 
 def _connect(url: URL, connect: Callable[[], Connection], deadline: float) -> Connection:
     """Connects, trying until the deadline where waiting may help."""
-    place = _place(url)
+    place = place_of(url)
     said = float("-inf")
     while True:
         try:
@@ -187,14 +187,14 @@ def _explain(url: URL, error: SQLAlchemyError) -> str:
     if state == "55P03":
         return "a table stayed locked by another session for 5 s; nothing is half done: try again"
     if state == "25006":
-        return f"the server at {_place(url)} is read-only (a standby?): DATABASE_URL must name the primary"
+        return f"the server at {place_of(url)} is read-only (a standby?): DATABASE_URL must name the primary"
     if state == "42P07":
         return (
             f"the database {url.database} holds tables with the names of ours, made by something else:"
             " give Cronwright a database of its own"
         )
     if state is None:
-        return f"the connection to {_place(url)} was lost; nothing is half done: try again"
+        return f"the connection to {place_of(url)} was lost; nothing is half done: try again"
     return f"the migration failed with SQLSTATE {state}; nothing is half done: see the server's log"
 
 
@@ -202,7 +202,7 @@ def _give_up_if_hopeless(url: URL, reason: str) -> None:
     for pattern, explanation in _HOPELESS:
         if re.search(pattern, reason):
             raise MigrationError(
-                f"{_place(url)}: " + explanation.format(user=repr(url.username), database=repr(url.database))
+                f"{place_of(url)}: " + explanation.format(user=repr(url.username), database=repr(url.database))
             )
 
 
@@ -212,12 +212,6 @@ def _cause(url: URL, reason: str) -> str:
             return cause
     line = reason.strip().splitlines()[-1] if reason.strip() else "unknown reason"
     return line.replace(url.password, "***") if url.password else line
-
-
-def _place(url: URL) -> str:
-    """Host, port and database: what is tried to be reached, without user and password."""
-    host = url.host or url.query.get("host") or "the local socket"
-    return f"{host}:{url.port or 5432}/{url.database or ''}"
 
 
 def _say(line: str) -> None:

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert as upsert
 
+from cronwright_core.store.columns import AnyRow
 from cronwright_core.store.models import operator_heartbeat
 from cronwright_core.store.records import Heartbeat
 from cronwright_core.store.session import Database
@@ -42,15 +43,12 @@ class HeartbeatStore:
 
     def last(self) -> Heartbeat | None:
         """The last sign of life, or None if no operator ever led here. Raises Unavailable."""
-        with self._database.transaction() as connection:
-            return last_heartbeat(connection)
+        row = self._database.read(lambda connection: connection.execute(select(operator_heartbeat)).one_or_none())
+        return None if row is None else to_heartbeat(row)
 
 
-def last_heartbeat(connection: Connection) -> Heartbeat | None:
-    """The last sign of life, within the caller's transaction."""
-    row = connection.execute(select(operator_heartbeat)).one_or_none()
-    if row is None:
-        return None
+def to_heartbeat(row: AnyRow) -> Heartbeat:
+    """From a row with the columns of `operator_heartbeat`."""
     return Heartbeat(
         holder=row.holder, version=row.version, time=row.time, tz_release=row.tz_release, details=row.details
     )

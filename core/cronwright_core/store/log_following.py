@@ -11,7 +11,8 @@ from cronwright_core.domain.execution import ExecutionStatus
 from cronwright_core.domain.log_position import LogPosition, Pause, StreamState, next_read
 from cronwright_core.store.columns import AnyRow
 from cronwright_core.store.executions import no_such_execution
-from cronwright_core.store.logs import CHUNK_BYTES, SHOWN, decode_line, stream_rows
+from cronwright_core.store.log_streams import stream_rows
+from cronwright_core.store.logs import CHUNK_BYTES, SHOWN, decode_line
 from cronwright_core.store.models import attempts, executions, log_chunks
 from cronwright_core.store.records import LogEnd, LogPortion, LogType
 from cronwright_core.store.session import Database

@@ -18,6 +18,7 @@ from cronwright_core.domain import naming
 from cronwright_core.domain.errors import Message, NotFound
 from cronwright_core.store.columns import AnyRow, columns_of
 from cronwright_core.store.errors import CursorMoved
+from cronwright_core.store.log_streams import stream_rows, streams_for
 from cronwright_core.store.models import executions, log_chunks, log_streams
 from cronwright_core.store.notifications import LOG_CHANNEL, notify
 from cronwright_core.store.records import LogAppend, LogCursor, LogFile, LogType, Stream
@@ -134,20 +135,39 @@ class LogStore:
         end of a line is cut. `error` is empty where the cluster merges the streams, and `merged` says so.
         """
 
-        def work(connection: Connection) -> LogFile:
-            streams = [row for row in stream_rows(connection, execution_id) if attempt in (None, row.attempt)]
-            shown = [row for row in streams if row.stream in SHOWN[log_type]]
-            return LogFile(
-                content=tuple(_last_lines(connection, shown, max(0, lines))),
-                file_size=sum(row.bytes for row in shown),
-                lines_count=sum(row.lines for row in shown),
-                last_modified=max((row.last_modified for row in shown if row.last_modified is not None), default=None),
-                incomplete=any(row.incomplete_reason is not None for row in shown),
-                merged=any(row.stream == "all" for row in streams),
-                complete=bool(streams) and all(row.complete for row in shown),
-            )
+        return self._database.read(
+            lambda connection: _file(connection, stream_rows(connection, execution_id), log_type, lines, attempt)
+        )
 
-        return self._database.read(work)
+    def show(
+        self, execution_id: str, *, owner: str | None, log_type: LogType, lines: int, attempt: int | None = None
+    ) -> LogFile:
+        """As `read`, for a user who asks for it (None: an administrator); two statements.
+
+        Raises:
+            NotFound: there is no such execution, it is somebody else's, or it has no such attempt.
+        """
+        return self._database.read(
+            lambda connection: _file(
+                connection, streams_for(connection, execution_id, owner, attempt), log_type, lines, attempt
+            )
+        )
+
+
+def _file(
+    connection: Connection, streams: Sequence[AnyRow], log_type: LogType, lines: int, attempt: int | None
+) -> LogFile:
+    streams = [row for row in streams if attempt in (None, row.attempt)]
+    shown = [row for row in streams if row.stream in SHOWN[log_type]]
+    return LogFile(
+        content=tuple(_last_lines(connection, shown, max(0, lines))),
+        file_size=sum(row.bytes for row in shown),
+        lines_count=sum(row.lines for row in shown),
+        last_modified=max((row.last_modified for row in shown if row.last_modified is not None), default=None),
+        incomplete=any(row.incomplete_reason is not None for row in shown),
+        merged=any(row.stream == "all" for row in streams),
+        complete=bool(streams) and all(row.complete for row in shown),
+    )
 
 
 def _append(connection: Connection, parts: Sequence[LogAppend]) -> None:
@@ -219,18 +239,6 @@ def _chunks(part: LogAppend) -> Iterator[dict[str, Any]]:
             "data": data,
         }
         start, first_line = end, first_line + line_count
-
-
-def stream_rows(connection: Connection, execution_id: str) -> Sequence[AnyRow]:
-    """The rows of `log_streams` of an execution, by attempt and stream; none for a text that is no id."""
-    time = naming.execution_time(execution_id)
-    if time is None:
-        return []
-    return connection.execute(
-        select(log_streams)
-        .where(log_streams.c.execution_time == time, log_streams.c.execution_id == execution_id)
-        .order_by(log_streams.c.attempt, log_streams.c.stream)
-    ).all()
 
 
 def _last_lines(connection: Connection, streams: Sequence[AnyRow], count: int) -> list[str]:

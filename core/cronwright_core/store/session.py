@@ -45,6 +45,12 @@ def parse_url(url: str) -> URL:
     return parsed.set(drivername=DRIVER)
 
 
+def place_of(url: URL) -> str:
+    """Host, port and database: what is tried to be reached, without user and password."""
+    host = url.host or url.query.get("host") or "the local socket"
+    return f"{host}:{url.port or 5432}/{url.database or ''}"
+
+
 def connect_arguments(application_name: str) -> dict[str, Any]:
     """libpq's settings: fail fast, notice a dead server, speak UTC, and never wait for ever."""
     return {

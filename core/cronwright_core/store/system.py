@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import func, select, text
+from sqlalchemy import func, select, text, true
 
 from cronwright_core.store.ends import start_of_slot
-from cronwright_core.store.heartbeat import last_heartbeat
-from cronwright_core.store.models import execution_ends, executions, tasks
+from cronwright_core.store.heartbeat import to_heartbeat
+from cronwright_core.store.models import execution_ends, executions, operator_heartbeat, tasks
 from cronwright_core.store.records import SystemSnapshot
 from cronwright_core.store.session import Database
 
@@ -24,13 +24,18 @@ class SystemStore:
         self._database = database
 
     def snapshot(self, since: datetime) -> SystemSnapshot:
-        """The counts now, and how many executions have ended since (the start of a quarter of an hour).
+        """The counts now, and how many executions have ended since (the start of a quarter of an hour); one statement.
 
         Raises:
             Unavailable: the database does not answer.
         """
         unfinished = (
-            select(executions.c.status, func.count().label("count")).where(_UNFINISHED).group_by(executions.c.status)
+            select(
+                func.count().filter(executions.c.status == "PENDING").label("pending"),
+                func.count().filter(executions.c.status == "RUNNING").label("running"),
+            )
+            .where(_UNFINISHED)
+            .subquery()
         )
         active = select(func.count()).select_from(tasks).where(_SCHEDULING).scalar_subquery()
         completed = (
@@ -38,14 +43,14 @@ class SystemStore:
             .where(execution_ends.c.slot >= start_of_slot(since))
             .scalar_subquery()
         )
-        with self._database.transaction() as connection:
-            counts: dict[str, int] = {row[0]: row[1] for row in connection.execute(unfinished)}
-            totals = connection.execute(select(active.label("active"), completed.label("completed"))).one()
-            heartbeat = last_heartbeat(connection)
+        statement = select(
+            unfinished, active.label("active"), completed.label("completed"), *operator_heartbeat.c
+        ).select_from(unfinished.outerjoin(operator_heartbeat, true()))
+        found = self._database.read(lambda connection: connection.execute(statement).one())
         return SystemSnapshot(
-            active_tasks=totals.active,
-            pending_executions=counts.get("PENDING", 0),
-            running_executions=counts.get("RUNNING", 0),
-            completed_executions=int(totals.completed),
-            heartbeat=heartbeat,
+            active_tasks=found.active,
+            pending_executions=found.pending,
+            running_executions=found.running,
+            completed_executions=int(found.completed),
+            heartbeat=None if found.id is None else to_heartbeat(found),
         )

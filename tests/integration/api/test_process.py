@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import signal
+import time
 from pathlib import Path
+from typing import Any
 
-from support.api_process import api_environment, api_process, make_token
+from support.api_process import ApiProcess, api_environment, api_process, make_token
 from support.postgres import PostgresServer, migrate
 
 TASKS = "/api/v1/scheduler/tasks"
+
+
+def told(api: ApiProcess) -> list[dict[str, Any]]:
+    """What the process said of a database that was away when it started."""
+    return [line for line in api.entries if line["logger"] == "cronwright_api.first_contact"]
 
 
 def test_the_life_of_a_process(tmp_path: Path, own_server: PostgresServer) -> None:
@@ -28,8 +35,14 @@ def test_the_life_of_a_process(tmp_path: Path, own_server: PostgresServer) -> No
         created = api.request("POST", "/api/v1/scheduler/projects", headers=headers, json=body)
         assert (created.status_code, created.json()["code"]) == (503, 503), "the API server is away"
         assert api.request("GET", "/openapi.json").json()["openapi"].startswith("3.")
+        deadline = time.monotonic() + 20
+        while told(api)[-1]["message"] != "the database answers":
+            assert time.monotonic() < deadline, api.log
+            time.sleep(0.1)
         api.process.send_signal(signal.SIGTERM)
         assert api.process.wait(timeout=20) == 0
+    assert "DATABASE_URL" in told(api)[0]["message"]
+    assert own_server.url not in api.log
     assert {"cronwright_api.access"} <= {line["logger"] for line in api.entries}
     assert "Traceback" not in api.log
     assert made not in api.log

@@ -15,7 +15,7 @@ from cronwright_core.store.logs import LogStore
 from cronwright_core.store.records import LogAppend
 from cronwright_core.store.session import Database
 from support.postgres import execute
-from support.store_rows import NOW, add_task, later, make_execution
+from support.store_rows import NOW, add_task, later, make_attempt, make_execution
 
 ID = make_execution(1).execution_id
 
@@ -120,6 +120,26 @@ class TestRead:
         assert (first.content, first.lines_count, first.complete) == (("line 0", "line 1"), 2, True)
         assert (second.content, second.lines_count, second.complete) == (("line 3", "line 4"), 3, False)
         assert (third.content, third.lines_count) == ((), 0)
+
+    def test_shows_it_to_those_who_may_see_it(self, database, store) -> None:
+        execution = make_execution(add_task(database), attempts=(make_attempt(1, "u1"), make_attempt(2, "u2")))
+        ExecutionStore(database).record([execution])
+        store.append([lines(numbered(0, 2)), lines(numbered(2, 3), attempt=2)])
+
+        def show(id_: str = ID, owner: str | None = "alice", attempt: int | None = None):
+            return store.show(id_, owner=owner, log_type="output", lines=2, attempt=attempt)
+
+        assert show() == show(owner=None) == store.read(ID, log_type="output", lines=2)
+        assert show(attempt=1) == store.read(ID, log_type="output", lines=2, attempt=1)
+        # An attempt that printed nothing (yet) is one all the same.
+        other = make_execution(execution.task_id, later(60), attempts=(make_attempt(1, "u3"),))
+        ExecutionStore(database).record([other])
+        assert show(other.execution_id, attempt=1).content == show(other.execution_id).content == ()
+        for wrong in ({"owner": "bob"}, {"id_": "no id"}, {"id_": make_execution(9).execution_id}):
+            with pytest.raises(NotFound, match="no such execution"):
+                show(**wrong)
+        with pytest.raises(NotFound, match="no such attempt"):
+            show(attempt=3)
 
     def test_keeps_the_streams_apart(self, store) -> None:
         store.append([lines(b"out\n"), lines(b"err\n", stream="stderr", at=later(9))])

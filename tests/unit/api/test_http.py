@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import logging
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from cronwright_api import json_log as api_log
+from cronwright_api.keys import VerifyingKey
 from cronwright_api.request_context import preferred_language
 from cronwright_api.settings import BASE_PATH
+from cronwright_api.tokens import User, make_token
 from cronwright_core.json_log import JsonFormatter
 from cronwright_core.kube.errors import KubeUnreachable
 from support.api import World
@@ -46,8 +49,29 @@ ROUTES = [
 def test_without_a_token_everything_is_401(world: World, method: str, path: str, header: str | None) -> None:
     headers = {} if header is None else {"Authorization": header}
     response = world.client.request(method, BASE_PATH + path + "?page=x", headers=headers, content=b"{not json")
-    assert assert_error(response, 401)["message"] == "未认证或token无效"
+    body = assert_error(response, 401)
+    assert body["message"] == "未认证或token无效"
+    problem = "不是JWT" if header == "Bearer nonsense" else "缺少请求头 Authorization: Bearer <token>"
+    assert [error["field"] for error in body["errors"]] == ["Authorization"]
+    assert body["errors"][0]["message"].startswith(problem)
     assert response.headers["WWW-Authenticate"].startswith("Bearer")
+
+
+def test_a_token_that_is_refused_says_what_to_do(world: World) -> None:
+    (key,) = world.secrets.current()
+    forged = make_token(
+        VerifyingKey("k1", "HS256", b"x" * 32), User("alice"), now=datetime.now(UTC), ttl=timedelta(hours=1)
+    )
+    expired = make_token(key, User("alice"), now=datetime.now(UTC) - timedelta(hours=2), ttl=timedelta(hours=1))
+    for token, message, problem in (
+        (forged, "not authenticated, or the token is invalid", "its signature, key (kid), times or claims are not"),
+        (expired, "the token has expired", "its time is over; get a new one"),
+    ):
+        headers = {"Authorization": f"Bearer {token}", "Accept-Language": "en"}
+        body = assert_error(world.client.request("GET", f"{BASE_PATH}/tasks", headers=headers), 401)
+        assert body["message"] == message
+        assert body["errors"][0]["field"] == "Authorization"
+        assert body["errors"][0]["message"].startswith(problem)
 
 
 def test_unknown_paths_and_methods(world: World) -> None:

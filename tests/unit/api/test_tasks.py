@@ -315,6 +315,25 @@ def test_wrong_queries(world: World, query: str, field: str) -> None:
     assert list(errors_of(world.call("GET", f"/tasks?{query}"))) == [field]
 
 
+@pytest.mark.parametrize(
+    ("query", "message"),
+    [
+        ("page=-1", "不能小于1"),
+        ("page=1.0", "必须是整数"),
+        ("size=101", "不能大于100"),
+        ("search=" + "x" * 101, "不能超过100个字符"),
+    ],
+)
+def test_wrong_queries_are_told_what_is_wrong(world: World, query: str, message: str) -> None:
+    (error,) = world.call("GET", f"/tasks?{query}").json()["errors"]
+    assert error == {"field": query.split("=")[0], "message": message}
+
+
+@pytest.mark.parametrize("task_id", ["0", "-1", "9" * 40, "-" + "9" * 40])
+def test_ids_that_no_task_can_have_are_unknown(world: World, task_id: str) -> None:
+    assert world.call("GET", f"/tasks/{task_id}").status_code == 404
+
+
 def test_search_and_order_reach_the_store(world: World) -> None:
     plain = {"search": None, "project_id": None, "type": None, "sort": "-created_at"}
     world.call("GET", "/tasks")

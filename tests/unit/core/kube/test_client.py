@@ -36,6 +36,12 @@ def test_an_address_where_nobody_answers(tmp_path: Path, monkeypatch: pytest.Mon
     assert "very-secret" not in said
 
 
+def test_a_kubeconfig_that_is_not_there_is_said_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "nowhere"))
+    with pytest.raises(KubeConfigError, match=r"nowhere is not there\. Set KUBECONFIG"):
+        asyncio.run(KubeClient.connect(user_agent="cronwright-tests"))
+
+
 @pytest.mark.parametrize("text", ["", "nonsense: [", "apiVersion: v1\nkind: Config\n"])
 def test_a_wrong_kubeconfig_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str) -> None:
     config = tmp_path / "kubeconfig"
