@@ -24,6 +24,7 @@ from cronwright_core.store.executions import ExecutionStore
 from cronwright_core.store.heartbeat import HeartbeatStore
 from cronwright_core.store.logs import LogStore
 from cronwright_core.store.projects import ProjectStore
+from cronwright_core.store.retention import RetentionStore
 from cronwright_core.store.session import Database
 from cronwright_core.store.tasks import TaskStore
 from cronwright_core.store.workspaces import WorkspaceStore
@@ -44,10 +45,11 @@ from cronwright_operator.recording.recorder import PodsStillEnding, Recorder
 from cronwright_operator.recording.skipped import SkippedTicks
 from cronwright_operator.settings import OperatorSettings
 from cronwright_operator.stopping.sync import StopSync
-from cronwright_operator.upkeep.cleanup import Cleanup
+from cronwright_operator.upkeep.cleanup import Cleanup, Keep
 from cronwright_operator.upkeep.orphans import Orphans
 from cronwright_operator.upkeep.projection import Projector
 from cronwright_operator.upkeep.resync import Resync
+from cronwright_operator.upkeep.retention import RetentionSweep
 from cronwright_operator.upkeep.rows import RowReconciliation
 from cronwright_operator.usage.figures import SWITCHED_OFF, ClusterFigures
 from cronwright_operator.usage.sampler import Sampler
@@ -186,9 +188,19 @@ class Operator:
         self._cleanup = Cleanup(
             fenced,
             self._cache,
-            self._workloads.jobs,
-            self._workloads.cronjobs,
-            keep=timedelta(seconds=settings.keep_finished_seconds),
+            self._workloads.all_jobs,
+            self._workloads.cronjob_of,
+            keep=Keep(
+                timedelta(seconds=settings.keep_finished_seconds),
+                settings.keep_finished_per_task,
+                settings.keep_finished_pods,
+            ),
+            now=system_now,
+        )
+        self._retention = RetentionSweep(
+            RetentionStore(database),
+            default_days=settings.retention_days,
+            busy=self._workloads.task_uids,
             now=system_now,
         )
         self._orphans = Orphans(
@@ -254,6 +266,7 @@ class Operator:
                 group.create_task(self._every(self._settings.resync_seconds, self._resync.run_once))
                 group.create_task(self._every(30, self._cleanup.sweep))
                 group.create_task(self._every(60, self._orphans.sweep))
+                group.create_task(self._every(600, self._retention.sweep))
                 group.create_task(self._every(60, self._retry_refused))
                 group.create_task(self._every(10, self._beat))
                 if self._settings.workspace_max_age_hours:
@@ -376,6 +389,7 @@ class Operator:
             "cronwright_operator_reconcile_queue_depth": float(self._task_queue.depth()),
             "cronwright_operator_stop_queue_depth": float(self._stop_queue.depth()),
             "cronwright_operator_record_queue_depth": float(self._job_queue.depth()),
+            "cronwright_operator_unrecorded_jobs": float(self._workloads.unrecorded()),
             "cronwright_operator_kopf_restarts": float(self._kopf.restarts if self._kopf else 0),
         }
 

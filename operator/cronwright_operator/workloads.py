@@ -26,6 +26,7 @@ class Workloads:
         self._wake_task = wake_task
         self._wake_job = wake_job
         self._jobs_of_task: dict[str, dict[str, JobFacts]] = {}
+        self._unrecorded: set[str] = set()
         self._pods_of_job: dict[str, dict[str, PodFacts]] = {}
         self._cronjobs: dict[str, CronJobFacts] = {}
         spaces = tuple(namespaces)
@@ -40,6 +41,18 @@ class Workloads:
     def reflectors(self) -> tuple[Reflector, Reflector, Reflector]:
         """All three; decisions wait until each has been listed."""
         return self.pods, self.jobs, self.cronjobs
+
+    def all_jobs(self) -> Iterable[JobFacts]:
+        """All Jobs of all tasks."""
+        return [job for jobs in self._jobs_of_task.values() for job in jobs.values()]
+
+    def unrecorded(self) -> int:
+        """How many Jobs have finished (or were deleted) and wait for their record, as `gate.Load.unrecorded`. O(1)."""
+        return len(self._unrecorded)
+
+    def task_uids(self) -> set[str]:
+        """The tasks that have Jobs."""
+        return set(self._jobs_of_task)
 
     def jobs_of(self, task_uid: str) -> Iterable[JobFacts]:
         """The Jobs of a task."""
@@ -64,6 +77,10 @@ class Workloads:
                 del self._jobs_of_task[facts.task_uid]
         else:
             jobs[facts.uid] = facts
+        if new is not None and facts.has_finalizer and (facts.finished or facts.deletion_time is not None):
+            self._unrecorded.add(facts.uid)
+        else:
+            self._unrecorded.discard(facts.uid)
         self._wake_job(facts.uid)
         self._wake_task(facts.task_uid)
 

@@ -70,6 +70,7 @@ FULL_PROJECT = ProjectSpec(
     security_context={"runAsUser": 1000},
     workspace=Workspace("claim", "/data"),
     max_concurrent_executions=7,
+    retention_days=30,
     allow_overrides=True,
 )
 

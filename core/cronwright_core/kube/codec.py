@@ -217,6 +217,7 @@ def to_project_spec(spec: Mapping[str, Any], name: str) -> ProjectSpec:
         security_context=spec.get("securityContext") or {},
         workspace=Workspace(workspace["claimName"], workspace.get("mountPath", "/workspace")) if workspace else None,
         max_concurrent_executions=_int_or_none(spec.get("maxConcurrentExecutions")),
+        retention_days=_int_or_none(spec.get("retentionDays")),
         allow_overrides=bool(spec.get("allowOverrides", False)),
     )
 
@@ -243,6 +244,7 @@ def from_project_spec(spec: ProjectSpec) -> Json:
             "securityContext": dict(spec.security_context) or None,
             "workspace": workspace,
             "maxConcurrentExecutions": spec.max_concurrent_executions,
+            "retentionDays": spec.retention_days,
             "allowOverrides": spec.allow_overrides,
         }
     )
