@@ -118,7 +118,7 @@ class Operator:
         )
         self._clock = Clock(self._task_queue.add)
         self._batcher = RecordBatcher(executions.record)
-        self._skipped = SkippedTicks(self._batcher, self._cache, system_now)
+        self._skipped = SkippedTicks(self._batcher, self._cache, fenced, system_now)
         self._projector = Projector(
             self._cache, tasks, projects, fenced, registered=self._task_queue.add, now=system_now
         )
@@ -137,7 +137,7 @@ class Operator:
             self._cache,
             self._workloads.jobs,
             self._workloads.cronjobs,
-            self._skipped.add,
+            skipped=self._skipped.record,
             stop=self._stops.request,
             cancelled=CancelledRequests(self._batcher, self._cache, system_now).record,
         )

@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import Any
 
 from cronwright_core.domain.schedule import ScheduleType
+from cronwright_core.domain.skips import UnrecordedSkips
 
 DEFAULT_TIMEOUT_SECONDS = 3600
 DEFAULT_PENDING_DEADLINE_SECONDS = 900
@@ -85,7 +86,8 @@ class TaskStatus:
 
     `last_schedule_time` is the watermark: the highest tick decided, run or skipped or missed. `schedule_hash` is the
     schedule that the watermark belongs to: if it differs from the spec's, the schedule was edited and no tick before
-    the moment of noticing is due. `completion_time`: a Once or Date task has had its tick.
+    the moment of noticing is due. `completion_time`: a Once or Date task has had its tick. `unrecorded_skips` are ticks
+    that the watermark has passed and whose rows wait for PostgreSQL; decisions carry them along and never read them.
     """
 
     task_id: int | None = None
@@ -100,6 +102,7 @@ class TaskStatus:
     last_successful_time: datetime | None = None
     active: tuple[ActiveExecution, ...] = ()
     conditions: tuple[Condition, ...] = ()
+    unrecorded_skips: UnrecordedSkips = field(default_factory=UnrecordedSkips)
 
 
 @dataclass(frozen=True, slots=True)

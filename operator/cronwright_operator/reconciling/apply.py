@@ -4,13 +4,14 @@ harmless."""
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from cronwright_core.domain import naming
 from cronwright_core.domain.cluster import JobFacts, StopIntent
+from cronwright_core.domain.skips import SkippedTick
 from cronwright_core.domain.task import Condition, ScheduledTask, TaskStatus
 from cronwright_core.domain.times import to_rfc3339, whole_seconds
 from cronwright_core.kube.codec import from_task_status
@@ -59,8 +60,8 @@ class Applier:
         cache: DefinitionCache,
         jobs: Reflector,
         cronjobs: Reflector,
-        skipped: Callable[[ScheduledTask, RecordSkipped], None],
         *,
+        skipped: Callable[[ScheduledTask, Sequence[SkippedTick]], Awaitable[bool]],
         stop: Callable[[str, StopIntent], Awaitable[None]],
         cancelled: Callable[[ScheduledTask, RecordCancelled], Awaitable[None]],
     ) -> None:
@@ -79,6 +80,7 @@ class Applier:
         the rest: what depends on it is left out, the condition says why, and the refusal is raised at the end.
         """
         refused: KubeRejected | NameNotOurs | None = None
+        skipped: list[SkippedTick] = []
         for action in actions:
             match action:
                 case CreateJob():
@@ -100,8 +102,7 @@ class Applier:
                 case RemoveRequest() if refused is None:
                     await self._patch_task(task, {"metadata": {"annotations": {action.annotation: None}}})
                 case RecordSkipped() if refused is None:
-                    # Written to PostgreSQL later, see docs/concepts.md, crash points.
-                    self._skipped(task, action)
+                    skipped.append(SkippedTick(action.tick, action.reason, action.message))
                 case StopExecution():
                     # If we die after this, the cancel still stands; the Job has its intent, and only the former goes.
                     await self._stop(action.job_uid, action.stop)
@@ -111,12 +112,27 @@ class Applier:
                     await self._patch_task(task, {"metadata": {"annotations": {action.annotation: None}}})
                 case WriteStatus():
                     status = action.status if refused is None else _refused_status(task, action.status, refused, now)
+                    status = await self._with_skips(task, status, skipped)
+                    skipped = []
                     if status != task.status:
                         await self._write_status(task, from_task_status(status))
                 case _:
                     logger.info("%s waits: its Job was refused", type(action).__name__)
+        if skipped:
+            status = await self._with_skips(task, task.status, skipped)
+            if status != task.status:
+                await self._write_status(task, from_task_status(status))
         if refused is not None:
             raise refused
+
+    async def _with_skips(self, task: ScheduledTask, status: TaskStatus, skipped: list[SkippedTick]) -> TaskStatus:
+        """The status to be written: skipped ticks are committed before it, or stand in it.
+
+        If we die before it is written, the same ticks are skipped again, and recording them again changes nothing.
+        """
+        if not skipped or await self._skipped(task, skipped):
+            return status
+        return replace(status, unrecorded_skips=status.unrecorded_skips.with_more(skipped))
 
     async def _delete(self, action: DeleteJob) -> None:
         job = action.job
