@@ -23,6 +23,7 @@ from cronwright_core.store.executions import ExecutionStore
 from cronwright_core.store.heartbeat import HeartbeatStore
 from cronwright_core.store.logs import LogStore
 from cronwright_core.store.projects import ProjectStore
+from cronwright_core.store.retention import RetentionStore
 from cronwright_core.store.session import Database
 from cronwright_core.store.tasks import TaskStore
 from cronwright_core.store.workspaces import WorkspaceStore
@@ -50,10 +51,11 @@ from cronwright_operator.recording.recorder import PodsStillEnding, Recorder
 from cronwright_operator.recording.skipped import SkippedTicks
 from cronwright_operator.settings import OperatorSettings
 from cronwright_operator.stopping.sync import StopSync
-from cronwright_operator.upkeep.cleanup import Cleanup
+from cronwright_operator.upkeep.cleanup import Cleanup, Keep
 from cronwright_operator.upkeep.orphans import Orphans
 from cronwright_operator.upkeep.projection import Projector
 from cronwright_operator.upkeep.resync import Resync
+from cronwright_operator.upkeep.retention import RetentionSweep
 from cronwright_operator.upkeep.rows import RowReconciliation
 from cronwright_operator.usage.figures import SWITCHED_OFF, ClusterFigures
 from cronwright_operator.usage.sampler import Sampler
@@ -165,7 +167,7 @@ class Operator:
         )
         self._clock = Clock(self._task_due)
         self._batcher = RecordBatcher(executions.record)
-        self._skipped = SkippedTicks(self._batcher, self._cache, system_now)
+        self._skipped = SkippedTicks(self._batcher, self._cache, fenced, system_now)
         self._projector = Projector(
             self._cache, tasks, projects, fenced, registered=self._task_queue.add, now=system_now
         )
@@ -180,13 +182,14 @@ class Operator:
             now=system_now,
         )
         self._events = EventPoster(fenced, settings.pod_name, metrics.events.count)
-        skips = SkipReport(self._skipped.add, self._events, metrics.launch.tick_skipped, system_now)
+        skips = SkipReport(self._events, metrics.launch.tick_skipped, system_now)
         applier = Applier(
             fenced,
             self._cache,
             self._workloads.jobs,
             self._workloads.cronjobs,
-            skips.add,
+            skipped=self._skipped.record,
+            told=skips.add,
             ledger=self._ledger,
             stop=self._stops.request,
             gone=lambda uid, tick: self._task_sync.gone(uid, tick),
@@ -243,9 +246,19 @@ class Operator:
         self._cleanup = Cleanup(
             fenced,
             self._cache,
-            self._workloads.jobs,
-            self._workloads.cronjobs,
-            keep=timedelta(seconds=settings.keep_finished_seconds),
+            self._workloads.all_jobs,
+            self._workloads.cronjob_of,
+            keep=Keep(
+                timedelta(seconds=settings.keep_finished_seconds),
+                settings.keep_finished_per_task,
+                settings.keep_finished_pods,
+            ),
+            now=system_now,
+        )
+        self._retention = RetentionSweep(
+            RetentionStore(database),
+            default_days=settings.retention_days,
+            busy=self._workloads.task_uids,
             now=system_now,
         )
         self._orphans = Orphans(
@@ -315,6 +328,7 @@ class Operator:
                 group.create_task(self._every(30, self._cleanup.sweep))
                 group.create_task(self._every(60, self._orphans.sweep))
                 group.create_task(self._every(30, self._admissions.resolve))
+                group.create_task(self._every(600, self._retention.sweep))
                 group.create_task(self._every(60, self._retry_refused))
                 group.create_task(self._every(10, self._beat))
                 if self._settings.workspace_max_age_hours:

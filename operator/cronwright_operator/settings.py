@@ -7,6 +7,8 @@ import socket
 from pydantic import BaseModel, Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from cronwright_core.domain.retention import MAX_DAYS
+
 
 class PriorityClass(BaseModel):
     """Tasks of at least this priority get Pods of this PriorityClass."""
@@ -30,6 +32,9 @@ class OperatorSettings(BaseSettings):
     health_port: int = 8081
     lease_name: str = "cronwright-operator"
     keep_finished_seconds: int = Field(default=3600, ge=0)
+    keep_finished_per_task: int = Field(default=50, ge=0)
+    keep_finished_pods: int = Field(default=5000, ge=0)
+    retention_days: int = Field(default=400, ge=0, le=MAX_DAYS)
     log_poll_seconds: float = Field(default=2.0, gt=0)
     resync_seconds: float = Field(default=300.0, ge=1)
     image: str = "cronwright"

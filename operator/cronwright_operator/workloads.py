@@ -47,6 +47,14 @@ class Workloads:
         """All three; decisions wait until each has been listed."""
         return self.pods, self.jobs, self.cronjobs
 
+    def all_jobs(self) -> Iterable[JobFacts]:
+        """All Jobs of all tasks."""
+        return [job for jobs in self._jobs_of_task.values() for job in jobs.values()]
+
+    def task_uids(self) -> set[str]:
+        """The tasks that have Jobs."""
+        return set(self._jobs_of_task)
+
     def jobs_of(self, task_uid: str) -> Iterable[JobFacts]:
         """The Jobs of a task."""
         return tuple(self._jobs_of_task.get(task_uid, {}).values())

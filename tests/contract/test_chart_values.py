@@ -64,6 +64,8 @@ def test_every_object_of_the_schema_is_closed() -> None:
         ({"settings.watchNamespaces": ["A"]}, "/settings/watchNamespaces"),
         ({"settings.defaultTimeZone": ""}, "/settings/defaultTimeZone"),
         ({"settings.keepFinishedSeconds": 1.5}, "/settings/keepFinishedSeconds"),
+        ({"settings.keepFinishedPods": 12500}, "/settings/keepFinishedPods"),
+        ({"retention.days": -1}, "/retention/days"),
         ({"settings.logPollSeconds": 0}, "/settings/logPollSeconds"),
         ({"operator.healthPort": 80}, "/operator/healthPort"),
         ({"auth.jwks.url": "ftp://sso/keys"}, "/auth/jwks/url"),

@@ -12,6 +12,14 @@ import yaml
 from cronwright_core.domain.execution import ExecutionStatus
 from cronwright_core.domain.project import ContainerTemplate, ProjectSpec, Workspace
 from cronwright_core.domain.schedule import ScheduleType
+from cronwright_core.domain.skips import (
+    MAX_GROUPS,
+    MAX_TICKS,
+    MESSAGE_LENGTH,
+    OlderSkips,
+    SkippedGroup,
+    UnrecordedSkips,
+)
 from cronwright_core.domain.task import ActiveExecution, ConcurrencyPolicy, Condition, Overrides, TaskSpec, TaskStatus
 from cronwright_core.domain.validation import BOUNDS, DESCRIPTION_LENGTH, NAME_LENGTH
 from cronwright_core.kube.codec import (
@@ -70,6 +78,7 @@ FULL_PROJECT = ProjectSpec(
     security_context={"runAsUser": 1000},
     workspace=Workspace("claim", "/data"),
     max_concurrent_executions=7,
+    retention_days=30,
     allow_overrides=True,
 )
 
@@ -103,6 +112,7 @@ def test_every_field_of_the_status_is_written_and_read_back() -> None:
         last_successful_time=time,
         active=(ActiveExecution("exec-2", "job", "RUNNING"),),
         conditions=(Condition("Ready", True, "Scheduled", "fine", time, 2),),
+        unrecorded_skips=UnrecordedSkips((SkippedGroup("R", "m", (time,)),), OlderSkips(3, time, time)),
     )
     written = from_task_status(status)
     assert set(written) == set(TASK_STATUS)
@@ -130,6 +140,10 @@ def test_lengths_and_words_agree() -> None:
     assert TASK_SPEC["description"]["maxLength"] == DESCRIPTION_LENGTH
     assert TASK_SPEC["concurrencyPolicy"]["enum"] == [policy.value for policy in ConcurrencyPolicy]
     assert TASK_STATUS["lastExecutionStatus"]["enum"] == [status.value for status in ExecutionStatus]
+    groups = TASK_STATUS["unrecordedSkips"]["properties"]["groups"]
+    group = groups["items"]["properties"]
+    assert (groups["maxItems"], group["ticks"]["maxItems"]) == (MAX_GROUPS, MAX_TICKS)
+    assert group["message"]["maxLength"] == MESSAGE_LENGTH
     types = {from_task_spec(make_task(kind).spec)["scheduleType"] for kind in ScheduleType}
     assert set(TASK_SPEC["scheduleType"]["enum"]) == types
 

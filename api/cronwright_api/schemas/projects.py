@@ -11,6 +11,7 @@ from cronwright_api.envelope import Instant
 from cronwright_api.schemas.container import Env, Resources, env_to_kube, resources_to_kube
 from cronwright_api.schemas.fields import BODY, Text
 from cronwright_core.domain.project import ContainerTemplate, ProjectSpec, Workspace
+from cronwright_core.domain.retention import MAX_DAYS
 from cronwright_core.domain.validation import normalize_name
 from cronwright_core.store.records import ProjectRecord
 
@@ -61,6 +62,12 @@ class ProjectCreate(BaseModel):
     security_context: SecurityContext = Field(default_factory=SecurityContext)
     workspace: WorkspaceBody | None = None
     max_concurrent_executions: int | None = Field(default=None, ge=1, le=100_000)
+    retention_days: int | None = Field(
+        default=None,
+        ge=0,
+        le=MAX_DAYS,
+        description="how long its executions are kept; default: as the installation says, 0: for ever",
+    )
     allow_overrides: bool = Field(default=False, description="whether tasks may change image and command")
     namespace: Text | None = Field(default=None, min_length=1, max_length=63, pattern="^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")
 
@@ -84,6 +91,7 @@ class ProjectCreate(BaseModel):
             security_context=self.security_context.model_dump(by_alias=True, exclude_none=True),
             workspace=Workspace(self.workspace.claim_name, self.workspace.mount_path) if self.workspace else None,
             max_concurrent_executions=self.max_concurrent_executions,
+            retention_days=self.retention_days,
             allow_overrides=self.allow_overrides,
         )
 
@@ -116,6 +124,7 @@ _SPEC_FIELDS = {
     "security_context": "security_context",
     "workspace": "workspace",
     "max_concurrent_executions": "max_concurrent_executions",
+    "retention_days": "retention_days",
     "allow_overrides": "allow_overrides",
 }
 
@@ -139,6 +148,7 @@ class ProjectOut(BaseModel):
     security_context: dict[str, Any]
     workspace: WorkspaceBody | None
     max_concurrent_executions: int | None
+    retention_days: int | None
     allow_overrides: bool
     namespace: str | None
     resource_name: str | None = Field(description="metadata.name of the Project resource")
@@ -172,6 +182,7 @@ class ProjectOut(BaseModel):
             if workspace
             else None,
             max_concurrent_executions=spec.max_concurrent_executions,
+            retention_days=spec.retention_days,
             allow_overrides=spec.allow_overrides,
             namespace=project.namespace,
             resource_name=project.cr_name,

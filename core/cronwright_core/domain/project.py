@@ -34,7 +34,7 @@ class Workspace:
 
 @dataclass(frozen=True, slots=True)
 class ProjectSpec:
-    """`spec` of a Project, defaults applied."""
+    """`spec` of a Project, defaults applied. `retention_days` None: the installation's setting; 0: for ever."""
 
     display_name: str
     container: ContainerTemplate
@@ -47,6 +47,7 @@ class ProjectSpec:
     security_context: Mapping[str, Any] = field(default_factory=dict)
     workspace: Workspace | None = None
     max_concurrent_executions: int | None = None
+    retention_days: int | None = None
     allow_overrides: bool = False
 
 

@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import Any
 
 from cronwright_core.domain.schedule import ScheduleType
+from cronwright_core.domain.skips import UnrecordedSkips
 
 DEFAULT_TIMEOUT_SECONDS = 3600
 DEFAULT_PENDING_DEADLINE_SECONDS = 900
@@ -88,6 +89,8 @@ class TaskStatus:
     the moment of noticing is due. `completion_time`: a Once or Date task has had its tick. `claimed_time`: the newest
     cron tick that was taken from the CronJob controller ahead of its time, written before it is taken: it tells a
     successor that nobody but us was to run it.
+    `unrecorded_skips` are ticks that the watermark has passed and whose rows wait for PostgreSQL; decisions carry them
+    along and never read them.
     """
 
     task_id: int | None = None
@@ -103,6 +106,7 @@ class TaskStatus:
     last_successful_time: datetime | None = None
     active: tuple[ActiveExecution, ...] = ()
     conditions: tuple[Condition, ...] = ()
+    unrecorded_skips: UnrecordedSkips = field(default_factory=UnrecordedSkips)
 
 
 @dataclass(frozen=True, slots=True)

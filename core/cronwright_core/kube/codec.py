@@ -9,6 +9,7 @@ from typing import Any
 from cronwright_core.domain import naming
 from cronwright_core.domain.project import ContainerTemplate, Project, ProjectSpec, Workspace
 from cronwright_core.domain.schedule import ScheduleType
+from cronwright_core.domain.skips import OlderSkips, SkippedGroup, UnrecordedSkips
 from cronwright_core.domain.task import (
     DEFAULT_PENDING_DEADLINE_SECONDS,
     DEFAULT_TIMEOUT_SECONDS,
@@ -156,6 +157,7 @@ def to_task_status(status: Mapping[str, Any]) -> TaskStatus:
             ActiveExecution(item["executionId"], item["jobName"], item["status"]) for item in status.get("active") or ()
         ),
         conditions=to_conditions(status.get("conditions") or ()),
+        unrecorded_skips=to_unrecorded_skips(status.get("unrecordedSkips") or {}),
     )
 
 
@@ -178,7 +180,39 @@ def from_task_status(status: TaskStatus) -> Json:
             for item in status.active
         ],
         "conditions": from_conditions(status.conditions),
+        "unrecordedSkips": from_unrecorded_skips(status.unrecorded_skips) or None,
     }
+
+
+def to_unrecorded_skips(skips: Mapping[str, Any]) -> UnrecordedSkips:
+    """Reads `status.unrecordedSkips`."""
+    older = skips.get("older")
+    return UnrecordedSkips(
+        groups=tuple(
+            SkippedGroup(group["reason"], group["message"], tuple(from_rfc3339(tick) for tick in group["ticks"]))
+            for group in skips.get("groups") or ()
+        ),
+        older=OlderSkips(int(older["count"]), from_rfc3339(older["first"]), from_rfc3339(older["last"]))
+        if older
+        else None,
+    )
+
+
+def from_unrecorded_skips(skips: UnrecordedSkips) -> Json:
+    """Writes `status.unrecordedSkips`; empty if there is nothing."""
+    older = skips.older
+    groups = [
+        {"reason": group.reason, "message": group.message, "ticks": [to_rfc3339(tick) for tick in group.ticks]}
+        for group in skips.groups
+    ]
+    return _without_none(
+        {
+            "groups": groups or None,
+            "older": {"count": older.count, "first": to_rfc3339(older.first), "last": to_rfc3339(older.last)}
+            if older
+            else None,
+        }
+    )
 
 
 def to_project(body: Mapping[str, Any]) -> Project:
@@ -220,6 +254,7 @@ def to_project_spec(spec: Mapping[str, Any], name: str) -> ProjectSpec:
         security_context=spec.get("securityContext") or {},
         workspace=Workspace(workspace["claimName"], workspace.get("mountPath", "/workspace")) if workspace else None,
         max_concurrent_executions=_int_or_none(spec.get("maxConcurrentExecutions")),
+        retention_days=_int_or_none(spec.get("retentionDays")),
         allow_overrides=bool(spec.get("allowOverrides", False)),
     )
 
@@ -246,6 +281,7 @@ def from_project_spec(spec: ProjectSpec) -> Json:
             "securityContext": dict(spec.security_context) or None,
             "workspace": workspace,
             "maxConcurrentExecutions": spec.max_concurrent_executions,
+            "retentionDays": spec.retention_days,
             "allowOverrides": spec.allow_overrides,
         }
     )

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime, tzinfo
 from typing import Any
 
-from sqlalchemy import Connection, Table, select
+from sqlalchemy import Connection, Table, select, tuple_
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from cronwright_core.domain.execution import ExecutionStatus
@@ -48,6 +48,23 @@ def keep_in_step(connection: Connection, pairs: Iterable[Pair]) -> None:
     ended = {row["task_id"] for row in (old or new for old, new in pairs if _end(old) != _end(new)) if row is not None}
     if ended:
         _add(connection, task_days, task_day_changes(pairs, _zones(connection, ended)))
+
+
+def uncount(connection: Connection, rows: Iterable[Row]) -> None:
+    """Takes executions that are deleted for their age out of `execution_days`; `task_days` keeps them.
+
+    The caller holds the lock as for `keep_in_step`.
+    """
+    changes = execution_day_changes([(row, None) for row in rows])
+    _add(connection, execution_days, changes)
+    days = [(row["task_id"], row["day"]) for row in changes]
+    counts = [execution_days.c[status_column(status)] for status in ExecutionStatus]
+    connection.execute(
+        execution_days.delete().where(
+            tuple_(execution_days.c.task_id, execution_days.c.day).in_(days),
+            *(count == 0 for count in counts),
+        )
+    )
 
 
 def execution_day_changes(pairs: Iterable[Pair]) -> list[Values]:

@@ -64,6 +64,11 @@ def bind(connection: Connection, kind: Kind, key: CreationKey, row_id: int, now:
     values = {"body_digest": key.body_digest, "row_id": row_id, "created_at": now}
     statement = upsert(idempotency_keys).values(caller=key.caller, kind=kind, key_hash=key.key_hash, **values)
     connection.execute(statement.on_conflict_do_update(constraint=idempotency_keys.primary_key, set_=values))
+    purge(connection, now)
+
+
+def purge(connection: Connection, now: datetime) -> int:
+    """Forgets some of the keys that are older than a day; returns how many."""
     old = (
         select(idempotency_keys.c.caller, idempotency_keys.c.kind, idempotency_keys.c.key_hash)
         .where(idempotency_keys.c.created_at <= now - KEPT)
@@ -78,7 +83,7 @@ def bind(connection: Connection, kind: Kind, key: CreationKey, row_id: int, now:
         & (idempotency_keys.c.kind == old.c.kind)
         & (idempotency_keys.c.key_hash == old.c.key_hash)
     )
-    connection.execute(delete(idempotency_keys).where(matches))
+    return int(connection.execute(delete(idempotency_keys).where(matches)).rowcount)
 
 
 def _lock(connection: Connection, kind: Kind, key: CreationKey) -> None:

@@ -183,7 +183,7 @@ execution_days = Table(
 )
 """How many rows of `executions` there are, by the UTC day of `execution_time`: a list's total without counting rows.
 
-Who drops a month of executions drops its days here (`partitions.drop_month`).
+Who drops executions for their age takes them out here too (`store.retention`).
 """
 
 task_days = Table(

@@ -1,4 +1,5 @@
-"""Monthly partitions of the execution tables: made ahead by `cronwright migrate`, and on demand by whoever writes.
+"""Monthly partitions of the execution tables: made ahead by `cronwright migrate` and by the operator, on demand by
+whoever writes, and dropped by the operator when their time is over.
 
 A partition is made as a table of its own and then attached, since `CREATE TABLE ... PARTITION OF` would lock readers
 and writers of the parent out, and ATTACH does not (PostgreSQL 15, "Partition Maintenance").
@@ -6,16 +7,23 @@ and writers of the parent out, and ATTACH does not (PostgreSQL 15, "Partition Ma
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Iterable
 from datetime import UTC, date, datetime
 
 from sqlalchemy import Connection, text
 
-from cronwright_core.store.models import PARTITIONED, execution_days
+from cronwright_core.store.models import PARTITIONED
 
 PARTITION_LOCK = 0x63726F6E_70617274
 """Advisory lock "cronpart": one session makes partitions at a time."""
+
+DETACH_WAIT_MS = 100
+"""How long a month waits for each of the four tables to be free; so long recording may wait with it."""
+RETIRED_PREFIX = "retired_"
+_NAME = re.compile(r"executions_y(\d{4,})m(\d{2})")
+_RETIRED = re.compile(RETIRED_PREFIX + r"[a-z_]+_y\d{4,}m\d{2}")
 
 Month = tuple[int, int]
 """Year and month."""
@@ -36,6 +44,11 @@ def shift(month: Month, count: int) -> Month:
 def upcoming_months(now: datetime) -> list[Month]:
     """The months that are made ahead: the previous one, the current one, and the next two."""
     return [shift(month_of(now), count) for count in range(-1, 3)]
+
+
+def first_day(month: Month) -> date:
+    """The day on which the month begins, in UTC."""
+    return date(*month, 1)
 
 
 def partition_name(table: str, month: Month) -> str:
@@ -64,20 +77,50 @@ def ensure_partitions(connection: Connection, months: Iterable[Month]) -> list[s
     return [name for _, _, name in missing]
 
 
-def drop_month(connection: Connection, month: Month) -> None:
-    """Drops a month of executions, attempts and logs, and what `execution_days` counts of it; idempotent.
-
-    What a task's statistics say (`task_stats`, `task_days`) stays. Runs in the caller's transaction, which locks
-    readers and writers of the four tables out until it ends; commit it soon.
-    """
-    connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": PARTITION_LOCK})
-    for table in PARTITIONED:
-        connection.execute(text(f'DROP TABLE IF EXISTS "{partition_name(table, month)}"'))
-    connection.execute(
-        execution_days.delete().where(
-            execution_days.c.day >= date(*month, 1), execution_days.c.day < date(*shift(month, 1), 1)
+def attached_months(connection: Connection) -> list[Month]:
+    """The months that have a partition of `executions`, oldest first."""
+    names = connection.execute(
+        text(
+            "SELECT child.relname FROM pg_inherits JOIN pg_class child ON child.oid = inhrelid"
+            " WHERE inhparent = to_regclass('executions')"
         )
-    )
+    ).scalars()
+    found = (_NAME.fullmatch(name) for name in names)
+    return sorted((int(match[1]), int(match[2])) for match in found if match is not None)
+
+
+def detach_month(connection: Connection, month: Month) -> None:
+    """Takes a month of executions, attempts and logs out of sight, all of it at once; idempotent.
+
+    Quick, as nothing is deleted: the tables stay under names of their own until `drop_retired`. Needs the four tables
+    for itself for that moment, and does not wait long for them, since whoever comes later queues behind it: it raises
+    lock_not_available after `DETACH_WAIT_MS` for each. Runs in the caller's transaction; commit it at once.
+    """
+    connection.execute(text(f"SET LOCAL lock_timeout = '{DETACH_WAIT_MS}ms'"))
+    connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": PARTITION_LOCK})
+    wanted = [(table, month, partition_name(table, month)) for table in PARTITIONED]
+    missing = _missing(connection, wanted)
+    for table, _, name in wanted:
+        if (table, month, name) not in missing:
+            connection.execute(text(f'ALTER TABLE "{table}" DETACH PARTITION "{name}"'))
+            connection.execute(text(f'ALTER TABLE "{name}" RENAME TO "{RETIRED_PREFIX}{name}"'))
+
+
+def retired_tables(connection: Connection) -> list[str]:
+    """The tables that `detach_month` has put aside."""
+    names = connection.execute(
+        text(
+            "SELECT relname FROM pg_class WHERE relkind = 'r' AND pg_table_is_visible(oid)"
+            " AND starts_with(relname, :prefix) ORDER BY relname"
+        ),
+        {"prefix": RETIRED_PREFIX},
+    ).scalars()
+    return [name for name in names if _RETIRED.fullmatch(name)]
+
+
+def drop_retired(connection: Connection, name: str) -> None:
+    """Drops one of `retired_tables`; idempotent. Nobody reads or writes it, so nobody waits."""
+    connection.execute(text(f'DROP TABLE IF EXISTS "{name}"'))
 
 
 class KnownMonths:

@@ -243,6 +243,7 @@ def from_project_spec(spec: ProjectSpec) -> dict[str, Any]:
             "image_pull_policy": spec.image_pull_policy,
             "image_pull_secrets": list(spec.image_pull_secrets),
             "security_context": dict(spec.security_context),
+            "retention_days": spec.retention_days,
             "workspace": {"claim_name": workspace.claim_name, "mount_path": workspace.mount_path}
             if workspace
             else None,
@@ -277,6 +278,8 @@ def to_project_record(row: AnyRow) -> ProjectRecord:
             security_context=further["security_context"],
             workspace=Workspace(**further["workspace"]) if further["workspace"] else None,
             max_concurrent_executions=row.max_concurrent_executions,
+            # A row of the release before has none.
+            retention_days=further.get("retention_days"),
             allow_overrides=row.allow_overrides,
         ),
         ready=row.ready,

@@ -4,13 +4,14 @@ harmless."""
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from cronwright_core.domain import naming
 from cronwright_core.domain.cluster import JobFacts, StopIntent
+from cronwright_core.domain.skips import SkippedTick
 from cronwright_core.domain.task import Condition, ScheduledTask, TaskStatus
 from cronwright_core.domain.times import to_rfc3339, whole_seconds
 from cronwright_core.kube.codec import from_task_status
@@ -62,9 +63,10 @@ class Applier:
         cache: DefinitionCache,
         jobs: Reflector,
         cronjobs: Reflector,
-        skipped: Callable[[ScheduledTask, RecordSkipped], None],
         *,
         ledger: Ledger,
+        skipped: Callable[[ScheduledTask, Sequence[SkippedTick]], Awaitable[bool]],
+        told: Callable[[ScheduledTask, RecordSkipped], None],
         stop: Callable[[str, StopIntent], Awaitable[None]],
         gone: Callable[[str, datetime], None],
         cancelled: Callable[[ScheduledTask, RecordCancelled], Awaitable[None]],
@@ -74,6 +76,7 @@ class Applier:
         self._jobs = jobs
         self._cronjobs = cronjobs
         self._skipped = skipped
+        self._told = told
         self._ledger = ledger
         self._stop = stop
         self._gone = gone
@@ -87,6 +90,7 @@ class Applier:
         """
         refused: KubeRejected | NameNotOurs | None = None
         created = False
+        skipped: list[SkippedTick] = []
         for action in actions:
             match action:
                 case CreateJob():
@@ -113,8 +117,8 @@ class Applier:
                 case RemoveRequest() | WithdrawRequest():
                     await self._patch_task(task, {"metadata": {"annotations": {action.annotation: None}}})
                 case RecordSkipped():
-                    # Written to PostgreSQL later, see docs/concepts.md, crash points.
-                    self._skipped(task, action)
+                    skipped.append(SkippedTick(action.tick, action.reason, action.message))
+                    self._told(task, action)
                 case StopExecution():
                     # If we die after this, the cancel still stands; the Job has its intent, and only the former goes.
                     await self._stop(action.job_uid, action.stop)
@@ -126,10 +130,25 @@ class Applier:
                         # first, and every status after.
                         continue
                     status = action.status if refused is None else _refused_status(task, action.status, refused, now)
+                    status = await self._with_skips(task, status, skipped)
+                    skipped = []
                     if status != task.status:
                         await self._write_status(task, from_task_status(status))
+        if skipped:
+            status = await self._with_skips(task, task.status, skipped)
+            if status != task.status:
+                await self._write_status(task, from_task_status(status))
         if refused is not None:
             raise refused
+
+    async def _with_skips(self, task: ScheduledTask, status: TaskStatus, skipped: list[SkippedTick]) -> TaskStatus:
+        """The status to be written: skipped ticks are committed before it, or stand in it.
+
+        If we die before it is written, the same ticks are skipped again, and recording them again changes nothing.
+        """
+        if not skipped or await self._skipped(task, skipped):
+            return status
+        return replace(status, unrecorded_skips=status.unrecorded_skips.with_more(skipped))
 
     async def _create_job(self, task: ScheduledTask, action: CreateJob) -> None:
         """Makes a Job, waiting or started as the gate says. An unknown outcome stays in the books as it was decided."""

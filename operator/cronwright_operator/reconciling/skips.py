@@ -1,4 +1,4 @@
-"""A tick that did not run is told in three places: the history, a Kubernetes event, a metric."""
+"""A tick that did not run is told, besides in the history, by a Kubernetes event and a metric."""
 
 from __future__ import annotations
 
@@ -23,17 +23,15 @@ class Events(Protocol):
 
 
 class SkipReport:
-    """`add` is called for each skipped tick, maybe again when the rest of a decision has failed and is repeated: the
-    history knows a tick by its id, the other two by what is remembered here."""
+    """`add` is called for each skipped tick, maybe again when the rest of a decision has failed and is repeated: then
+    it is known from what is remembered here."""
 
     def __init__(
         self,
-        record: Callable[[ScheduledTask, RecordSkipped], None],
         events: Events,
         count: Callable[[str, int], None],
         now: Callable[[], datetime],
     ) -> None:
-        self._record = record
         self._events = events
         self._count = count
         self._now = now
@@ -41,7 +39,6 @@ class SkipReport:
 
     def add(self, task: ScheduledTask, skipped: RecordSkipped) -> None:
         """Tells of a skipped tick; returns at once."""
-        self._record(task, skipped)
         key = (task.uid, skipped.tick)
         if key in self._told:
             return

@@ -27,7 +27,7 @@ class CancelledRequests:
 
         Raises:
             NotRegistered: the task has no id yet.
-            Unavailable: PostgreSQL does not answer; the request must stay on the task until it does.
+            Unavailable: PostgreSQL does not answer soon; the request must stay on the task until it does.
         """
         if task.status.task_id is None:
             raise NotRegistered(f"ScheduledTask {task.namespace}/{task.name} has no id yet")
@@ -37,20 +37,22 @@ class CancelledRequests:
         state = ExecutionState(
             status=stopped_status(stop), end_time=stop.at, reason=stop.reason.value, message=stop.message
         )
-        await self._batcher.record(
-            Execution(
-                execution_id=naming.execution_id(task.uid, kind, cancelled.time, request.key),
-                key=ExecutionKey(task.uid, kind, cancelled.time, request.key),
-                task_id=task.status.task_id,
-                task_name=task.spec.display_name,
-                owner=task.spec.owner or (project.spec.owner if project else None) or "",
-                project_id=project.project_id if project else None,
-                namespace=task.namespace,
-                job_name=naming.request_job_name(stem, task.uid, request.key),
-                job_uid=None,
-                created_time=self._now(),
-                state=state,
-                requested_by=cancelled.requested_by,
-                error_message=f"{stop.reason.value}: {stop.message}",
-            )
+        await self._batcher.record_soon(
+            [
+                Execution(
+                    execution_id=naming.execution_id(task.uid, kind, cancelled.time, request.key),
+                    key=ExecutionKey(task.uid, kind, cancelled.time, request.key),
+                    task_id=task.status.task_id,
+                    task_name=task.spec.display_name,
+                    owner=task.spec.owner or (project.spec.owner if project else None) or "",
+                    project_id=project.project_id if project else None,
+                    namespace=task.namespace,
+                    job_name=naming.request_job_name(stem, task.uid, request.key),
+                    job_uid=None,
+                    created_time=self._now(),
+                    state=state,
+                    requested_by=cancelled.requested_by,
+                    error_message=f"{stop.reason.value}: {stop.message}",
+                )
+            ]
         )

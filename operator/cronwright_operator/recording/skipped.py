@@ -1,97 +1,122 @@
-"""Ticks that did not run -> rows with status CANCELLED and the reason: the answer to "why did it not run?"."""
+"""Ticks that did not run -> rows with status CANCELLED and the reason: the answer to "why did it not run?".
+
+A row is committed before the watermark passes its tick, or else the tick goes into the account in the task's status
+(`domain.skips`) by the same write: an operator that ends in between loses none. Nothing is held in memory.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 
 from cronwright_core.domain import naming
 from cronwright_core.domain.errors import Unavailable
 from cronwright_core.domain.execution import Execution, ExecutionKey, ExecutionKind, ExecutionState, ExecutionStatus
+from cronwright_core.domain.skips import SkippedTick, UnrecordedSkips
 from cronwright_core.domain.task import ScheduledTask
+from cronwright_core.kube.codec import from_unrecorded_skips
+from cronwright_core.kube.errors import KubeConflict, KubeError, KubeInvalid, KubeNotFound
+from cronwright_core.kube.ports import Json, ObjectClient, PatchKind
+from cronwright_core.kube.resources import SCHEDULED_TASKS
 from cronwright_operator.cache import DefinitionCache
-from cronwright_operator.reconciling.actions import RecordSkipped
 from cronwright_operator.recording.batching import RecordBatcher
 
 logger = logging.getLogger(__name__)
 
-_RETRY_SECONDS = 5.0
-_MAX_WAITING = 100_000
+_LOOK_SECONDS = 5.0
 
 
 class SkippedTicks:
-    """Keeps skipped ticks in memory until they are written. Bounded; what does not fit is counted in the log."""
+    """`record` for the moment at which ticks are skipped, `run` for what had to wait."""
 
-    def __init__(self, batcher: RecordBatcher, cache: DefinitionCache, now: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        batcher: RecordBatcher,
+        cache: DefinitionCache,
+        client: ObjectClient,
+        now: Callable[[], datetime],
+        *,
+        look_seconds: float = _LOOK_SECONDS,
+    ) -> None:
         self._batcher = batcher
         self._cache = cache
+        self._client = client
         self._now = now
-        self._waiting: deque[tuple[ScheduledTask, RecordSkipped]] = deque()
-        self._wake = asyncio.Event()
+        self._look_seconds = look_seconds
 
-    def add(self, task: ScheduledTask, skipped: RecordSkipped) -> None:
-        """Takes a tick; returns at once."""
-        if len(self._waiting) >= _MAX_WAITING:
-            logger.error("too many skipped ticks wait for PostgreSQL; one of task %s is not recorded", task.uid)
-            return
-        self._waiting.append((task, skipped))
-        self._wake.set()
+    async def record(self, task: ScheduledTask, skipped: Sequence[SkippedTick]) -> bool:
+        """Whether all rows are committed. If not, some may be; recording them again changes nothing.
+
+        Returns soon also if PostgreSQL is away or slow: launching does not wait for it.
+        """
+        if task.status.task_id is None:
+            return False
+        try:
+            await self._batcher.record_soon([self._row(task, skip) for skip in skipped])
+        except Unavailable as error:
+            logger.info("%d skipped ticks of task %s wait in its status: %s", len(skipped), task.uid, error)
+            return False
+        except Exception:
+            # Refused for what it holds, for ever: it must not hold up the watermark.
+            logger.exception("a skipped tick of task %s cannot be recorded and is dropped", task.uid)
+        return True
 
     async def run(self) -> None:
-        """Writes until cancelled."""
+        """Writes what stands in the accounts until cancelled."""
         while True:
-            await self._wake.wait()
-            self._wake.clear()
-            # One round over what waits: a task that has no id yet must not hold up the others.
-            again = False
-            for _ in range(len(self._waiting)):
-                task, skipped = self._waiting.popleft()
+            for task in self._waiting():
+                if self._batcher.away:
+                    break
                 try:
-                    written = await self._write(task, skipped)
-                except Unavailable as error:
-                    logger.warning("skipped ticks wait: %s", error)
-                    written = False
-                except Exception:
-                    logger.exception("a skipped tick of task %s cannot be recorded and is dropped", task.uid)
-                    written = True
-                if not written:
-                    self._waiting.append((task, skipped))
-                    again = True
-            if again:
-                self._wake.set()
-                await asyncio.sleep(_RETRY_SECONDS)
+                    await self._settle(task)
+                except KubeError as error:
+                    logger.info("skipped ticks of task %s still stand in its status: %s", task.uid, error)
+            await asyncio.sleep(self._look_seconds)
 
-    async def _write(self, task: ScheduledTask, skipped: RecordSkipped) -> bool:
-        current = self._cache.task(task.uid)
-        if current is None:
-            return True  # deleted meanwhile: nobody can ask any more
-        if current.status.task_id is None:
-            return False
-        project = self._cache.project(current.namespace, current.spec.project_name)
-        execution_id = naming.execution_id(task.uid, ExecutionKind.SCHEDULED, skipped.tick, "")
-        state = ExecutionState(
-            status=ExecutionStatus.CANCELLED,
-            end_time=self._now(),
-            reason=skipped.reason,
-            message=skipped.message,
-        )
-        await self._batcher.record(
-            Execution(
-                execution_id=execution_id,
-                key=ExecutionKey(task.uid, ExecutionKind.SCHEDULED, skipped.tick),
-                task_id=current.status.task_id,
-                task_name=current.spec.display_name,
-                owner=current.spec.owner or (project.spec.owner if project else None) or "",
-                project_id=project.project_id if project else None,
-                namespace=task.namespace,
-                job_name="",
-                job_uid=None,
-                created_time=self._now(),
-                state=state,
-                error_message=f"{skipped.reason}: {skipped.message}",
+    def _waiting(self) -> Iterable[ScheduledTask]:
+        found = [task for task in self._cache.tasks() if task.status.unrecorded_skips != UnrecordedSkips()]
+        return [task for task in found if task.status.task_id is not None]
+
+    async def _settle(self, task: ScheduledTask) -> None:
+        account = task.status.unrecorded_skips
+        if not await self.record(task, account.rows()):
+            return
+        # If we die here the rows are written again, which changes nothing. The account goes only if it is still what
+        # was recorded: a tick that was skipped meanwhile stays, and all are written again.
+        patch: list[Json] = [
+            {"op": "test", "path": "/metadata/uid", "value": task.uid},
+            {"op": "test", "path": "/status/unrecordedSkips", "value": from_unrecorded_skips(account)},
+            {"op": "remove", "path": "/status/unrecordedSkips"},
+        ]
+        try:
+            body = await self._client.patch(
+                SCHEDULED_TASKS, task.namespace, task.name, patch, subresource="status", kind=PatchKind.JSON
             )
+        except (KubeNotFound, KubeConflict, KubeInvalid):
+            return
+        self._cache.put_task(body)
+
+    def _row(self, task: ScheduledTask, skipped: SkippedTick) -> Execution:
+        assert task.status.task_id is not None  # noqa: S101 - for the type checker; the callers have looked
+        project = self._cache.project(task.namespace, task.spec.project_name)
+        return Execution(
+            execution_id=naming.execution_id(task.uid, ExecutionKind.SCHEDULED, skipped.tick, ""),
+            key=ExecutionKey(task.uid, ExecutionKind.SCHEDULED, skipped.tick),
+            task_id=task.status.task_id,
+            task_name=task.spec.display_name,
+            owner=task.spec.owner or (project.spec.owner if project else None) or "",
+            project_id=project.project_id if project else None,
+            namespace=task.namespace,
+            job_name="",
+            job_uid=None,
+            created_time=self._now(),
+            state=ExecutionState(
+                status=ExecutionStatus.CANCELLED,
+                end_time=self._now(),
+                reason=skipped.reason,
+                message=skipped.message,
+            ),
+            error_message=f"{skipped.reason}: {skipped.message}",
         )
-        return True

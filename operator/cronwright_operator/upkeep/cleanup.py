@@ -2,31 +2,41 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
+from collections import Counter
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from cronwright_core.domain.cluster import CronJobFacts, JobFacts
 from cronwright_core.domain.task import ScheduledTask
 from cronwright_core.kube.errors import KubeConflict, KubeNotFound
 from cronwright_core.kube.ports import ObjectClient
-from cronwright_core.kube.reflector import Reflector
 from cronwright_core.kube.resources import JOBS
-from cronwright_core.kube.workloads import to_cronjob, to_job
 from cronwright_operator.cache import DefinitionCache
 
 logger = logging.getLogger(__name__)
 
+_AT_ONCE = 8
 
-def may_delete(
-    job: JobFacts, task: ScheduledTask | None, cronjob: CronJobFacts | None, now: datetime, keep: timedelta
-) -> bool:
-    """Whether a Job may go: its record is committed, its time is over, and nobody would make it again.
+
+@dataclass(frozen=True, slots=True)
+class Keep:
+    """How long recorded Jobs are kept, and how many at most: of one task, and with so many Pods in all."""
+
+    time: timedelta
+    per_task: int
+    pods: int
+
+
+def may_delete(job: JobFacts, task: ScheduledTask | None, cronjob: CronJobFacts | None) -> bool:
+    """Whether a Job may go: its record is committed and nobody would make it again.
 
     A tick that the CronJob's lastScheduleTime does not cover is made again by the CronJob controller (tried), one that
     the task's does not cover by us; a manual run comes back while its request still stands on the task.
     """
-    if job.recorded_time is None or job.deletion_time is not None or now - job.recorded_time < keep:
+    if job.recorded_time is None or job.has_finalizer or job.deletion_time is not None:
         return False
     if task is None:
         return True
@@ -39,6 +49,22 @@ def may_delete(
     return True
 
 
+def surplus(jobs: Iterable[JobFacts], keep: Keep, now: datetime) -> list[JobFacts]:
+    """Of the recorded Jobs those that are too old or too many, the oldest record first. `may_delete` is asked later."""
+    kept_of_task: Counter[str] = Counter()
+    pods = 0
+    gone: list[JobFacts] = []
+    recorded = [(job.recorded_time, job.name, job) for job in jobs if job.recorded_time and not job.deletion_time]
+    for time, _, job in sorted(recorded, key=lambda item: item[:2], reverse=True):
+        weight = max(1, job.succeeded_pods + job.failed_pods)
+        if now - time >= keep.time or kept_of_task[job.task_uid] >= keep.per_task or pods + weight > keep.pods:
+            gone.append(job)
+        else:
+            kept_of_task[job.task_uid] += 1
+            pods += weight
+    return gone[::-1]
+
+
 class Cleanup:
     """Sweeps over the copies of Jobs and CronJobs; each sweep deletes what may go."""
 
@@ -46,37 +72,43 @@ class Cleanup:
         self,
         client: ObjectClient,
         cache: DefinitionCache,
-        jobs: Reflector,
-        cronjobs: Reflector,
+        jobs: Callable[[], Iterable[JobFacts]],
+        cronjob_of: Callable[[str], CronJobFacts | None],
         *,
-        keep: timedelta,
+        keep: Keep,
         now: Callable[[], datetime],
     ) -> None:
         self._client = client
         self._cache = cache
         self._jobs = jobs
-        self._cronjobs = cronjobs
+        self._cronjob_of = cronjob_of
         self._keep = keep
         self._now = now
 
     async def sweep(self) -> int:
         """Deletes what may go, by uid and in the background; returns how many."""
-        cronjobs = {facts.uid: facts for facts in _cronjobs(self._cronjobs)}
+        waiting = iter(
+            [
+                job
+                for job in surplus(self._jobs(), self._keep, self._now())
+                if may_delete(job, self._cache.task(job.task_uid), self._cronjob_of(job.task_uid))
+            ]
+        )
         deleted = 0
-        for body in list(self._jobs):
-            job = to_job(body)
-            cronjob = cronjobs.get(job.owner_uid) if job.owner_uid is not None else None
-            if not may_delete(job, self._cache.task(job.task_uid), cronjob, self._now(), self._keep):
-                continue
-            try:
-                await self._client.delete(JOBS, job.namespace, job.name, uid=job.uid)
-            except (KubeNotFound, KubeConflict):
-                continue
-            deleted += 1
+
+        async def work() -> None:
+            nonlocal deleted
+            for job in waiting:
+                deleted += await self._delete(job)
+
+        await asyncio.gather(*(work() for _ in range(_AT_ONCE)))
         if deleted:
             logger.info("%d recorded Jobs deleted", deleted)
         return deleted
 
-
-def _cronjobs(reflector: Reflector) -> Iterable[CronJobFacts]:
-    return (to_cronjob(body) for body in reflector)
+    async def _delete(self, job: JobFacts) -> bool:
+        try:
+            await self._client.delete(JOBS, job.namespace, job.name, uid=job.uid)
+        except (KubeNotFound, KubeConflict):
+            return False
+        return True

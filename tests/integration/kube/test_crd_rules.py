@@ -169,6 +169,7 @@ BAD_PROJECTS: list[tuple[dict[str, Any], str]] = [
     ({"workspace": {}}, "spec.workspace.claimName"),
     ({"workspace": {"claimName": "c", "mountPath": "data"}}, "spec.workspace.mountPath"),
     ({"maxConcurrentExecutions": 0}, "spec.maxConcurrentExecutions"),
+    ({"retentionDays": -1}, "spec.retentionDays"),
     ({"securityContext": {"runAsUser": -1}}, "spec.securityContext.runAsUser"),
     ({"displayName": " x"}, "must not begin or end with white space"),
 ]

@@ -13,7 +13,6 @@ from sqlalchemy import create_engine
 from cronwright_core.domain.execution import ExecutionStatus
 from cronwright_core.store import schema
 from cronwright_core.store.executions import ExecutionStore
-from cronwright_core.store.partitions import drop_month
 from cronwright_core.store.session import Database, parse_url
 from cronwright_core.store.tasks import TaskStore
 from support.postgres import execute
@@ -90,21 +89,6 @@ def test_what_waits_or_runs_is_not_in_the_trend(database, database_url, store) -
 def test_executions_of_a_task_that_was_never_projected_are_counted_in_utc(database_url, store) -> None:
     store.record([make_execution(4711)])
     assert execute(database_url, TREND, 4711) == [(NOW.date(), 1, 0, 0)]
-
-
-def test_a_dropped_month_leaves_the_statistics(database, database_url, store) -> None:
-    task_id = add_task(database)
-    store.record([make_execution(task_id, later(86400 * number)) for number in range(-20, 20, 5)])
-    trend = execute(database_url, TREND, task_id)
-    for _ in range(2):
-        with database.transaction() as connection:
-            drop_month(connection, (2026, 3))
-    assert execute(database_url, KEPT) == execute(database_url, AGGREGATED)
-    assert len(execute(database_url, AGGREGATED)) == 3
-    assert execute(database_url, TREND, task_id) == trend
-    assert TaskStore(database).get(task_id, owner=None).stats.success_count == 8
-    store.record([make_execution(task_id)])
-    assert execute(database_url, KEPT) == execute(database_url, AGGREGATED)
 
 
 def test_the_migration_counts_what_is_there(database, database_url, store) -> None:

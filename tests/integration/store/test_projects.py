@@ -40,6 +40,7 @@ def test_round_trip_of_every_field(store) -> None:
         security_context={"runAsNonRoot": True},
         workspace=Workspace("claim", "/data"),
         max_concurrent_executions=5,
+        retention_days=90,
         allow_overrides=True,
     )
     record = activate(store, store.reserve(ProjectDraft(spec=spec), NOW))

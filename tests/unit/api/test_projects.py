@@ -28,6 +28,7 @@ def test_creating_makes_a_resource(world: World) -> None:
         security_context={"runAsUser": 1000, "privileged": True},
         workspace={"claim_name": "data"},
         max_concurrent_executions=5,
+        retention_days=0,
         allow_overrides=True,
     )
     assert response.status_code == 200, response.text
@@ -47,6 +48,7 @@ def test_creating_makes_a_resource(world: World) -> None:
         "securityContext": {"runAsUser": 1000},
         "workspace": {"claimName": "data", "mountPath": "/workspace"},
         "maxConcurrentExecutions": 5,
+        "retentionDays": 0,
         "allowOverrides": True,
     }
 
@@ -68,6 +70,7 @@ def test_only_administrators_create(world: World) -> None:
         ("members", "alice"),
         ("allow_overrides", "yes"),
         ("max_concurrent_executions", 0),
+        ("retention_days", -1),
         ("image_pull_policy", "Sometimes"),
         ("workspace.claim_name", {}),
         ("namespace", "Not A Namespace"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -11,7 +11,9 @@ import pytest
 
 from cronwright_core.domain.cluster import StopIntent
 from cronwright_core.domain.gate import Limits
+from cronwright_core.domain.skips import SkippedTick, UnrecordedSkips
 from cronwright_core.domain.task import ScheduledTask
+from cronwright_core.kube.codec import to_task_status
 from cronwright_core.kube.errors import KubeAlreadyExists, KubeForbidden, KubeInvalid, KubeNotFound, KubeUnreachable
 from cronwright_core.kube.ports import Json, PatchKind
 from cronwright_core.kube.resources import JOBS, SCHEDULED_TASKS, Resource
@@ -20,7 +22,7 @@ from cronwright_operator.launching.ledger import Ledger
 from cronwright_operator.reconciling import actions
 from cronwright_operator.reconciling.apply import Applier, NameNotOurs
 from cronwright_operator.reconciling.ticks import tick_candidate
-from support.builders import CREATED, make_job, make_task, settled
+from support.builders import CREATED, at, make_job, make_task, settled
 
 TASK = make_task()
 STATUS = replace(settled(TASK), last_schedule_time=CREATED)
@@ -84,23 +86,34 @@ class Copy:
 
 
 def apply(
-    client: Client, *steps: actions.Action, task: ScheduledTask = TASK, ledger: Ledger | None = None
-) -> list[str]:
-    skipped: list[actions.RecordSkipped] = []
+    client: Client,
+    *steps: actions.Action,
+    task: ScheduledTask = TASK,
+    recorded: bool = True,
+    ledger: Ledger | None = None,
+) -> list[SkippedTick]:
+    skipped: list[SkippedTick] = []
+
+    async def record(_: ScheduledTask, ticks: Sequence[SkippedTick]) -> bool:
+        client.calls.append(("record", "Skipped", len(ticks)))
+        skipped.extend(ticks)
+        return recorded
+
     cache = DefinitionCache(lambda _: None, lambda _: None)
     applier = Applier(
         client,
         cache,
         Copy(),  # type: ignore[arg-type]
         Copy(),  # type: ignore[arg-type]
-        lambda _, s: skipped.append(s),
+        skipped=record,
+        told=lambda _, skipped: None,
         ledger=ledger or Ledger(Limits(), priority_of=lambda _: 0),
         stop=client.stop,
         gone=lambda uid, tick: client.calls.append(("gone", JOBS, (uid, tick))),
         cancelled=client.record_cancelled,
     )
     asyncio.run(applier.apply(task, steps, CREATED))
-    return [f"skipped {s.reason}" for s in skipped]
+    return skipped
 
 
 def status_written(client: Client) -> dict[str, Any]:
@@ -174,8 +187,6 @@ def test_a_refusal_that_is_told_already_is_not_told_again() -> None:
     client = Client({("create", "Job"): KubeForbidden(403, "Forbidden", "exceeded quota: jobs")})
     with pytest.raises(KubeForbidden):
         apply(client, CREATE, actions.WriteStatus(STATUS))
-    from cronwright_core.kube.codec import to_task_status
-
     told = replace(TASK, status=to_task_status(status_written(client)))
     again = Client(client.refuses)
     with pytest.raises(KubeForbidden):
@@ -204,3 +215,28 @@ def test_a_job_that_stands_and_may_not_be_accepted_leaves_its_tick_undecided() -
     apply(gone, accept, actions.WriteStatus(STATUS))
     assert gone.calls[-1][1] == "ScheduledTask", "a Job that is gone is decided"
     assert JOBS.kind == "Job"
+
+
+SKIP = actions.RecordSkipped(CREATED, "MissedSchedule", "m")
+TICK = SkippedTick(CREATED, "MissedSchedule", "m")
+
+
+def test_skipped_ticks_are_recorded_before_the_watermark_passes_them() -> None:
+    client = Client()
+    assert apply(client, SKIP, actions.WriteStatus(STATUS)) == [TICK]
+    assert [kind for _, kind, _ in client.calls] == ["Skipped", "ScheduledTask"]
+    written = status_written(client)
+    assert "lastScheduleTime" in written
+    assert "unrecordedSkips" not in written
+
+
+@pytest.mark.parametrize("with_status", [True, False])
+def test_what_cannot_be_recorded_stands_in_the_same_write_of_the_status(with_status: bool) -> None:
+    client = Client()
+    before = UnrecordedSkips().with_more([SkippedTick(at("09:00:00"), "MissedSchedule", "m")])
+    task = replace(TASK, status=replace(STATUS, unrecorded_skips=before))
+    steps = (SKIP, actions.WriteStatus(replace(STATUS, unrecorded_skips=before)))
+    apply(client, *steps[: 2 if with_status else 1], task=task, recorded=False)
+    written = status_written(client)
+    assert to_task_status(written).unrecorded_skips == before.with_more([TICK])
+    assert written["lastScheduleTime"]

@@ -11,7 +11,7 @@ import pytest
 from cronwright_core.domain.errors import Message, Unavailable
 from cronwright_core.domain.execution import Execution, ExecutionKey, ExecutionKind, ExecutionState, ExecutionStatus
 from cronwright_core.store.records import RecordedExecution, RecordResult
-from cronwright_operator.recording.batching import RecordBatcher
+from cronwright_operator.recording.batching import AWAY_SECONDS, RecordBatcher
 from support.builders import CREATED
 
 
@@ -73,6 +73,41 @@ def test_a_database_that_is_away_is_asked_once() -> None:
     store = Store(refuses="b", error=Unavailable(Message("不可用", "away")))
     assert asyncio.run(record_all(store, "a", "b")) == [Unavailable, Unavailable]
     assert len(store.batches) == 1
+
+
+async def record_soon(batcher: RecordBatcher, *ids: str) -> None:
+    async with asyncio.timeout(5):
+        await batcher.record_soon([execution(i) for i in ids], seconds=0.2)
+
+
+def test_who_is_in_a_hurry_asks_no_database_that_was_away_a_moment_ago() -> None:
+    store, clock = Store(refuses="a", error=Unavailable(Message("不可用", "away"))), [100.0]
+
+    async def run() -> None:
+        batcher = RecordBatcher(store.record, clock=lambda: clock[0])
+        runner = asyncio.create_task(batcher.run())
+        for _ in range(2):
+            with pytest.raises(Unavailable):
+                await record_soon(batcher, "a")
+        assert (batcher.away, len(store.batches)) == (True, 1)
+        clock[0] += AWAY_SECONDS
+        assert not batcher.away
+        await record_soon(batcher, "b", "c")
+        assert store.batches[1:] == [["b", "c"]]
+        runner.cancel()
+        await asyncio.gather(runner, return_exceptions=True)
+
+    asyncio.run(run())
+
+
+def test_who_is_in_a_hurry_does_not_wait_for_a_slow_database() -> None:
+    async def run() -> None:
+        batcher = RecordBatcher(Store().record)  # nobody runs it: the slowest of all
+        with pytest.raises(Unavailable, match="no answer"):
+            await record_soon(batcher, "a")
+        assert batcher.away
+
+    asyncio.run(run())
 
 
 @pytest.mark.parametrize("count", [201])
