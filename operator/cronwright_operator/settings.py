@@ -48,7 +48,7 @@ class OperatorSettings(BaseSettings):
     kubelet_insecure_tls: bool = False
     cron_jobs_step_in: bool = True
     max_concurrent_executions: int = Field(default=0, ge=0)
-    max_unrecorded: int = Field(default=1000, ge=0)
+    max_unrecorded: int = Field(default=2000, ge=0)
     priority_classes: tuple[PriorityClass, ...] = ()
     reconcile_workers: int = Field(default=32, ge=1)
     record_workers: int = Field(default=16, ge=1)
