@@ -205,6 +205,17 @@ class Space:
         options = ["-l", selector] if selector else []
         return kubectl("get", kind, "-n", self.namespace, "-o", "name", *options).split()
 
+    def items(self, kind: str, selector: str = "") -> list[dict[str, Any]]:
+        """The objects of a kind."""
+        options = ["-l", selector] if selector else []
+        found = json.loads(kubectl("get", kind, "-n", self.namespace, "-o", "json", *options))
+        items: list[dict[str, Any]] = found["items"]
+        return items
+
+    def jobs(self, selector: str = "") -> list[dict[str, Any]]:
+        """The Jobs."""
+        return self.items("jobs", selector)
+
     def ready(self, name: str) -> dict[str, Any]:
         """Waits for a Ready condition of the present generation."""
 

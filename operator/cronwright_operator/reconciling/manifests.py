@@ -26,8 +26,8 @@ GRACE_SECONDS = 30
 """Between SIGTERM and SIGKILL, Kubernetes' own default, written out because deadlines are computed with it."""
 BACKSTOP_SECONDS = 60
 HISTORY_LIMIT = 1000
-"""High, so that the controller never removes a Job before it is recorded - 1000 is an absence of 16 hours for a minutely
-task; the operator removes them itself."""
+"""High, so that the controller never removes a Job before it is recorded - 1000 is an absence of 16 hours for a
+minutely task; the operator removes them itself."""
 TASK_TITLE_ANNOTATION = f"{naming.GROUP}/task-title"
 OWNER_ANNOTATION = f"{naming.GROUP}/owner"
 _JOB_NAME_LABEL = "batch.kubernetes.io/job-name"
