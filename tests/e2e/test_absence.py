@@ -11,13 +11,6 @@ AWAY_SECONDS = 180
 """Three ticks of a minutely task, whatever second it begins at."""
 
 
-def trigger(alice: Rest, task_id: int) -> str:
-    """Runs a task once; returns the execution's id."""
-    answer = alice.call("POST", f"/tasks/{task_id}/trigger")
-    assert answer.status_code == 200, answer.text
-    return str(answer.headers["location"].rsplit("/", 1)[1])
-
-
 def test_runs_of_an_absence_are_all_in_the_history(cluster: Cluster, space: Space, alice: Rest) -> None:
     space.apply_task("minutely", "echo tick at $(date +%s)", scheduleType="Cron", schedule="* * * * *")
     slow = "trap 'echo stopping; exit 1' TERM; echo begun; sleep 300 & wait"
@@ -27,7 +20,7 @@ def test_runs_of_an_absence_are_all_in_the_history(cluster: Cluster, space: Spac
     )
     task_id, slow_id, cancelled_id = (space.task_id(name) for name in ("minutely", "slow", "cancelled"))
     eventually(lambda: len(space.names("cronjobs")) == 3, seconds=30, what="the CronJobs")
-    running = trigger(alice, cancelled_id)
+    running = alice.trigger(cancelled_id)
     eventually(lambda: alice.data("GET", f"/executions/{running}")["status"] == "RUNNING", seconds=60, what="it to run")
     operators = cluster.replicas("deployment", "cronwright-operator")
     cluster.scale("deployment", "cronwright-operator", 0)
@@ -39,7 +32,7 @@ def test_runs_of_an_absence_are_all_in_the_history(cluster: Cluster, space: Spac
         waiting = alice.data("GET", f"/executions/{answer.headers['location'].rsplit('/', 1)[1]}")
         assert (waiting["status"], waiting["start_time"]) == ("PENDING", None)
         # A cancel waits as well, of what runs and of what was never begun.
-        unbegun = trigger(alice, cancelled_id)
+        unbegun = alice.trigger(cancelled_id)
         for execution in (running, unbegun):
             assert alice.call("POST", f"/executions/{execution}/cancel").status_code == 200
         eventually(

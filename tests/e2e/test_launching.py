@@ -12,13 +12,6 @@ from support.cluster import Rest, Space, eventually, kubectl
 BUSY = "trap 'echo told to stop; exit 1' TERM; echo busy; sleep 75 & wait"
 
 
-def trigger(alice: Rest, task_id: int) -> str:
-    """Runs a task once; returns the execution's id."""
-    answer = alice.call("POST", f"/tasks/{task_id}/trigger")
-    assert answer.status_code == 200, answer.text
-    return str(answer.headers["location"].rsplit("/", 1)[1])
-
-
 def change(space: Space, name: str, spec: str) -> None:
     """Patches a task's spec, as people do."""
     kubectl("patch", "-n", space.namespace, f"scheduledtask/{name}", "--type=merge", "-p", f'{{"spec":{spec}}}')
@@ -42,7 +35,7 @@ def until_second(second: int) -> None:
 def test_two_triggers_at_once_run_one_after_the_other(space: Space, alice: Rest) -> None:
     space.apply_task("single", "echo ran; sleep 4", scheduleType="Cron", schedule="0 0 1 1 *")
     task_id = space.task_id("single")
-    ids = [trigger(alice, task_id), trigger(alice, task_id)]
+    ids = [alice.trigger(task_id), alice.trigger(task_id)]
     waiting = eventually(
         lambda: [j for j in space.jobs() if j["spec"].get("suspend")], seconds=30, what="one of them to wait"
     )
@@ -78,7 +71,7 @@ def test_what_a_tick_does_while_the_task_is_busy(space: Space, alice: Rest) -> N
         space.apply_task(name, BUSY, scheduleType="Cron", schedule="* * * * *", concurrencyPolicy=policy)
         tasks[policy] = space.task_id(name)
     space.apply_task("spread", "echo late", scheduleType="Cron", schedule="* * * * *", spreadSeconds=40)
-    busy = {policy: trigger(alice, task_id) for policy, task_id in tasks.items()}
+    busy = {policy: alice.trigger(task_id) for policy, task_id in tasks.items()}
     for execution_id in busy.values():
         eventually(lambda id_=execution_id: running(alice, id_), seconds=40, what="the manual runs to run")
     for name in tasks:
