@@ -58,7 +58,10 @@ class Door:
         self._loop = asyncio.get_running_loop()
 
     def cut(self) -> None:
-        """From now on nothing gets through in either direction; connections stay, as on a cut line."""
+        """From now on no request gets through; connections stay, as on a cut line.
+
+        A watch that is open goes on: who is cut off still hears of what there is to do, which is the harder case.
+        """
         self._loop.call_soon_threadsafe(self._open.clear)
 
     def mend(self) -> None:
@@ -80,14 +83,12 @@ class Door:
         address = self._host + request.path_qs
         async with self._upstream.request(request.method, address, data=body or None, headers=headers) as answer:
             call.status = answer.status
-            await self._open.wait()
             response = web.StreamResponse(status=answer.status)
             response.content_type = answer.content_type
             await response.prepare(request)
             # Who has gone away does not want the rest.
             with suppress(ConnectionError):
                 async for piece in answer.content.iter_any():
-                    await self._open.wait()
                     await response.write(piece)
                 await response.write_eof()
             return response
