@@ -16,7 +16,12 @@ from up.target import API_NODE_PORT, DATABASE_NODE_PORT, Target
 
 RELEASE = "cronwright"
 CHART = ROOT / "charts" / "cronwright"
-OTHERS = ("cronwright-second", "cronwright-election")
+OTHERS = (
+    "cronwright-second",
+    "cronwright-election-killed",
+    "cronwright-election-stopped",
+    "cronwright-election-cut",
+)
 """Namespaces that this installation leaves alone: a second one, or operators that are not Pods, serve them."""
 WORKLOADS = ("deployment/cronwright-api", "deployment/cronwright-operator", "statefulset/cronwright-postgresql")
 _HASH = "cronwright.dev/installed"

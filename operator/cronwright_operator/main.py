@@ -29,7 +29,7 @@ from cronwright_core.store.tasks import TaskStore
 from cronwright_core.store.workspaces import WorkspaceStore
 from cronwright_operator.cache import DefinitionCache
 from cronwright_operator.fencing import FencedClient
-from cronwright_operator.health import Health, HealthServer
+from cronwright_operator.health import Health, HealthServer, judge_watches
 from cronwright_operator.kopf_thread import KopfThread
 from cronwright_operator.launching.admission import Admissions
 from cronwright_operator.launching.clock import Clock, system_now
@@ -67,8 +67,6 @@ from cronwright_operator.workspaces.job import CleanerImage
 
 logger = logging.getLogger(__name__)
 
-STALE_SECONDS = 180.0
-"""Liveness fails when a watch has heard nothing for so long; bookmarks come once a minute."""
 LOAD_SECONDS = 5.0
 """How long a start waits for PostgreSQL at most: launching does not depend on it."""
 WATCHED = ("pods", "jobs", "cronjobs")
@@ -450,14 +448,11 @@ class Operator:
             self._cache.put_project(body)
 
     def _live(self) -> Health:
-        problems = []
-        if self._working:
-            for reflector, name in zip(self._workloads.reflectors, WATCHED, strict=True):
-                if reflector.age_seconds() > STALE_SECONDS:
-                    problems.append(f"the watch of {name} has heard nothing for {reflector.age_seconds():.0f} s")
-            if self._kopf is not None and not self._kopf.alive:
-                problems.append("kopf does not watch")
-        return Health(tuple(problems))
+        if not self._working:
+            return Health()  # who waits, or lists for the first time, watches nothing
+        reflectors = zip(WATCHED, self._workloads.reflectors, strict=True)
+        ages = {name: reflector.age_seconds() for name, reflector in reflectors}
+        return judge_watches(ages, kopf_watches=self._kopf is None or self._kopf.alive)
 
     def _ready(self) -> Health:
         # A standby is ready: it waits for the lease, and nothing else is asked of it.

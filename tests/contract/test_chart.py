@@ -53,7 +53,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
 }
 
 
-COMPONENTS = {"api", "operator", "postgresql", "crds", "test", "uninstall"}
+COMPONENTS = {"api", "operator", "postgresql", "crds", "admission", "test", "uninstall"}
 
 
 @pytest.fixture(params=VARIANTS, scope="module")
@@ -151,6 +151,7 @@ def test_settings_reach_the_program() -> None:
             "auth.adminRole": "operations",
             "api.rootPath": "/cron",
             "api.maxLogStreams": 1234567,
+            "api.metricsPort": 9001,
             "api.maxLogStreamsPerUser": 7,
             "api.migrate.waitSeconds": 7,
             "operator.leaseName": "the-lease",
@@ -187,6 +188,7 @@ def test_settings_reach_the_program() -> None:
         "CRONWRIGHT_JWT_ADMIN_ROLE": "operations",
         "CRONWRIGHT_ROOT_PATH": "/cron",
         "CRONWRIGHT_MAX_LOG_STREAMS": "1234567",
+        "CRONWRIGHT_METRICS_PORT": "9001",
         "CRONWRIGHT_MAX_LOG_STREAMS_PER_USER": "7",
     }
     operator = {

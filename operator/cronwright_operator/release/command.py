@@ -34,6 +34,7 @@ from cronwright_operator.release.held import (
     live_cronjobs,
 )
 from cronwright_operator.release.standstill import HOLD_SECONDS, stand_still
+from cronwright_operator.watched import WithoutNamespaces
 
 _ATTEMPTS = 5
 
@@ -83,7 +84,10 @@ def _parse(argv: Sequence[str]) -> Options:
     parser.add_argument(
         "--all",
         action="store_true",
-        help="every namespace that is served: those of CRONWRIGHT_WATCH_NAMESPACES, else the whole cluster",
+        help=(
+            "every namespace that is served: those of CRONWRIGHT_WATCH_NAMESPACES, else the whole cluster without those"
+            " of CRONWRIGHT_IGNORE_NAMESPACES"
+        ),
     )
     parser.add_argument(
         "--suspend-cronjobs",
@@ -99,9 +103,13 @@ def _parse(argv: Sequence[str]) -> Options:
     given = parser.parse_args(argv)
     if given.all == bool(given.namespace):
         raise ReleaseFailed("name what to let go of: either --namespace N (once or more), or --all")
-    watched = [name.strip() for name in os.environ.get("CRONWRIGHT_WATCH_NAMESPACES", "").split(",") if name.strip()]
+    watched = _names("CRONWRIGHT_WATCH_NAMESPACES")
     namespaces = tuple(dict.fromkeys(watched if given.all else given.namespace)) or (None,)
     return Options(namespaces, given.suspend_cronjobs, given.dry_run, _lease(given.lease))
+
+
+def _names(variable: str) -> list[str]:
+    return [name.strip() for name in os.environ.get(variable, "").split(",") if name.strip()]
 
 
 def _lease(text: str | None) -> tuple[str, str] | None:
@@ -211,9 +219,11 @@ async def _released(client: KubeClient, job: HeldJob) -> bool:
 
 async def _list(client: KubeClient, resource: Resource, namespaces: Sequence[str | None]) -> list[Json]:
     found: list[Json] = []
+    # Another installation's Jobs and CronJobs are none of ours, with --all neither.
+    lists = WithoutNamespaces(client, _names("CRONWRIGHT_IGNORE_NAMESPACES"))
     for namespace in namespaces:
         try:
-            found += (await client.list(resource, namespace)).items
+            found += (await lists.list(resource, namespace)).items
         except KubeForbidden as error:
             if namespace is None:
                 todo = (

@@ -46,9 +46,11 @@ class Server:
         self.objects = list(objects)
         self.lease = lease
         self.writes: list[str] = []
+        self.selectors: list[str] = []
         self.refuse: dict[str, list[Exception]] = {}
 
-    async def list(self, resource: Resource, namespace: str | None) -> Listing:
+    async def list(self, resource: Resource, namespace: str | None, **options: Any) -> Listing:
+        self.selectors.append(options["field_selector"])
         self._maybe(f"list {namespace}")
         found = [body for plural, body in self.objects if plural == resource.plural]
         return Listing([b for b in found if namespace in (None, b["metadata"]["namespace"])], "1")
@@ -83,7 +85,12 @@ class Server:
 
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch) -> Any:
-    for variable in ("CRONWRIGHT_WATCH_NAMESPACES", "CRONWRIGHT_LEASE_NAME", "POD_NAMESPACE"):
+    for variable in (
+        "CRONWRIGHT_WATCH_NAMESPACES",
+        "CRONWRIGHT_IGNORE_NAMESPACES",
+        "CRONWRIGHT_LEASE_NAME",
+        "POD_NAMESPACE",
+    ):
         monkeypatch.delenv(variable, raising=False)
 
     async def no_sleep(_: float) -> None:
@@ -173,6 +180,14 @@ def test_without_a_lease_there_is_nobody_to_stop(run: Any, capsys: pytest.Captur
     assert run(server, "--all", "--suspend-cronjobs", "--lease", "sys/op") == 0
     assert run(server, "--all", "--suspend-cronjobs") == 0
     assert "would undo the suspension" in capsys.readouterr().err
+
+
+def test_another_installations_namespaces_are_left_alone(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CRONWRIGHT_IGNORE_NAMESPACES", "second")
+    server = Server()
+    assert run(server, "--all") == 0
+    assert run(server, "--namespace", "second") == 0, "named, it is meant"
+    assert server.selectors == ["metadata.namespace!=second", ""]
 
 
 def test_a_list_that_moved_is_looked_at_again_and_what_is_gone_is_done(run: Any) -> None:
