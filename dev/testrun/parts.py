@@ -23,9 +23,9 @@ from up.commands import ROOT, failure, read_pairs, stream
 LOGS = ROOT / ".local" / "log"
 ENV_FILE = ROOT / ".local" / "env"
 
-DISTURBING = "tests/e2e/test_absence.py"
-"""Takes away the operator and the database, so nothing else that needs them may run beside it."""
-_ABSENCE = ("absence", DISTURBING, "-v")
+ABSENCE, CHAOS = "tests/e2e/test_absence.py", "tests/e2e/test_chaos.py"
+"""These take away the operator and the database, so nothing else that needs them may run beside."""
+_ABSENCE = ("absence", ABSENCE, "-v")
 
 CHECKS = {
     "ruff check": ["ruff", "check", "."],
@@ -193,7 +193,8 @@ ALL: tuple[Part, ...] = (
     Part(
         "e2e",
         "through the installed chart",
-        _pytest("e2e", "tests/e2e", "-n6", "-v", f"--ignore={DISTURBING}"),
+        _pytest("e2e", "tests/e2e", "-n6", "-v", f"--ignore={ABSENCE}", f"--ignore={CHAOS}"),
         ("environment", "cluster"),
     ),
+    Part("chaos", "parts ended by SIGKILL", _pytest("chaos", CHAOS, "-v"), ("environment", "cluster")),
 )
