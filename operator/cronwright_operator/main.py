@@ -455,7 +455,10 @@ class Operator:
         return judge_watches(ages, kopf_watches=self._kopf is None or self._kopf.alive)
 
     def _ready(self) -> Health:
-        # A standby is ready: it waits for the lease, and nothing else is asked of it.
+        # A standby is ready: it waits for the lease, and nothing else is asked of it but to see it. A version that
+        # cannot must not replace one that can.
+        if not self._leadership.hears:
+            return Health(("the lease cannot be read",))
         if self._leadership.held and not self._working:
             return Health(("the first lists are not complete",))
         return Health()
