@@ -1,5 +1,4 @@
-"""Ready-made finished Jobs with their Pods, as a controller and a kubelet leave them: nothing runs, all is to record.
-"""
+"""Ready-made finished Jobs with their Pods, as a controller and a kubelet leave them: all is to be recorded."""
 
 from __future__ import annotations
 

@@ -38,15 +38,21 @@ def build(
 
 
 def read_metrics() -> dict[str, float]:
-    """The operator's gauges without their prefix; empty while it does not answer."""
+    """The operator's gauges by name and labels, as they are printed; empty while it does not answer."""
     address = f"http://127.0.0.1:{os.environ['CRONWRIGHT_HEALTH_PORT']}/metrics"
     try:
         with urllib.request.urlopen(address, timeout=5) as answer:
             lines = answer.read().decode().splitlines()
     except OSError:
         return {}
-    pairs = (line.split() for line in lines if line and not line.startswith("#") and "{" not in line)
-    return {name.removeprefix("cronwright_operator_"): float(value) for name, value, *_ in pairs}
+    pairs = (line.rpartition(" ") for line in lines if line and not line.startswith("#"))
+    return {name: float(value) for name, _, value in pairs}
+
+
+def unrecorded() -> int | None:
+    """How many finished Jobs wait for their record; None while the operator does not answer."""
+    found = read_metrics().get('cronwright_executions_open{state="unrecorded"}')
+    return None if found is None else int(found)
 
 
 async def until(condition: Callable[[], bool], what: str, seconds: float = 600, pause: float = 0.1) -> None:
@@ -63,8 +69,11 @@ async def wait_settled(tasks: int) -> None:
 
     def settled() -> bool:
         found = read_metrics()
-        queues = found.get("reconcile_queue_depth", 1) + found.get("record_queue_depth", 1)
-        return found.get("leader") == 1 and found.get("tasks", 0) >= tasks and queues == 0
+        known = sum(value for name, value in found.items() if name.startswith("cronwright_tasks{"))
+        busy = [
+            found.get(f'cronwright_workqueue_depth{{queue="{name}"}}', 1) for name in ("reconcile", "record", "rows")
+        ]
+        return found.get("cronwright_operator_leader") == 1 and known >= tasks and not any(busy)
 
     for _ in range(5):
         await until(settled, "a settled operator")

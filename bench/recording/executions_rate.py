@@ -9,7 +9,7 @@ from pathlib import Path
 from bench.launch import loads
 from bench.launch.control_plane import ControlPlane
 from bench.recording.executions_finished import make_finished
-from bench.recording.executions_operator import build, connect, read_metrics, until, wait_settled
+from bench.recording.executions_operator import build, connect, unrecorded, until, wait_settled
 from cronwright_core.kube.resources import JOBS, SCHEDULED_TASKS
 from support import postgres
 
@@ -46,17 +46,17 @@ async def measure(
         made = count / (time.monotonic() - begin)
         before = dict(_sizes(url))
         operator.start()
-        await until(lambda: read_metrics().get("unrecorded_jobs", 0) >= count * 0.9, "the operator's first list")
+        await until(lambda: (unrecorded() or 0) >= count * 0.9, "the operator's first list")
         cpu, begin = operator.cpu_seconds(), time.monotonic()
         curve: list[tuple[float, int]] = []
 
         def sample() -> bool:
-            left = read_metrics().get("unrecorded_jobs")
+            left = unrecorded()
             if left is not None:
-                curve.append((time.monotonic() - begin, count - int(left)))
+                curve.append((time.monotonic() - begin, count - left))
             return left == 0
 
-        await until(sample, "all to be recorded", pause=0.25)
+        await until(sample, "all to be recorded", pause=0.5)
         seconds = curve[-1][0]
         cpu = (operator.cpu_seconds() - cpu) / count * 1000
         released = (await client.list(JOBS, "rate")).items

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -63,6 +63,7 @@ class _Memory:
     """What is known of a Job's execution besides the cluster: only saves work, may be lost at any time."""
 
     attempts: dict[str, Attempt] = field(default_factory=dict)
+    loaded: bool = False
     recorded: ExecutionState | None = None
     recorded_progress: Progress | None = None
     recorded_at: datetime | None = None
@@ -131,8 +132,11 @@ class Recorder:
                 self._forget(uid)
             return
         json_log.bind(execution_id=execution_id, task_uid=job.task_uid, job=f"{job.namespace}/{job.name}")
-        memory = await self._remembered(uid, execution_id)
+        memory = self._memory.setdefault(uid, _Memory())
         pods = list(self._pods_of(uid))
+        if not (job.finished and pods_agree(job, pods, {})):
+            # Where all Pods of a finished Job are there, what is stored of them can add nothing.
+            await self._load(execution_id, memory)
         if not pods_agree(job, pods, memory.attempts):
             # Jobs and Pods come by two watches, and one may lag: the end of an execution is taken from a fresh list.
             pods = await self._list_pods(job)
@@ -148,8 +152,9 @@ class Recorder:
             self._follow(job, execution_id, pods, memory)
             await self._complete_earlier_logs(job, execution_id, pods, memory)
             return
-        # The rows of execution and attempts come first: log chunks are filed under the attempt's number.
-        await self._record(job, execution_id, state, pods, memory, ended=False)
+        if any(pod.start_time is not None and pod.uid not in memory.attempts for pod in pods):
+            # The rows of execution and attempts come first: log chunks are filed under the attempt's number.
+            await self._record(job, execution_id, state, pods, memory, ended=False)
         await self._complete_logs(job, execution_id, pods, memory)
         await self._record(job, execution_id, state, pods, memory, summary=_summary_of(pods))
         committed = self._now()
@@ -176,14 +181,12 @@ class Recorder:
         listing = await self._lists.list(PODS, job.namespace, label_selector=selector)
         return [to_pod(body) for body in listing.items]
 
-    async def _remembered(self, uid: str, execution_id: str) -> _Memory:
-        memory = self._memory.get(uid)
-        if memory is None:
-            memory = _Memory()
+    async def _load(self, execution_id: str, memory: _Memory) -> None:
+        """Takes over what is stored of the attempts, once."""
+        if not memory.loaded:
             for attempt in await asyncio.to_thread(self._executions.attempts, execution_id):
-                memory.attempts[attempt.pod_uid] = attempt
-            self._memory[uid] = memory
-        return memory
+                memory.attempts.setdefault(attempt.pod_uid, attempt)
+            memory.loaded = True
 
     async def _record(
         self,
@@ -207,11 +210,9 @@ class Recorder:
         out: str | None = None
         error: str | None = None
         if state.status.ended:
-            stdout = await asyncio.to_thread(self._logs.read, execution_id, log_type="output", lines=_TAIL_LINES)
-            stderr = await asyncio.to_thread(self._logs.read, execution_id, log_type="error", lines=_TAIL_LINES)
-            out = output_summary(summary[0], summary[1], stdout.content)
-            tail = stdout.content if stdout.merged else stderr.content
-            error = error_message(state, tail)
+            output, errors = await self._tails(execution_id, state)
+            out = output_summary(summary[0], summary[1], output)
+            error = error_message(state, errors)
         execution = Execution(
             execution_id=execution_id,
             key=_key(job, execution_id),
@@ -235,6 +236,16 @@ class Recorder:
         memory.recorded, memory.recorded_progress, memory.recorded_at = state, progress, self._now()
         for attempt in state.attempts:
             memory.attempts[attempt.pod_uid] = _renumbered(attempt, recorded.attempt_numbers)
+
+    async def _tails(self, execution_id: str, state: ExecutionState) -> tuple[Sequence[str], Sequence[str]]:
+        """The last lines of the output, and for one that failed those of what it said of that."""
+        if not any(attempt.start_time is not None for attempt in state.attempts):
+            return (), ()  # nothing ran, nothing was said
+        stdout = await asyncio.to_thread(self._logs.read, execution_id, log_type="output", lines=_TAIL_LINES)
+        if state.status is ExecutionStatus.SUCCESS or stdout.merged:
+            return stdout.content, stdout.content
+        stderr = await asyncio.to_thread(self._logs.read, execution_id, log_type="error", lines=_TAIL_LINES)
+        return stdout.content, stderr.content
 
     def _progress_is_due(self, job: JobFacts, progress: Progress | None, memory: _Memory) -> bool:
         """Whether progress alone is a reason to write now; if it is one a little later, the Job is looked at then."""
