@@ -1,4 +1,4 @@
-"""Ready-made finished Jobs with their Pods, as a controller and a kubelet leave them: all is to be recorded.
+"""Ready-made finished Jobs with their Pods, as a controller and a kubelet leave them: all is to be recorded."""
 
 from __future__ import annotations
 
