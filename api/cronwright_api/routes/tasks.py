@@ -16,6 +16,7 @@ from cronwright_api.preconditions import IfMatch, entity_tag
 from cronwright_api.rendering import RenderedRoute
 from cronwright_api.schemas.executions import ExecutionItem
 from cronwright_api.schemas.fields import QueryBool, RowId, SearchText
+from cronwright_api.schemas.lists import execution_page, task_page
 from cronwright_api.schemas.openapi import body_of
 from cronwright_api.schemas.tasks import TaskCreate, TaskDetail, TaskItem, TaskOut, TaskUpdate
 from cronwright_api.schemas.triggers import TriggerBody
@@ -42,7 +43,7 @@ async def create(
     return success(messages.TASK_CREATED, TaskOut.of(task))
 
 
-@router.get("", summary="获取任务列表")
+@router.get("", summary="获取任务列表", response_model=PageOf[TaskItem])
 def list_tasks(
     user: CurrentUser,
     backends: CurrentBackends,
@@ -53,7 +54,7 @@ def list_tasks(
     project_id: Annotated[RowId | None, Query(description="项目筛选")] = None,
     schedule_type: Annotated[ScheduleType | None, Query(description="调度类型筛选")] = None,
     sort: Annotated[TaskSort, Query(description="排序字段，前缀-表示降序；空值在最后")] = "-created_at",
-) -> PageOf[TaskItem]:
+) -> Response:
     """The caller's tasks (all, for an administrator), newest first unless `sort` says otherwise."""
     page = backends.tasks.list(
         owner=user.owner_filter,
@@ -66,7 +67,7 @@ def list_tasks(
         schedule_type=schedule_type,
         sort=sort,
     )
-    return PageOf(total=page.total, page=page.page, size=page.size, items=[TaskItem.of(task) for task in page.items])
+    return task_page(page)
 
 
 @router.get("/{task_id}", summary="获取任务详情")
@@ -133,7 +134,7 @@ async def trigger(
     return success(messages.TASK_TRIGGERED, None)
 
 
-@router.get("/{task_id}/executions", summary="获取任务执行历史")
+@router.get("/{task_id}/executions", summary="获取任务执行历史", response_model=PageOf[ExecutionItem])
 def list_executions(
     user: CurrentUser,
     backends: CurrentBackends,
@@ -143,7 +144,7 @@ def list_executions(
     start_date: Moment = None,
     end_date: Moment = None,
     sort: Annotated[ExecutionSort, Query(description="排序字段，前缀-表示降序；time为计划时间或触发时间")] = "-time",
-) -> PageOf[ExecutionItem]:
+) -> Response:
     """The task's executions, newest first unless `sort` says otherwise.
 
     `start_date` and `end_date` bound the scheduled time (of a manual run: that of its request), which is in the id.
@@ -159,5 +160,4 @@ def list_executions(
         end=end,
         sort=sort,
     )
-    items = [ExecutionItem.of(execution) for execution in page.items]
-    return PageOf(total=page.total, page=page.page, size=page.size, items=items)
+    return execution_page(page)

@@ -15,7 +15,7 @@ from cronwright_core.store.records import ExecutionRecord, LogFile, LogType, dur
 
 
 class ExecutionItem(BaseModel):
-    """An execution in endpoint 9's list."""
+    """An execution in endpoint 9's list; written by `schemas.lists`."""
 
     execution_id: str
     task_id: int
@@ -33,11 +33,6 @@ class ExecutionItem(BaseModel):
     scheduled_time: Instant | None
     requested_by: str | None
     reason: str | None = Field(description="one CamelCase word: why it ended or waits")
-
-    @classmethod
-    def of(cls, execution: ExecutionRecord) -> ExecutionItem:
-        """From the store's record."""
-        return cls(**_execution_fields(execution))
 
 
 class ResourceUsage(BaseModel):

@@ -14,6 +14,7 @@ from cronwright_core.domain.schedule import ScheduleType
 from cronwright_core.domain.validation import unknown_project
 from cronwright_core.store import idempotency, projection
 from cronwright_core.store.columns import AnyRow
+from cronwright_core.store.listed import ListedTask
 from cronwright_core.store.models import projects, task_days, task_stats, tasks
 from cronwright_core.store.records import (
     CreationKey,
@@ -285,8 +286,8 @@ class TaskStore:
         project_id: int | None = None,
         schedule_type: ScheduleType | None = None,
         sort: TaskSort = "-created_at",
-    ) -> Page[TaskRecord]:
-        """A page of tasks; two statements whatever the size. `owner` None: everybody's.
+    ) -> Page[ListedTask]:
+        """A page of tasks; one statement whatever the size. `owner` None: everybody's.
 
         `search` is a part of the name, upper and lower case alike; no character of it has a special meaning. `sort` is
         a column, with a minus from the greatest down; equal ones come in order of id, nulls last.
