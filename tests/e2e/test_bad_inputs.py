@@ -150,12 +150,12 @@ def test_a_name_that_is_taken(space: Space, alice: Rest) -> None:
     )
     assert (taken["reason"], taken["message"]) == (
         "NameTaken",
-        f"spec.displayName: another task of this owner is named {name!r}",
+        f"spec.displayName: there is a task of this name already: {name}",
     )
     body = {"name": name, "project_id": space.project_id(), "schedule_type": "ONCE"}
     answer = alice.call("POST", "/tasks", json=body, headers=ENGLISH)
     assert answer.status_code == 409
-    assert f"another task of this owner is named {name!r}" in answer.text.replace('\\"', '"')
+    assert [error["message"] for error in answer.json()["errors"]] == [f"there is a task of this name already: {name}"]
     # Once the name is free, the second one takes it by itself.
     kubectl("delete", "-n", space.namespace, "scheduledtask", "first", "--wait=false")
     eventually(lambda: space.ready("second")["status"] == "True", seconds=90, what="the second to take the name")

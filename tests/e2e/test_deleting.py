@@ -11,6 +11,7 @@ PATIENT = "echo working; sleep 8; echo done"
 
 def start(space: Space, alice: Rest, name: str, script: str) -> str:
     """A task with one run that has begun; the execution's id."""
+    space.project_id()  # else the task may be registered before its Project, and be nobody's for a moment
     space.apply_task(name, script, scheduleType="Cron", schedule="0 0 1 1 *")
     answer = alice.call("POST", f"/tasks/{space.task_id(name)}/trigger")
     assert answer.status_code == 200, answer.text
@@ -70,5 +71,10 @@ def test_a_namespace_goes_with_what_runs_in_it_and_its_history_stays(cluster: Cl
         seconds=60,
         what="the execution to be recorded",
     )
-    assert ended["status"] == "CANCELLED", ended
+    # Kubernetes deletes Pods, Jobs and tasks of a namespace in no order: what goes first is the reason.
+    assert (ended["status"], ended["reason"]) in (
+        ("CANCELLED", "TaskDeleted"),
+        ("CANCELLED", "Deleted"),
+        ("FAILED", "PodDeleted"),
+    ), ended
     assert "working" in alice.log(execution)

@@ -8,10 +8,10 @@ from typing import Any
 
 from sqlalchemy import Connection, select, update
 
-from cronwright_core.domain.errors import Conflict, FieldError, InvalidInput, Message, NotFound
+from cronwright_core.domain.errors import Conflict, InvalidInput, Message, NotFound
 from cronwright_core.domain.execution import ExecutionStatus
 from cronwright_core.domain.schedule import ScheduleType
-from cronwright_core.domain.validation import unknown_project
+from cronwright_core.domain.validation import name_taken, unknown_project
 from cronwright_core.store import idempotency, projection
 from cronwright_core.store.columns import AnyRow
 from cronwright_core.store.models import projects, task_days, task_stats, tasks
@@ -49,8 +49,8 @@ def no_such_task() -> NotFound:
 
 
 def _taken(values: Mapping[str, Any]) -> Conflict:
-    message = Message(f"任务名称已存在：{values['name']}", f"there is a task of this name already: {values['name']}")
-    return Conflict(message, (FieldError("name", message, "spec.displayName"),))
+    error = name_taken(values["name"])
+    return Conflict(error.message, (error,))
 
 
 def _unknown_project(values: Mapping[str, Any]) -> InvalidInput:
