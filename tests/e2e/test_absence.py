@@ -121,7 +121,7 @@ def test_a_release_stops_the_operator_and_is_taken_back_by_it(space: Space, alic
     space.project_id()
     space.apply_task("nightly", "echo working; sleep 20; echo done", scheduleType="Cron", schedule="0 0 1 1 *")
     task_id = space.task_id("nightly")
-    execution = trigger(alice, task_id)
+    execution = alice.trigger(task_id)
     eventually(
         lambda: alice.data("GET", f"/executions/{execution}")["status"] == "RUNNING", seconds=60, what="it to run"
     )

@@ -36,11 +36,11 @@ def task_spec(space: Space, number: int) -> dict[str, Any]:
 
 def apply_all(documents: Iterable[Mapping[str, Any]], *options: str) -> dict[str, str]:
     """Applies all of them in one call; what kubectl says of each that was refused, by name."""
-    listed = {"apiVersion": "v1", "kind": "List", "items": list(documents)}
     program = os.environ.get("CRONWRIGHT_KUBECTL") or shutil.which("kubectl") or "kubectl"
     done = subprocess.run(
         [program, "apply", *options, "-f", "-"],
-        input=json.dumps(listed),
+        # One after the other and not a List, of which kubectl would judge the whole by itself.
+        input="\n".join(json.dumps(document) for document in documents),
         capture_output=True,
         text=True,
         timeout=120,

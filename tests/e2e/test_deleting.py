@@ -13,9 +13,7 @@ def start(space: Space, alice: Rest, name: str, script: str) -> str:
     """A task with one run that has begun; the execution's id."""
     space.project_id()  # else the task may be registered before its Project, and be nobody's for a moment
     space.apply_task(name, script, scheduleType="Cron", schedule="0 0 1 1 *")
-    answer = alice.call("POST", f"/tasks/{space.task_id(name)}/trigger")
-    assert answer.status_code == 200, answer.text
-    execution = str(answer.headers["location"].rsplit("/", 1)[1])
+    execution = alice.trigger(space.task_id(name))
     eventually(
         lambda: alice.data("GET", f"/executions/{execution}")["status"] == "RUNNING", seconds=60, what="it to run"
     )

@@ -48,6 +48,11 @@ def no_such_task() -> NotFound:
     return NotFound(Message("任务不存在", "there is no such task"))
 
 
+def _known_owner(connection: Connection, cr_uid: str) -> str:
+    """Whose task it was when that was last known; nobody's if it never was."""
+    return connection.execute(select(tasks.c.owner).where(tasks.c.cr_uid == cr_uid)).scalar_one_or_none() or ""
+
+
 def _taken(values: Mapping[str, Any]) -> Conflict:
     error = name_taken(values["name"])
     return Conflict(error.message, (error,))
@@ -154,11 +159,12 @@ class TaskStore:
             Conflict: another live task of the owner has the name; nothing is changed.
             InvalidInput: there is no such project.
         """
-        values = {"owner": task.owner, "project_id": task.project_id, **from_task_spec(task.spec)}
         resource = projection.Resource(
             cr_uid=task.cr_uid, namespace=task.namespace, cr_name=task.cr_name, generation=task.generation
         )
         with self._database.transaction() as connection:
+            owner = task.owner if task.owner is not None else _known_owner(connection, task.cr_uid)
+            values = {"owner": owner, "project_id": task.project_id, **from_task_spec(task.spec)}
             return projection.register(
                 connection,
                 _TASKS,

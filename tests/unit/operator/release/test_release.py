@@ -49,7 +49,10 @@ class Server:
         self.selectors: list[str] = []
         self.refuse: dict[str, list[Exception]] = {}
 
-    async def list(self, resource: Resource, namespace: str | None, *, field_selector: str = "") -> Listing:
+    async def list(
+        self, resource: Resource, namespace: str | None, *, label_selector: str = "", field_selector: str = ""
+    ) -> Listing:
+        assert label_selector == ""
         self.selectors.append(field_selector)
         self._maybe(f"list {namespace}")
         field, _, name = field_selector.partition("=")
