@@ -69,7 +69,9 @@ class ReservedTask:
 class TaskProjection:
     """A ScheduledTask resource as it is to be projected.
 
-    `owner` is the effective owner: `spec.owner`, else the Project's. `project_id` is None while the Project is unknown.
+    `owner` is the effective owner: `spec.owner`, else the Project's; None while neither is known: the row's own stays,
+    as a task does not become a stranger's because its Project was deleted. `project_id` is None while the Project is
+    unknown.
     `task_id` is the id that the operator itself wrote into `status.taskId`, and is trusted; `labelled_task_id` stands
     in a label that any user can write, and only ever completes a pending row of the same owner and resource name.
     """
@@ -79,7 +81,7 @@ class TaskProjection:
     cr_name: str
     generation: int
     creation_time: datetime
-    owner: str
+    owner: str | None
     project_id: int | None
     spec: TaskSpec
     task_id: int | None = None

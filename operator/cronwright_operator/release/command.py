@@ -1,7 +1,7 @@
 """`cronwright release`: takes our finalizers off Jobs in a namespace, or an installation, that no operator serves any
 more, and says first which records are lost by it. Runs in the operator's Pod, or anywhere with a kubeconfig.
 
-It asks for no right that the operator does not have: list and patch of Jobs and CronJobs, get and update of its Lease.
+It needs the rights to list and patch Jobs and CronJobs, and to get and update the operator's Lease if that is named.
 """
 
 from __future__ import annotations
@@ -206,10 +206,9 @@ async def _released(client: KubeClient, job: HeldJob) -> bool:
         except KubeForbidden as error:
             print(f"Job {job.namespace}/{job.name}: {error}", file=sys.stderr)
             return False
-        try:
-            found = held_jobs([await client.get(JOBS, job.namespace, job.name)])
-        except KubeNotFound:
-            return True
+        # A list and no get, which the account of the chart's uninstallation has no right to.
+        listed = await client.list(JOBS, job.namespace, field_selector=f"metadata.name={job.name}")
+        found = held_jobs(listed.items)
         if not found or found[0].uid != job.uid:
             return True
         job = found[0]

@@ -49,21 +49,26 @@ class Server:
         self.selectors: list[str] = []
         self.refuse: dict[str, list[Exception]] = {}
 
-    async def list(self, resource: Resource, namespace: str | None, **options: Any) -> Listing:
-        self.selectors.append(options["field_selector"])
+    async def list(
+        self, resource: Resource, namespace: str | None, *, label_selector: str = "", field_selector: str = ""
+    ) -> Listing:
+        assert label_selector == ""
+        self.selectors.append(field_selector)
         self._maybe(f"list {namespace}")
-        found = [body for plural, body in self.objects if plural == resource.plural]
+        field, _, name = field_selector.partition("=")
+        found = [
+            body
+            for plural, body in self.objects
+            if plural == resource.plural and (field != "metadata.name" or name == body["metadata"]["name"])
+        ]
         return Listing([b for b in found if namespace in (None, b["metadata"]["namespace"])], "1")
 
     async def get(self, resource: Resource, namespace: str, name: str) -> Json:
-        if resource.plural == "leases":
-            if self.lease is None:
-                raise KubeNotFound(404, "NotFound", name)
-            return {"metadata": {"name": name}, "spec": dict(self.lease)}
-        for plural, body in self.objects:
-            if (plural, body["metadata"]["name"]) == (resource.plural, name):
-                return body
-        raise KubeNotFound(404, "NotFound", name)
+        if resource.plural != "leases":
+            raise AssertionError("the uninstallation's account may list, not get")
+        if self.lease is None:
+            raise KubeNotFound(404, "NotFound", name)
+        return {"metadata": {"name": name}, "spec": dict(self.lease)}
 
     async def patch(self, resource: Resource, namespace: str, name: str, patch: Any, **_: Any) -> Json:
         self._maybe(f"patch {name}")
