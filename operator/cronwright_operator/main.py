@@ -468,6 +468,8 @@ class Operator:
             "workspaces": self._workspace_queue,
             "rows": self._row_queue,
         }
+        for name in queues:
+            self._metrics.queues.known(name)
         kinds = {reflector: kind for kind, reflector in zip(WATCHED, self._workloads.reflectors, strict=True)}
         return Sources(
             leader=lambda: self._leadership.held,

@@ -63,8 +63,7 @@ class JobObserver:
             seen = self._seen[uid] = _Seen()
         self._count(seen, _state_of(job))
         if len(seen.stages) < len(Stage):
-            # Of a Job that was there before us nobody knows when its stages came; only what follows is measured.
-            self._measure(job, seen, silent=first and job.creation_time < self._since - _STAMP)
+            self._measure(job, seen, first=first)
 
     def open_executions(self) -> Mapping[str, int]:
         """How many executions wait, run, or have ended and are not recorded yet."""
@@ -79,7 +78,7 @@ class JobObserver:
             self._open[state] += 1
         seen.state = state
 
-    def _measure(self, job: JobFacts, seen: _Seen, *, silent: bool) -> None:
+    def _measure(self, job: JobFacts, seen: _Seen, *, first: bool) -> None:
         due = _due_time(job)
         if due is None:
             return
@@ -88,7 +87,9 @@ class JobObserver:
             if stage in seen.stages:
                 continue
             seen.stages.add(stage)
-            if not silent:
+            # What happened before this operator was there is its predecessor's to tell, or nobody's.
+            before_us = (job.creation_time if stamp is None and first else stamp or now) < self._since - _STAMP
+            if not before_us:
                 time = now if stamp is None else min(now, stamp + _STAMP)
                 kind = MANUAL if job.tick is None else self._kind_of(job.task_uid) or "Unknown"
                 self._metrics.reached(stage, (time - due).total_seconds(), kind)

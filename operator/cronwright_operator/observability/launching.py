@@ -9,6 +9,8 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from cronwright_core.metrics import Vocabulary
 
+SKIP_REASONS = ("MissedSchedule", "StartingDeadlineExceeded", "AlreadyRunning", "QueueFull")
+"""The usual ones: shown as zero from the start, since Prometheus sees no growth of a series that was not there."""
 _BUCKETS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 3.0, 5.0, 10.0, 15.0, 30.0, 60.0, 120.0, 300.0, 900.0, 3600.0)
 
 
@@ -49,6 +51,8 @@ class LaunchMetrics:
         self._reasons = Vocabulary()
         self._kinds = Vocabulary(10)
         self._blocks: frozenset[str] = frozenset()
+        for reason in SKIP_REASONS:
+            self.tick_skipped(reason, 0)
 
     def reached(self, stage: Stage, lateness_seconds: float, kind: str) -> None:
         """A run has come to this stage, so long after it was due."""

@@ -91,15 +91,16 @@ def test_the_second_attempt_is_not_a_late_first_one(world: World) -> None:
     assert world.lateness("running") == (1, 1.5)
 
 
-def test_a_job_from_before_this_operator_is_not_measured_but_what_follows_is(world: World) -> None:
-    world.job = make_job(tick=at("09:58:00"), creation_time=at("09:58:00"))
-    world.observer.look(UID)
-    assert world.lateness("job_created") is None
-    pod = make_pod(creation_time=at("09:59:00"))
-    world.now, world.pods = at("09:59:00"), (pod,)
-    world.observer.look(UID)
-    assert world.lateness("pod_created") == (1, 60)
-    assert world.lateness("job_created") is None
+def test_what_happened_before_this_operator_is_not_measured_but_what_follows_is(world: World) -> None:
+    job = make_job(tick=at("09:58:00"), creation_time=at("09:58:00"))
+    early = make_pod(creation_time=at("09:58:01"), acknowledged_time=at("09:58:01"))
+    world.look(-60, job)
+    # The Pods are listed after the Jobs.
+    world.look(-59, job, early)
+    stages = ("job_created", "admitted", "pod_created", "pod_started")
+    assert {stage: world.lateness(stage) for stage in stages} == dict.fromkeys(stages)
+    world.look(-50, job, replace(early, start_time=at("09:59:09")))
+    assert world.lateness("running") == (1, 70)
 
 
 def test_a_manual_run_counts_from_its_request(world: World) -> None:
