@@ -9,7 +9,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from cronwright_core.domain import naming
-from cronwright_core.domain.cluster import JobFacts, JobFailure, PodFacts
+from cronwright_core.domain.cluster import JobFacts, PodFacts
 from cronwright_core.domain.execution import ExecutionKind
 from cronwright_operator.observability.jobs import JobObserver
 from cronwright_operator.observability.launching import LaunchMetrics
@@ -26,12 +26,14 @@ class World:
         self.job: JobFacts | None = None
         self.pods: tuple[PodFacts, ...] = ()
         self.now: datetime = at("09:59:00")
+        self.offset = timedelta()
         self.registry = CollectorRegistry()
         self.observer = JobObserver(
             LaunchMetrics(self.registry),
             job_of=lambda _: self.job,
             pods_of=lambda _: self.pods,
             kind_of=lambda _: "Cron",
+            offset_of=lambda _: self.offset,
             now=lambda: self.now,
         )
 
@@ -113,27 +115,15 @@ def test_a_manual_run_counts_from_its_request(world: World) -> None:
 def test_somebodys_own_job_is_nothing(world: World) -> None:
     world.look(1, make_job())
     assert world.lateness("job_created") is None
-    assert world.observer.open_executions() == {"waiting": 0, "running": 0, "unrecorded": 0}
 
 
-def test_open_executions_are_counted_as_they_change_and_go(world: World) -> None:
-    def states() -> str:
-        return "".join(state[0] * count for state, count in world.observer.open_executions().items())
+def test_a_tick_that_starts_later_by_its_share_is_not_late_for_that(world: World) -> None:
+    world.offset = timedelta(seconds=40)
+    world.look(40.5, tick_job(creation_time=at("10:00:40")))
+    assert world.lateness("job_created") == (1, 0.5)
 
-    job = tick_job(suspended=True)
-    world.look(0, job)
-    assert states() == "w"
-    job = replace(job, suspended=False)
-    world.look(1, job)
-    assert states() == "r"
-    job = replace(job, failed=JobFailure("BackoffLimitExceeded", "", at("10:00:05")))
-    world.look(5, job)
-    world.look(6, job)
-    assert states() == "u"
-    world.look(7, replace(job, recorded_time=at("10:00:07")))
-    assert states() == ""
-    world.look(8, None)
-    world.look(9, job)
-    assert states() == "u"
-    world.look(10, None)
-    assert states() == ""
+
+def test_a_job_that_is_gone_is_forgotten(world: World) -> None:
+    world.look(1, tick_job())
+    world.look(2, None)
+    assert not world.observer._seen
