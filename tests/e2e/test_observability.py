@@ -13,12 +13,17 @@ from support.monitoring import Exported, panels, rules
 PORTS = {"operator": 8081, "api": 8001}
 
 
+def pods_of(component: str) -> list[str]:
+    """The Pods of a part, as `pod/...`."""
+    selector = f"app.kubernetes.io/instance=cronwright,app.kubernetes.io/component={component}"
+    return kubectl("-n", SYSTEM, "get", "pods", "-l", selector, "-o", "name").split()
+
+
 def scrape() -> dict[str, str]:
     """What each Pod of operator and API answers to Prometheus, asked through the API server."""
     texts = {}
     for component, port in PORTS.items():
-        selector = f"app.kubernetes.io/instance=cronwright,app.kubernetes.io/component={component}"
-        for pod in kubectl("-n", SYSTEM, "get", "pods", "-l", selector, "-o", "name").split():
+        for pod in pods_of(component):
             path = f"/api/v1/namespaces/{SYSTEM}/pods/{pod.removeprefix('pod/')}:{port}/proxy/metrics"
             texts[pod] = kubectl("get", "--raw", path)
     return texts
@@ -90,7 +95,7 @@ def test_a_tick_that_was_skipped_is_told_in_all_three_places(space: Space, alice
 
 def test_each_line_of_the_logs_is_one_object_without_secrets(cluster: Cluster) -> None:
     for component in PORTS:
-        text = kubectl("-n", SYSTEM, "logs", f"deploy/cronwright-{component}", "--tail=2000")
+        text = "".join(kubectl("-n", SYSTEM, "logs", pod, "--tail=2000") for pod in pods_of(component))
         entries = [json.loads(line) for line in text.splitlines()]
         assert entries
         assert all({"time", "level", "logger", "message"} <= entry.keys() for entry in entries)
