@@ -181,7 +181,6 @@ def test_settings_reach_the_program() -> None:
     api = {
         "CRONWRIGHT_HOST": "0.0.0.0",
         "CRONWRIGHT_PORT": "8000",
-        "CRONWRIGHT_METRICS_PORT": "8001",
         "CRONWRIGHT_JWT_KEYS_DIR": "/etc/cronwright/jwt-keys",
         "CRONWRIGHT_JWT_AUDIENCE": "cw",
         "CRONWRIGHT_JWT_ISSUER": "me",
