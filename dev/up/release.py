@@ -41,8 +41,8 @@ def install(target: Target, kubectl: Kubectl, images: dict[str, str], current: S
     wanted = compute_fingerprint(CHART, values)
     status, revision = _state(target)
     namespace = kubectl.get("namespace", SYSTEM) or {}
-    installed = namespace.get("metadata", {}).get("annotations", {}).get(_HASH)
-    if status == "deployed" and installed == wanted and _is_whole(kubectl):
+    noted = namespace.get("metadata", {}).get("annotations", {})
+    if status == "deployed" and noted.get(_HASH) == wanted and _SINCE in noted and _is_whole(kubectl):
         current.detail = "unchanged"
         return
     if status.startswith("pending"):
