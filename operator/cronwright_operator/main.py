@@ -300,6 +300,7 @@ class Operator:
 
     async def _lead(self) -> None:
         await self._leadership.acquire()
+        self._job_observer.begin()
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._leadership.keep())

@@ -46,6 +46,10 @@ class JobObserver:
         self._since = now() - _STAMP
         self._seen: dict[str, set[Stage]] = {}
 
+    def begin(self) -> None:
+        """From now on this operator is the active one; what happened before was its predecessor's to measure."""
+        self._since = self._now() - _STAMP
+
     def look(self, uid: str) -> None:
         """Takes what is new of this Job."""
         job = self._job_of(uid)

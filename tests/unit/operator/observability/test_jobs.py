@@ -105,6 +105,13 @@ def test_what_happened_before_this_operator_is_not_measured_but_what_follows_is(
     assert world.lateness("running") == (1, 70)
 
 
+def test_one_that_has_waited_for_the_lease_begins_with_it(world: World) -> None:
+    world.now = at("10:00:30")
+    world.observer.begin()
+    world.look(31, tick_job(start_time=at("10:00:01")))
+    assert world.lateness("job_created") is None
+
+
 def test_a_manual_run_counts_from_its_request(world: World) -> None:
     job = make_job(request_key="k", creation_time=at("10:00:01"))
     id_ = naming.execution_id(job.task_uid, ExecutionKind.ADHOC, TICK, "k")
