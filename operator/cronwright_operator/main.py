@@ -14,6 +14,9 @@ from typing import Any
 
 from cronwright_core import __version__
 from cronwright_core.domain.errors import Unavailable
+from cronwright_core.domain.gate import Block
+from cronwright_core.domain.schedule import ScheduleType
+from cronwright_core.domain.ticks import spread_offset
 from cronwright_core.domain.timezones import tz_release
 from cronwright_core.domain.usage import Usage
 from cronwright_core.kube.client import KubeClient
@@ -33,7 +36,7 @@ from cronwright_operator.health import Health, HealthServer, judge_watches
 from cronwright_operator.kopf_thread import KopfThread
 from cronwright_operator.launching.admission import Admissions
 from cronwright_operator.launching.clock import Clock, system_now
-from cronwright_operator.launching.ledger import Ledger
+from cronwright_operator.launching.ledger import Ledger, Place
 from cronwright_operator.launching.limits import build_limits
 from cronwright_operator.leadership import Leadership, LeadershipLost
 from cronwright_operator.observability.jobs import JobObserver
@@ -155,6 +158,7 @@ class Operator:
             job_of=self._workloads.job,
             pods_of=self._workloads.pods_of,
             kind_of=self._kind_of,
+            offset_of=self._offset_of,
             now=system_now,
         )
         self._without_kubelets = without_kubelets
@@ -296,6 +300,7 @@ class Operator:
 
     async def _lead(self) -> None:
         await self._leadership.acquire()
+        self._job_observer.begin()
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._leadership.keep())
@@ -408,6 +413,12 @@ class Operator:
         task = self._cache.task(task_uid)
         return task.spec.schedule_type.capitalize() if task is not None else None
 
+    def _offset_of(self, task_uid: str) -> timedelta:
+        task = self._cache.task(task_uid)
+        if task is None or (task.spec.schedule_type is ScheduleType.ONCE and not task.spec.schedule):
+            return timedelta()
+        return spread_offset(task_uid, task.spec.spread_seconds)
+
     def _job_changed(self, uid: str) -> None:
         self._job_observer.look(uid)
         self._stop_queue.add(uid)
@@ -471,6 +482,8 @@ class Operator:
             "workspaces": self._workspace_queue,
             "rows": self._row_queue,
         }
+        for name in queues:
+            self._metrics.queues.known(name)
         kinds = {reflector: kind for kind, reflector in zip(WATCHED, self._workloads.reflectors, strict=True)}
         return Sources(
             leader=lambda: self._leadership.held,
@@ -479,7 +492,10 @@ class Operator:
             watch_ages=lambda: {kind: r.age_seconds() for r, kind in kinds.items() if r.synced},
             kopf_restarts=lambda: self._kopf.restarts if self._kopf is not None else 0,
             queue_depths=lambda: {name: queue.depth() for name, queue in queues.items()},
-            open_executions=self._job_observer.open_executions,
+            open_executions=lambda: {
+                place.value.lower(): self._ledger.count(place) for place in Place if place is not Place.NOWHERE
+            },
+            blocked_executions=lambda: dict.fromkeys(Block, 0) | self._ledger.waiting_by_block(),
         )
 
 

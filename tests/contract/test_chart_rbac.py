@@ -29,7 +29,7 @@ OPERATOR: Rights = {
         for verb in ("get", "list", "watch", "create", "patch", "delete")
     ),
     ("batch", "cronjobs/status", "patch"),
-    *(("", "pods", verb) for verb in ("get", "list", "watch", "patch", "delete")),
+    *(("", "pods", verb) for verb in ("list", "watch", "patch", "delete")),
     ("", "pods/log", "get"),
     *(("", "events", verb) for verb in ("list", "create", "patch")),
 }
