@@ -143,6 +143,10 @@ def test_settings_reach_the_program() -> None:
             "settings.keepFinishedPerTask": 7,
             "settings.keepFinishedPods": 12000,
             "retention.days": 36500,
+            "cronJobs.stepIn": False,
+            "limits.maxConcurrentExecutions": 1000000,
+            "limits.maxUnrecorded": 1000000,
+            "priorityClasses": [{"minPriority": 10, "name": "high"}],
             "settings.logPollSeconds": 0.5,
             "settings.resyncSeconds": 60,
             "auth.audience": "cw",
@@ -192,6 +196,10 @@ def test_settings_reach_the_program() -> None:
         "CRONWRIGHT_MAX_LOG_STREAMS_PER_USER": "7",
     }
     operator = {
+        "CRONWRIGHT_CRON_JOBS_STEP_IN": "false",
+        "CRONWRIGHT_MAX_CONCURRENT_EXECUTIONS": "1000000",
+        "CRONWRIGHT_MAX_UNRECORDED": "1000000",
+        "CRONWRIGHT_PRIORITY_CLASSES": '[{"minPriority":10,"name":"high"}]',
         "CRONWRIGHT_HEALTH_PORT": "9000",
         "CRONWRIGHT_LEASE_NAME": "the-lease",
         "CRONWRIGHT_KEEP_FINISHED_SECONDS": "1234567",
