@@ -251,8 +251,11 @@ def outcomes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Fut
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_the_second_takes_over_and_the_first_never_writes_again(outcomes: dict[str, Future[Outcome]], way: str) -> None:
+def test_the_second_takes_over_and_the_first_never_writes_again(
+    outcomes: dict[str, Future[Outcome]], way: str, record_property: Callable[[str, object], None]
+) -> None:
     outcome = outcomes[way].result(timeout=300)
+    record_property("takeover_seconds", round(outcome.taken - outcome.ended, 1))
     assert outcome.taken - outcome.ended < TAKEOVER_SECONDS
     first = min(call.arrived for call in outcome.new if call.is_write)
     assert first > outcome.taken, "a write without the Lease"
