@@ -20,7 +20,7 @@ EVERY_OPTION: dict[str, Any] = {
         "tls": [{"secretName": "s", "hosts": ["cron.example"]}],
     },
     "networkPolicy.enabled": True,
-    "metrics.serviceMonitor.enabled": True,
+    **{f"metrics.{part}.enabled": True for part in ("serviceMonitor", "rules", "dashboard")},
     "uninstall.suspendCronJobs": True,
     "auth.jwks.url": "https://sso.example:8443/keys",
     "nodeMetrics.enabled": True,
@@ -53,7 +53,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
 }
 
 
-COMPONENTS = {"api", "operator", "postgresql", "crds", "admission", "test", "uninstall"}
+COMPONENTS = {"api", "operator", "postgresql", "crds", "admission", "metrics", "test", "uninstall"}
 
 
 @pytest.fixture(params=VARIANTS, scope="module")
