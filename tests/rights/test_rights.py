@@ -25,6 +25,7 @@ NEVER_SEEN = {
     Right(OPERATOR, EVERYWHERE, "", "nodes/stats", "get"): "asked of the kubelets, which check it under their own name",
     Right(OPERATOR, EVERYWHERE, "metrics.k8s.io", "nodes", "list"): "only where a kubelet does not answer",
     Right(OPERATOR, EVERYWHERE, "metrics.k8s.io", "pods", "list"): "only where a kubelet does not answer",
+    Right(OPERATOR, EVERYWHERE, "batch", "cronjobs", "get"): "only where the answer to a create was lost",
     Right(OPERATOR, SYSTEM, "coordination.k8s.io", "leases", "create"): "only at the first installation in a cluster",
 }
 """Rights that a run need not use, and why each is granted all the same."""
