@@ -98,7 +98,8 @@ def granted_rights(
 def refused_for_want(requests: Iterable[Request], granted: set[Right]) -> list[Request]:
     """Requests that were forbidden and for which there is no right.
 
-    An API server that has just started (the chaos tests kill it) knows no roles for a moment and refuses what is granted.
+    An API server that has just started (the chaos tests kill it) knows no roles for a moment: it refuses what is
+    granted.
     """
     return [
         request
