@@ -23,11 +23,8 @@ OPERATOR: Rights = {
         for verb in ("get", "list", "watch", "patch")
     ),
     *(("cronwright.dev", kind, "patch") for kind in ("scheduledtasks/status", "projects/status")),
-    *(
-        ("batch", kind, verb)
-        for kind in ("jobs", "cronjobs")
-        for verb in ("get", "list", "watch", "create", "patch", "delete")
-    ),
+    *(("batch", "jobs", verb) for verb in ("get", "list", "watch", "create", "patch", "delete")),
+    *(("batch", "cronjobs", verb) for verb in ("get", "list", "watch", "create", "patch")),
     ("batch", "cronjobs/status", "patch"),
     *(("", "pods", verb) for verb in ("list", "watch", "patch", "delete")),
     ("", "pods/log", "get"),

@@ -23,6 +23,10 @@ def test_runs_of_an_absence_are_all_in_the_history(cluster: Cluster, space: Spac
     space.apply_task(
         "cancelled", "trap 'exit 1' TERM; echo working; sleep 600 & wait", scheduleType="Cron", schedule="0 0 1 1 *"
     )
+    space.apply_project("leaving")
+    space.apply_task("leaving", projectName="leaving", scheduleType="Date", schedule="2099-01-01T00:00:00Z")
+    left = f"/tasks/{space.task_id('leaving')}", f"/projects/{space.project_id('leaving')}"
+    assert [alice.call("GET", path).status_code for path in left] == [200, 200]
     task_id, slow_id, cancelled_id = (space.task_id(name) for name in ("minutely", "slow", "cancelled"))
     eventually(lambda: len(space.names("cronjobs")) == 3, seconds=30, what="the CronJobs")
     running = alice.trigger(cancelled_id)
@@ -36,6 +40,7 @@ def test_runs_of_an_absence_are_all_in_the_history(cluster: Cluster, space: Spac
         assert answer.status_code == 200
         waiting = alice.data("GET", f"/executions/{answer.headers['location'].rsplit('/', 1)[1]}")
         assert (waiting["status"], waiting["start_time"]) == ("PENDING", None)
+        kubectl("delete", "-n", space.namespace, "scheduledtask/leaving", "project.cronwright.dev/leaving")
         # A cancel waits as well, of what runs and of what was never begun.
         unbegun = alice.trigger(cancelled_id)
         for execution in (running, unbegun):
@@ -50,6 +55,11 @@ def test_runs_of_an_absence_are_all_in_the_history(cluster: Cluster, space: Spac
         cluster.scale("deployment", "cronwright-operator", operators)
     runs = alice.ended(task_id, count=len(made) + 1, seconds=120)
     assert all(run["status"] == "SUCCESS" for run in runs)
+    eventually(
+        lambda: [alice.call("GET", path).status_code for path in left] == [404, 404],
+        seconds=60,
+        what="REST to know what was deleted meanwhile",
+    )
     assert all(alice.log(run["execution_id"])[0].startswith("tick at ") for run in runs)
     ids = [run["execution_id"] for run in runs]
     assert len(set(ids)) == len(ids)

@@ -95,6 +95,19 @@ def granted_rights(
     return result
 
 
+def refused_for_want(requests: Iterable[Request], granted: set[Right]) -> list[Request]:
+    """Requests that were forbidden and for which there is no right.
+
+    An API server that has just started (the chaos tests kill it) knows no roles for a moment: it refuses what is
+    granted.
+    """
+    return [
+        request
+        for request in requests
+        if request.forbidden and not {request.right, request.right._replace(namespace=EVERYWHERE)} & granted
+    ]
+
+
 def unused_rights(granted: Iterable[Right], requests: Iterable[Request]) -> list[Right]:
     """The rights that no request needed. A right in one namespace is used by requests there only."""
     used = {request.right for request in requests}

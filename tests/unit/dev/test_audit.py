@@ -20,6 +20,7 @@ from support.audit import (  # noqa: E402
     granted_rights,
     parts_of,
     read_requests,
+    refused_for_want,
     unused_rights,
 )
 
@@ -58,6 +59,16 @@ def test_refused_by_rbac_is_not_refused_by_a_quota() -> None:
     quota = event(responseStatus={"code": 403})
     rbac = event(responseStatus={"code": 403}, annotations={"authorization.k8s.io/decision": "forbid"})
     assert [request.forbidden for request in read(quota, rbac)] == [False, True]
+
+
+def test_a_refusal_of_what_is_granted_is_one_of_an_api_server_that_has_just_started() -> None:
+    forbidden = {"authorization.k8s.io/decision": "forbid"}
+    (request,) = read(event(annotations=forbidden))
+    right = request.right
+    assert refused_for_want([request], {right}) == refused_for_want([request], {right._replace(namespace="*")}) == []
+    assert refused_for_want([request], {right._replace(verb="get")}) == [request]
+    assert refused_for_want([request], {right._replace(namespace="b")}) == [request]
+    assert refused_for_want(read(event()), set()) == []
 
 
 def test_a_subresource_is_a_right_of_its_own_and_a_path_without_object_is_named() -> None:
