@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime, timedelta
 
 from support.cluster import Rest, Space, eventually, kubectl
 
 MESSAGE = "1 executions run and 0 wait (maxInstances 1, concurrencyPolicy Forbid)"
+NOON = datetime.now(UTC).replace(hour=12, minute=0, second=0, microsecond=0) - timedelta(days=2)
+
+
+def at(minutes: int) -> str:
+    return f"{NOON + timedelta(minutes=minutes):%Y-%m-%dT%H:%M:%SZ}"
+
+
 ACCOUNT = {
-    "groups": [
-        {
-            "reason": "AlreadyRunning",
-            "message": MESSAGE,
-            "ticks": ["2026-03-02T10:00:00Z", "2026-03-02T10:01:00Z"],
-        }
-    ],
-    "older": {"count": 58, "first": "2026-03-02T09:00:00Z", "last": "2026-03-02T09:59:00Z"},
+    "groups": [{"reason": "AlreadyRunning", "message": MESSAGE, "ticks": [at(60), at(61)]}],
+    "older": {"count": 58, "first": at(0), "last": at(59)},
 }
 
 
