@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -37,6 +38,36 @@ async def make_finished(client: KubeClient, namespace: str, tasks: Sequence[Json
             await _persist(lambda: client.patch(PODS, namespace, _name(pod), end, subresource="status"))
 
     await asyncio.gather(*(make(number) for number in range(count)))
+
+
+async def make_bare(client: KubeClient, namespace: str, task: Json, count: int) -> None:
+    """As many Jobs like these, which the operator does not know."""
+    now = datetime.now(UTC).replace(second=0, microsecond=0)
+    limit = asyncio.Semaphore(AT_ONCE)
+
+    async def make(number: int) -> None:
+        body = _job(task, now - timedelta(minutes=number))
+        # A Job without labels takes its template's.
+        del body["metadata"]["labels"], body["spec"]["template"]["metadata"], body["metadata"]["ownerReferences"]
+        async with limit:
+            await _persist(lambda: client.create(JOBS, namespace, body))
+
+    await asyncio.gather(*(make(number) for number in range(count)))
+
+
+async def release_bare(client: KubeClient, namespace: str, at_once: int) -> float:
+    """Takes the finalizer off each of them and does nothing else: how many a second."""
+    names = [_name(body) for body in (await client.list(JOBS, namespace)).items]
+    limit = asyncio.Semaphore(at_once)
+    patch: Json = {"metadata": {"finalizers": None, "annotations": {naming.RECORDED_ANNOTATION: "now"}}}
+
+    async def release(name: str) -> None:
+        async with limit:
+            await _persist(lambda: client.patch(JOBS, namespace, name, patch))
+
+    begin = time.monotonic()
+    await asyncio.gather(*(release(name) for name in names))
+    return len(names) / (time.monotonic() - begin)
 
 
 async def _persist(call: Callable[[], Awaitable[Json]]) -> Json:
