@@ -19,6 +19,7 @@ from cronwright_core.store.records import LogAppend, LogCursor, Stream
 from cronwright_operator.recording.cri import CriStream
 from cronwright_operator.recording.lines import LineSplitter, NewLines, Position, gap_before
 from cronwright_operator.recording.log_files import LogFiles, TrackLost
+from cronwright_operator.recording.one_ahead import OneAhead
 from cronwright_operator.recording.output import MARKER_PREFIX
 from cronwright_operator.recording.redaction import Redactor
 from cronwright_operator.recording.sources import STREAMS_OF, LogSources, Source
@@ -218,12 +219,14 @@ class PodLog:
     async def _take(self, stream: Stream, portions: AsyncIterator[NewLines], *, behind: str | None = None) -> bool:
         """Stores portions; the first behind a line that marks a gap, if there is one."""
         grown = False
-        async for portion in portions:
-            reason = behind if not grown else None
-            if reason is None and self._beginning_is_missing(stream, portion):
-                reason = BEGINNING
-            await self._append(stream, portion, reason=reason)
-            grown = True
+        async with OneAhead() as storing:
+            async for portion in portions:
+                await storing.settle()
+                reason = behind if not grown else None
+                if reason is None and self._beginning_is_missing(stream, portion):
+                    reason = BEGINNING
+                await storing.begin(self._append(stream, portion, reason=reason))
+                grown = True
         return grown
 
     def _beginning_is_missing(self, stream: Stream, first: NewLines) -> bool:
@@ -282,12 +285,14 @@ class PodLog:
             )
         grown: set[Stream] = set()
         try:
-            async for stream, portion in files.read(final=final):
-                reason = ROTATED if stream in lost and stream not in grown else None
-                if reason is None and files.rotated and self._beginning_is_missing(stream, portion):
-                    reason = BEGINNING
-                await self._append(stream, portion, reason=reason)
-                grown.add(stream)
+            async with OneAhead() as storing:
+                async for stream, portion in files.read(final=final):
+                    await storing.settle()
+                    reason = ROTATED if stream in lost and stream not in grown else None
+                    if reason is None and files.rotated and self._beginning_is_missing(stream, portion):
+                        reason = BEGINNING
+                    await storing.begin(self._append(stream, portion, reason=reason))
+                    grown.add(stream)
         except TrackLost:
             self._files = None
             raise KubeUnreachable(f"the log files of Pod {self._pod} change faster than they are read") from None
