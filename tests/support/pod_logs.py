@@ -9,7 +9,7 @@ from typing import Any
 
 from cronwright_core.domain.errors import Message
 from cronwright_core.store.errors import CursorMoved
-from cronwright_core.store.records import LogAppend, LogCursor
+from cronwright_core.store.records import LogAppend, LogCursor, Stream
 from cronwright_operator.recording.pod_log import PodLog
 from cronwright_operator.recording.redaction import Redactor
 from cronwright_operator.recording.sources import LogSources
@@ -40,6 +40,25 @@ class Store:
         self.data: dict[str, bytes] = {}
         self.rows: dict[str, LogCursor] = {}
         self.finished: dict[str, str | None] = {}
+
+    def begin(self, stream: Stream, line: bytes, stamp: str) -> None:
+        """Stores one line, as somebody before did."""
+        self.append(
+            [
+                LogAppend(
+                    execution_id="exec-1",
+                    execution_time=CREATED,
+                    attempt=1,
+                    stream=stream,
+                    from_line=0,
+                    lines=line,
+                    line_count=1,
+                    at=CREATED,
+                    last_stamp=stamp,
+                    last_stamp_count=1,
+                )
+            ]
+        )
 
     def cursors(self, execution_id: str) -> list[LogCursor]:
         return list(self.rows.values())

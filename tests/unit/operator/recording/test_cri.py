@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cronwright_operator.recording.cri import CriDecoder, chain_of
@@ -40,6 +40,7 @@ def test_what_is_no_line_of_a_log_is_passed_over() -> None:
     }
 
 
+@settings(deadline=None)  # a busy machine
 @given(st.lists(st.tuples(st.booleans(), st.booleans(), st.binary(max_size=9)), max_size=30), st.integers(1, 40))
 def test_it_does_not_matter_where_the_bytes_are_cut(lines: list[tuple[bool, bool, bytes]], cut: int) -> None:
     data = b"".join(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cronwright_operator.recording.lines import LineSplitter, Position
@@ -73,6 +73,7 @@ def test_since_time_overlaps() -> None:
     assert Position().since_time() is None
 
 
+@settings(deadline=None)  # a busy machine
 @given(
     st.lists(st.tuples(st.integers(0, 3), st.binary(max_size=12)), max_size=40),
     st.lists(st.integers(0, 40), max_size=5),

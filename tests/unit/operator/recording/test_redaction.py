@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cronwright_operator.recording.redaction import BadPattern, Redactor, compile_patterns, literals_of_env
@@ -79,6 +79,7 @@ def test_texts() -> None:
     assert redactor.text(None) is None
 
 
+@settings(deadline=None)  # a busy machine
 @given(st.integers(1, 400), st.integers(1, 400))
 def test_a_long_line_is_never_cut_inside_of_a_secret(before: int, behind: int) -> None:
     redactor = Redactor(["correct-horse-battery"])
