@@ -71,6 +71,8 @@ def build_values(target: Target, images: dict[str, str]) -> dict[str, Any]:
         "settings": {"ignoreNamespaces": list(OTHERS)},
         # Often, so that runs of some seconds have figures too.
         "nodeMetrics": {"enabled": True, "periodSeconds": 2},
+        # Rights that are off by default, for the tests that need them.
+        "logs": {"kubeletFiles": True, "redact": {"secrets": True}},
         "postgresql": {"enabled": True, "image": images["postgres"], "service": database, "storage": {"size": "1Gi"}},
     }
 

@@ -22,6 +22,7 @@ from cronwright_core.domain.usage import Usage
 from cronwright_core.kube.client import KubeClient
 from cronwright_core.kube.errors import KubeError
 from cronwright_core.kube.kubelet import KubeletClient, NodeStatistics
+from cronwright_core.kube.kubelet_logs import KubeletLogs, NodeLogFiles
 from cronwright_core.store.executions import ExecutionStore
 from cronwright_core.store.heartbeat import HeartbeatStore
 from cronwright_core.store.logs import LogStore
@@ -48,10 +49,13 @@ from cronwright_operator.reconciling.skips import SkipReport
 from cronwright_operator.reconciling.sync import TaskSync
 from cronwright_operator.recording.batching import RecordBatcher
 from cronwright_operator.recording.cancelled import CancelledRequests
+from cronwright_operator.recording.concealing import Redaction
 from cronwright_operator.recording.following import LogFollower
 from cronwright_operator.recording.identity import Identities, NotRegistered
 from cronwright_operator.recording.recorder import PodsStillEnding, Recorder
+from cronwright_operator.recording.redaction import compile_patterns
 from cronwright_operator.recording.skipped import SkippedTicks
+from cronwright_operator.recording.sources import LogSources
 from cronwright_operator.settings import OperatorSettings
 from cronwright_operator.stopping.sync import StopSync
 from cronwright_operator.upkeep.cleanup import Cleanup, Keep
@@ -89,6 +93,7 @@ class Operator:
         kubelets: NodeStatistics | None,
         without_kubelets: ClusterFigures = SWITCHED_OFF,
         metrics: OperatorMetrics | None = None,
+        log_files: NodeLogFiles | None = None,
     ) -> None:
         self._settings = settings
         self._client = client
@@ -106,7 +111,8 @@ class Operator:
         metrics.database.watch_pool(database.usage)
         self._database = database
         tasks, projects = TaskStore(database), ProjectStore(database)
-        executions, logs = ExecutionStore(database), LogStore(database)
+        executions = ExecutionStore(database)
+        logs = LogStore(database, stream_limit=settings.log_limit_mib * 1024 * 1024)
         self._heartbeats = HeartbeatStore(database)
         self._leadership = Leadership(
             client,
@@ -200,7 +206,13 @@ class Operator:
         self._follower = LogFollower(poll_seconds=settings.log_poll_seconds)
         self._recorder = Recorder(
             objects=fenced,
-            log_client=client,
+            sources=LogSources(client, log_files, setting=settings.log_source),
+            redaction=Redaction(
+                self._workloads.jobs.get,
+                client=client if settings.log_redact_secrets else None,
+                variables=settings.log_redact_variables,
+                patterns=compile_patterns(settings.log_redact_patterns),
+            ),
             jobs=self._workloads.jobs,
             pods_of=self._workloads.pods_of,
             lists=client,
@@ -509,7 +521,7 @@ async def run_operator(settings: OperatorSettings, metrics: OperatorMetrics | No
     agent = f"cronwright-operator/{__version__}"
     client = await KubeClient.connect(user_agent=agent, observe=metrics.kube.observe)
     try:
-        if not settings.node_metrics:
+        if not (settings.node_metrics or settings.log_kubelet_files):
             await Operator(settings, client, None, metrics=metrics).run(stop)
             return
         try:
@@ -517,13 +529,16 @@ async def run_operator(settings: OperatorSettings, metrics: OperatorMetrics | No
                 user_agent=agent, ca_file=settings.kubelet_ca_file, insecure_tls=settings.kubelet_insecure_tls
             )
         except OSError as error:
-            # Tasks run all the same; the figures are null and say why.
-            logger.error("node metrics: the authorities in kubelet.caBundle cannot be used: %s", error)
+            # Tasks run all the same; the figures are null and say why, and output comes from the API server.
+            logger.error("the authorities in kubelet.caBundle cannot be used: %s", error)
             problem = ClusterFigures(reason="BadCaBundle", message=f"kubelet.caBundle cannot be used: {error}")
+            problem = problem if settings.node_metrics else SWITCHED_OFF
             await Operator(settings, client, None, problem, metrics).run(stop)
             return
+        files = KubeletLogs(kubelets, port=settings.kubelet_port) if settings.log_kubelet_files else None
         try:
-            await Operator(settings, client, kubelets, metrics=metrics).run(stop)
+            asked = kubelets if settings.node_metrics else None
+            await Operator(settings, client, asked, metrics=metrics, log_files=files).run(stop)
         finally:
             await kubelets.close()
     finally:

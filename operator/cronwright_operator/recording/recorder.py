@@ -31,21 +31,25 @@ from cronwright_core.domain.progress import Progress, Said
 from cronwright_core.domain.times import to_rfc3339
 from cronwright_core.domain.usage import Usage
 from cronwright_core.kube.errors import KubeConflict, KubeInvalid, KubeNotFound
-from cronwright_core.kube.ports import ListWatchClient, LogClient, ObjectClient, PatchKind
+from cronwright_core.kube.ports import ListWatchClient, ObjectClient, PatchKind
 from cronwright_core.kube.reflector import Reflector
 from cronwright_core.kube.resources import JOBS, PODS
 from cronwright_core.kube.workloads import to_job, to_pod
+from cronwright_core.store.errors import CursorMoved
 from cronwright_core.store.executions import ExecutionStore
 from cronwright_core.store.logs import LogStore
+from cronwright_core.store.records import LogAppend
 from cronwright_operator.observability.recording import RecordingMetrics
 from cronwright_operator.reconciling.observed import execution_id_of
 from cronwright_operator.recording.attempts import numbers_of, pods_agree, with_usage, with_vanished
 from cronwright_operator.recording.batching import RecordBatcher
+from cronwright_operator.recording.concealing import Redaction
 from cronwright_operator.recording.following import LogFollower
 from cronwright_operator.recording.identity import Identities
 from cronwright_operator.recording.output import error_message, output_summary
-from cronwright_operator.recording.pod_log import PodLog, StreamSupport
+from cronwright_operator.recording.pod_log import PodLog, gap_line
 from cronwright_operator.recording.progress import MIN_PERIOD, progress_of, said_in
+from cronwright_operator.recording.sources import LogSources
 
 logger = logging.getLogger(__name__)
 
@@ -78,7 +82,8 @@ class Recorder:
         self,
         *,
         objects: ObjectClient,
-        log_client: LogClient,
+        sources: LogSources,
+        redaction: Redaction,
         jobs: Reflector,
         pods_of: Callable[[str], Iterable[PodFacts]],
         lists: ListWatchClient,
@@ -95,7 +100,8 @@ class Recorder:
         metrics: RecordingMetrics,
     ) -> None:
         self._objects = objects
-        self._log_client = log_client
+        self._sources = sources
+        self._redaction = redaction
         self._jobs = jobs
         self._pods_of = pods_of
         self._lists = lists
@@ -110,7 +116,6 @@ class Recorder:
         self._usage_of_pod = usage_of_pod
         self._now = now
         self._metrics = metrics
-        self._support = StreamSupport()
         self._memory: dict[str, _Memory] = {}
         self._outcomes: OrderedDict[str, ExecutionStatus] = OrderedDict()
 
@@ -142,6 +147,7 @@ class Recorder:
             pods = await self._list_pods(job)
             if job.finished and not all(pod.ended for pod in pods):
                 raise PodsStillEnding(f"Pods of the finished Job {job.namespace}/{job.name} have not ended")
+        pods = await self._redaction.conceal(uid, pods)
         pods.sort(key=lambda pod: (pod.creation_time, pod.name))
         job = with_deletion(job, task_gone=self._task_gone(job.task_uid))
         state = execution_state(job, pods, numbers_of(memory.attempts))
@@ -260,7 +266,7 @@ class Recorder:
     def _follow(self, job: JobFacts, execution_id: str, pods: list[PodFacts], memory: _Memory) -> None:
         for pod in pods:
             if pod.start_time is not None and not pod.ended and pod.uid in memory.attempts:
-                log = self._log_of(job, execution_id, memory.attempts[pod.uid], memory)
+                log = self._log_of(job, execution_id, memory.attempts[pod.uid], memory, pod)
                 # A Pod that somebody deletes takes its output with it, soon after its end.
                 self._follower.follow(pod.uid, log, urgent=pod.deletion_time is not None)
 
@@ -274,7 +280,7 @@ class Recorder:
         present = {pod.uid for pod in pods}
         for pod in pods:
             if pod.ended and pod.start_time is not None and pod.uid in memory.attempts:
-                log = self._log_of(job, execution_id, memory.attempts[pod.uid], memory)
+                log = self._log_of(job, execution_id, memory.attempts[pod.uid], memory, pod)
                 if not log.finished:
                     await self._follower.finish(pod.uid, log)
         for uid, attempt in memory.attempts.items():
@@ -287,7 +293,8 @@ class Recorder:
     async def _complete_logs(self, job: JobFacts, execution_id: str, pods: list[PodFacts], memory: _Memory) -> None:
         for pod in pods:
             if pod.start_time is not None:
-                await self._follower.finish(pod.uid, self._log_of(job, execution_id, memory.attempts[pod.uid], memory))
+                log = self._log_of(job, execution_id, memory.attempts[pod.uid], memory, pod)
+                await self._follower.finish(pod.uid, log)
         present = {pod.uid for pod in pods}
         for uid, attempt in memory.attempts.items():
             if uid not in present and attempt.start_time is not None:
@@ -296,19 +303,35 @@ class Recorder:
                 await log.abandon(_VANISHED)
         unseen = job.succeeded_pods + job.failed_pods - len(memory.attempts.keys() | present)
         if unseen > 0:
-            reason = f"{unseen} Pods were deleted before they were seen"
             number = max((attempt.number for attempt in memory.attempts.values()), default=0) + 1
-            await asyncio.to_thread(
-                self._logs.finish, execution_id, number, "all", complete=False, incomplete_reason=reason
-            )
+            await self._mark_unseen(job, execution_id, number, f"{unseen} Pods were deleted before they were seen")
 
-    def _log_of(self, job: JobFacts, execution_id: str, attempt: Attempt, memory: _Memory) -> PodLog:
+    async def _mark_unseen(self, job: JobFacts, execution_id: str, attempt: int, reason: str) -> None:
+        marker = LogAppend(
+            execution_id=execution_id,
+            execution_time=_key(job, execution_id).time,
+            attempt=attempt,
+            stream="stdout",
+            from_line=0,
+            lines=gap_line(reason).encode() + b"\n",
+            line_count=1,
+            at=self._now(),
+            incomplete_reason=reason,
+            complete=True,
+        )
+        try:
+            await asyncio.to_thread(self._logs.append, [marker])
+        except CursorMoved:
+            return  # it stands there from the last time
+
+    def _log_of(
+        self, job: JobFacts, execution_id: str, attempt: Attempt, memory: _Memory, pod: PodFacts | None = None
+    ) -> PodLog:
         log = memory.logs.get(attempt.pod_uid)
         if log is None:
             log = memory.logs[attempt.pod_uid] = PodLog(
-                self._log_client,
+                self._sources,
                 self._logs,
-                self._support,
                 namespace=job.namespace,
                 pod=attempt.pod_name,
                 container=job.container,
@@ -316,6 +339,10 @@ class Recorder:
                 execution_time=_key(job, execution_id).time,
                 attempt=attempt.number,
                 now=self._now,
+                redactor=lambda: self._redaction.of(job.uid),
+                pod_uid=attempt.pod_uid,
+                host=pod.host if pod is not None else None,
+                start_time=attempt.start_time,
                 stored=lambda lines: self._printed(job.uid, attempt.pod_uid, lines, memory),
             )
         return log
