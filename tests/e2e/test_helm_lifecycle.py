@@ -79,6 +79,8 @@ def test_tasks_and_history_survive_upgrade_rollback_and_uninstall(cluster: Clust
     token = second.token()
     first = run_once(second, token, 1)
     assert first["tasks"] == {task_id: f"yearly of {NAMESPACE}"}
+    seen = cluster.rest("alice").call("GET", "/tasks", params={"search": NAMESPACE}).json()
+    assert seen["items"] == [], "the first installation leaves the namespace alone"
 
     second.upgrade(logLevel="DEBUG")
     assert second.log_level() == "DEBUG"
