@@ -8,6 +8,7 @@ lease to run out (10 s) and therefore run side by side, each in a namespace that
 from __future__ import annotations
 
 import json
+import logging
 import os
 import signal
 import threading
@@ -27,9 +28,11 @@ from support.cluster import OWN_CONTEXTS, eventually, kubectl
 from support.operator_process import OperatorProcess, operator_process
 from support.postgres import fresh_database
 
+logger = logging.getLogger(__name__)
+
 TAKEOVER_SECONDS = 15
 """What is promised: from the end of the old one to the new one's Lease."""
-PATIENCE = 60
+PATIENCE = 120
 WAYS = ("killed", "stopped", "cut")
 
 
@@ -251,11 +254,9 @@ def outcomes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Fut
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_the_second_takes_over_and_the_first_never_writes_again(
-    outcomes: dict[str, Future[Outcome]], way: str, record_property: Callable[[str, object], None]
-) -> None:
+def test_the_second_takes_over_and_the_first_never_writes_again(outcomes: dict[str, Future[Outcome]], way: str) -> None:
     outcome = outcomes[way].result(timeout=300)
-    record_property("takeover_seconds", round(outcome.taken - outcome.ended, 1))
+    logger.info("%s: taken over after %.1f s", way, outcome.taken - outcome.ended)
     assert outcome.taken - outcome.ended < TAKEOVER_SECONDS
     first = min(call.arrived for call in outcome.new if call.is_write)
     assert first > outcome.taken, "a write without the Lease"
