@@ -193,6 +193,7 @@ PROJECTS: list[Bad] = [
         "spec.securityContext.runAsUser",
     ),
     *_number("max_concurrent_executions", "maxConcurrentExecutions", 0, 100_001),
+    *_number("retention_days", "retentionDays", -1, 36_501),
     Bad({"allow_overrides": "yes"}, {"allowOverrides": "yes"}, "allow_overrides", "spec.allowOverrides"),
     Bad({"workspace": {}}, {"workspace": {}}, "workspace", "spec.workspace.claimName"),
     *(
