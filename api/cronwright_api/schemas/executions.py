@@ -14,8 +14,8 @@ from cronwright_core.domain.execution import Attempt, ExecutionKind, ExecutionSt
 from cronwright_core.store.records import ExecutionRecord, LogFile, LogType, duration_seconds
 
 
-class ExecutionItem(BaseModel):
-    """An execution in endpoint 9's list; written by `schemas.lists`."""
+class ExecutionItem(BaseModel):  # written by `schemas.lists`
+    """An execution in endpoint 9's list."""
 
     execution_id: str
     task_id: int

@@ -174,8 +174,8 @@ class ExecutionSummary(BaseModel):
     cancelled_count: int
 
 
-class TaskItem(BaseModel):
-    """A task in endpoint 2's list; written by `schemas.lists`."""
+class TaskItem(BaseModel):  # written by `schemas.lists`
+    """A task in endpoint 2's list."""
 
     id: int
     name: str

@@ -109,7 +109,7 @@ def test_a_failure_of_ours_has_an_id_that_stands_in_the_log(tmp_path: Path) -> N
                 " timeout_seconds, max_instances, retry_count, priority, spec, created_at, updated_at) VALUES"
                 " ('active', 'u', 'n', 'alice', 'CRON', '', 'UTC', true, 1, 1, 0, 0, '{}', now(), now())",
             )
-            answer = process.request("GET", BASE_PATH + "/tasks", headers=headers)
+            answer = process.request("GET", BASE_PATH + "/tasks/1", headers=headers)
             assert answer.status_code == 500
             assert "find-me" in envelope(answer)["message"]
             failures = [entry for entry in process.entries if "request failed" in json.dumps(entry)]
