@@ -10,6 +10,7 @@ from bench.launch import loads
 from bench.launch.control_plane import ControlPlane
 from bench.recording.executions_finished import make_bare, make_finished, release_bare
 from bench.recording.executions_operator import build, connect, unrecorded, until, wait_settled
+from cronwright_core.kube.client import KubeClient
 from cronwright_core.kube.resources import JOBS, SCHEDULED_TASKS
 from support import postgres
 
@@ -61,12 +62,13 @@ async def measure(
                 curve.append((time.monotonic() - begin, count - left))
             return left == 0
 
-        await until(sample, "all to be recorded", pause=0.5)
+        # An operator that loses its lease counts anew: the cluster has the last word.
+        lives = 0
+        while lives == 0 or await _unreleased(client):
+            lives += 1
+            await until(sample, "all to be recorded", pause=0.5)
         seconds = curve[-1][0]
         cpu = (operator.cpu_seconds() - cpu) / count * 1000
-        released = (await client.list(JOBS, "rate")).items
-        left = [job["metadata"] for job in released if job["metadata"].get("finalizers")]
-        assert not left, f"{len(left)} of {len(released)} Jobs are not released: {left[0]}"
         stored = postgres.execute(url, "SELECT status, reason, count(*) FROM executions GROUP BY 1, 2")
         assert stored == [("SUCCESS", None, count)], f"not {count} recorded: {stored}"
     finally:
@@ -85,12 +87,16 @@ async def measure(
         f"| a bare client takes the finalizer off as many Jobs, {AT_ONCE} at once, and records nothing |"
         f" {bare:.0f} a second: recording goes at {count / seconds / bare:.2f} of that |",
         f"| one client with 16 requests at once made these Jobs and Pods, 4 requests each | {made:.0f} a second |",
-        f"| CPU of the operator for one | {cpu:.1f} ms |",
+        f"| CPU of the operator for one | {cpu:.1f} ms: {1000 / cpu:.0f} a second if a core were its own |",
         *_database(url, before, count),
         "",
         f"- Goal, {count / seconds:.0f} ≥ {GOAL} a second: {'met' if count / seconds >= GOAL else 'NOT met'}.",
         "",
     ]
+
+
+async def _unreleased(client: KubeClient) -> bool:
+    return any(job["metadata"].get("finalizers") for job in (await client.list(JOBS, "rate")).items)
 
 
 def _sizes(url: str) -> list[tuple[str, tuple[int, int]]]:

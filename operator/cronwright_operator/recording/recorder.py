@@ -55,6 +55,8 @@ logger = logging.getLogger(__name__)
 
 _TAIL_LINES = 20
 _MAX_OUTCOMES = 10_000
+_RELEASES_AT_ONCE = 16
+"""More would only wait in the API server, and the lease's renewal behind them."""
 _VANISHED = "its Pod was deleted before its output was read to the end"
 
 
@@ -116,6 +118,7 @@ class Recorder:
         self._usage_of_pod = usage_of_pod
         self._now = now
         self._metrics = metrics
+        self._releases = asyncio.Semaphore(_RELEASES_AT_ONCE)
         self._memory: dict[str, _Memory] = {}
         self._outcomes: OrderedDict[str, ExecutionStatus] = OrderedDict()
 
@@ -380,7 +383,8 @@ class Recorder:
             {"op": "remove", "path": path},
         ]
         try:
-            stored = await self._objects.patch(JOBS, job.namespace, job.name, patch, kind=PatchKind.JSON)
+            async with self._releases:
+                stored = await self._objects.patch(JOBS, job.namespace, job.name, patch, kind=PatchKind.JSON)
         except KubeNotFound:
             return
         except (KubeInvalid, KubeConflict):

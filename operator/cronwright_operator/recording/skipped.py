@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from cronwright_core.domain import naming
@@ -26,6 +26,9 @@ from cronwright_operator.recording.batching import RecordBatcher
 logger = logging.getLogger(__name__)
 
 _LOOK_SECONDS = 5.0
+_WAIT_AT_ONCE = 2
+"""So many workers of the launching wait for a commit; where more ticks are skipped at once, the status has them."""
+_SETTLE_AT_ONCE = 32
 
 
 class SkippedTicks:
@@ -45,14 +48,22 @@ class SkippedTicks:
         self._client = client
         self._now = now
         self._look_seconds = look_seconds
+        self._waiting_now = 0
 
     async def record(self, task: ScheduledTask, skipped: Sequence[SkippedTick]) -> bool:
         """Whether all rows are committed. If not, some may be; recording them again changes nothing.
 
-        Returns soon also if PostgreSQL is away or slow: launching does not wait for it.
+        Returns soon also if PostgreSQL is away or slow, and at once if others wait for it: launching does not.
         """
-        if task.status.task_id is None:
+        if task.status.task_id is None or self._waiting_now >= _WAIT_AT_ONCE:
             return False
+        self._waiting_now += 1
+        try:
+            return await self._commit(task, skipped)
+        finally:
+            self._waiting_now -= 1
+
+    async def _commit(self, task: ScheduledTask, skipped: Sequence[SkippedTick]) -> bool:
         try:
             await self._batcher.record_soon([self._row(task, skip) for skip in skipped])
         except Unavailable as error:
@@ -66,22 +77,26 @@ class SkippedTicks:
     async def run(self) -> None:
         """Writes what stands in the accounts until cancelled."""
         while True:
-            for task in self._waiting():
-                if self._batcher.away:
-                    break
-                try:
-                    await self._settle(task)
-                except KubeError as error:
-                    logger.info("skipped ticks of task %s still stand in its status: %s", task.uid, error)
+            waiting = self._waiting()
+            while waiting and not self._batcher.away:
+                # Together, so that they share commits.
+                await asyncio.gather(*(self._try_to_settle(task) for task in waiting[:_SETTLE_AT_ONCE]))
+                del waiting[:_SETTLE_AT_ONCE]
             await asyncio.sleep(self._look_seconds)
 
-    def _waiting(self) -> Iterable[ScheduledTask]:
+    def _waiting(self) -> list[ScheduledTask]:
         found = [task for task in self._cache.tasks() if task.status.unrecorded_skips != UnrecordedSkips()]
         return [task for task in found if task.status.task_id is not None]
 
+    async def _try_to_settle(self, task: ScheduledTask) -> None:
+        try:
+            await self._settle(task)
+        except KubeError as error:
+            logger.info("skipped ticks of task %s still stand in its status: %s", task.uid, error)
+
     async def _settle(self, task: ScheduledTask) -> None:
         account = task.status.unrecorded_skips
-        if not await self.record(task, account.rows()):
+        if not await self._commit(task, account.rows()):
             return
         # If we die here the rows are written again, which changes nothing. The account goes only if it is still what
         # was recorded: a tick that was skipped meanwhile stays, and all are written again.

@@ -160,3 +160,21 @@ def test_a_task_without_an_id_waits() -> None:
     cluster = Cluster(*TICKS, registered=False)
     cluster.run_until(lambda: True)
     assert len(cluster.account().rows()) == 5
+
+
+def test_where_many_are_skipped_at_once_launching_does_not_wait_for_their_commits() -> None:
+    cluster = Cluster()
+    task = cluster.cache.task("u")
+    assert task is not None
+
+    async def run() -> list[bool]:
+        asked = [asyncio.create_task(cluster.skipped.record(task, [tick])) for tick in TICKS]
+        await asyncio.sleep(0)
+        at_once = [done.done() for done in asked]
+        work = asyncio.create_task(cluster.batcher.run())
+        assert [await done for done in asked] == [True, True, False, False, False]
+        work.cancel()
+        await asyncio.gather(work, return_exceptions=True)
+        return at_once
+
+    assert asyncio.run(run()) == [False, False, True, True, True]
