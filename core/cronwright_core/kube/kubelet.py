@@ -96,7 +96,7 @@ class KubeletClient:
             KubeError: no answer, none that was whole, or a refusal.
         """
         address = f"[{host}]" if ":" in host else host
-        headers = {"Accept-Encoding": "identity"}
+        headers = {"Accept": "*/*", "Accept-Encoding": "identity"}
         token = await self._configuration.get_api_key_with_prefix("BearerToken")
         if token:
             headers["Authorization"] = token

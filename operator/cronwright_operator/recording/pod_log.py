@@ -12,7 +12,14 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import datetime, timedelta
 from typing import cast
 
-from cronwright_core.kube.errors import KubeError, KubeForbidden, KubeInvalid, KubeNotFound, KubeUnreachable
+from cronwright_core.kube.errors import (
+    KubeError,
+    KubeForbidden,
+    KubeInvalid,
+    KubeNotFound,
+    KubeRejected,
+    KubeUnreachable,
+)
 from cronwright_core.store.errors import CursorMoved
 from cronwright_core.store.logs import LogStore
 from cronwright_core.store.records import LogAppend, LogCursor, Stream
@@ -245,11 +252,20 @@ class PodLog:
             raise
         except KubeNotFound as error:
             self._files = None
+            if not await self._load():
+                # Nothing of it was ever there: this kubelet may not show its files at all.
+                self._file_failures = _FILE_TRIES if final else self._file_failures + 1
+                return await self._poll(final=True) if final else False
             if not final:
                 return False
             for stream in self._open_streams(await self._load()):
                 await self._give_up(stream, "the node no longer has the log", error.message)
             return False
+        except KubeRejected as error:
+            # "405: the logs endpoint is disabled"
+            self._files = None
+            self._file_failures += 1
+            raise KubeUnreachable(f"the kubelet of Pod {self._pod} refuses: {error}") from error
         except BaseException:
             # What it has read may not be stored; a new one looks for the last stored line.
             self._files = None

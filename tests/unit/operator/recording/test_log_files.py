@@ -190,17 +190,35 @@ def test_what_a_deleted_pod_left_on_its_node_is_still_read(node: Node, store: St
     assert (store.data["stdout"], store.finished["stdout"]) == (text(1, 2), None)
 
 
-def test_a_kubelet_that_does_not_answer_leaves_both_streams_in_one(node: Node, store: Store) -> None:
-    node.error = KubeForbidden(403, "Kubelet", "no right to nodes/log")
+@pytest.mark.parametrize(
+    "error",
+    [
+        KubeForbidden(403, "Kubelet", "no right to nodes/log"),
+        KubeRejected(405, "Kubelet", "logs endpoint is disabled"),
+        KubeUnreachable("no answer"),
+    ],
+)
+def test_a_kubelet_that_does_not_answer_leaves_both_streams_in_one(node: Node, store: Store, error: Exception) -> None:
+    node.error = error
     kubelet = Kubelet(all=stamp(1) + b" line 1\n")
     sources = LogSources(kubelet, node, setting="files")  # type: ignore[arg-type]
     sources.split = False
     log = make_log(kubelet, store, sources=sources, pod_uid="u1", host="10.0.0.1")
     for _ in range(3):
-        with pytest.raises(KubeForbidden):
+        with pytest.raises((KubeForbidden, KubeUnreachable)):
             poll(log)
     poll(log)
     assert store.data == {"all": text(1)}
+
+
+def test_a_kubelet_that_shows_no_files_leaves_both_streams_in_one(node: Node, store: Store) -> None:
+    node.error = KubeNotFound(404, "Kubelet", "404 page not found")
+    sources = LogSources(Kubelet(all=stamp(1) + b" line 1\n"), node, setting="files")  # type: ignore[arg-type]
+    sources.split = False
+    log = make_log(Kubelet(), store, sources=sources, pod_uid="u1", host="10.0.0.1")
+    assert not poll(log)
+    poll(log, final=True)
+    assert (store.data, store.finished) == ({"all": text(1)}, {"all": None})
 
 
 def test_auto_takes_the_files_only_where_the_cluster_does_not_split(node: Node) -> None:
