@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from datetime import UTC, datetime
+from itertools import pairwise
 from typing import Any
 
 from support.cluster import Rest, Space, eventually, kubectl
@@ -25,7 +26,7 @@ def running(alice: Rest, execution_id: str) -> bool:
 def overlap(runs: list[dict[str, Any]]) -> bool:
     """Whether two of the runs were there at the same time."""
     spans = sorted((run["start_time"], run["end_time"]) for run in runs if run["start_time"])
-    return any(later[0] < earlier[1] for earlier, later in zip(spans, spans[1:], strict=False))
+    return any(later[0] < earlier[1] for earlier, later in pairwise(spans))
 
 
 def until_second(second: int) -> None:
