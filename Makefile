@@ -43,6 +43,10 @@ contract: ## Run the tests of chart, CRDs and OpenAPI
 e2e: ## Run the end-to-end tests through the installed chart
 	@$(PYTHON) dev/testrun e2e absence
 
+.PHONY: chaos
+chaos: ## End parts of the installation by SIGKILL under 800 executions, and compare the records (ten minutes)
+	@CRONWRIGHT_CHAOS=full $(PYTHON) dev/testrun chaos
+
 .PHONY: bench-api
 bench-api: venv ## Measure reads of the REST API over a million executions; writes docs/benchmarks.md
 	@$(VENV)/python -m bench.api --write

@@ -20,6 +20,7 @@ from cronwright_api.live.streams import LiveLogs, StreamLimits
 from cronwright_api.live.wakeups import Wakeups
 from cronwright_api.metrics import ApiMetrics
 from cronwright_api.middleware import RequestFrame
+from cronwright_api.quick_lane import QuickLane
 from cronwright_api.routes import (
     docs,
     executions,
@@ -70,11 +71,16 @@ def create_app(
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with opener() as backends:
+            lane = QuickLane()
             app.state.backends = backends
             metrics.watch_streams(lambda: backends.live.count)
+            app.state.quick_lane = lane
             app.state.ping_limiter = anyio.CapacityLimiter(PINGS)
             app.state.metrics_limiter = anyio.CapacityLimiter(PINGS)
-            yield
+            try:
+                yield
+            finally:
+                lane.close()
 
     app = FastAPI(
         title="Cronwright 任务调度 API",

@@ -12,6 +12,7 @@ from pydantic import Field
 
 from cronwright_api.live.streams import LiveLogs
 from cronwright_api.ports import Executions, Logs, Pingable, Projects, System, Tasks, Workspaces
+from cronwright_api.quick_lane import QuickLane
 from cronwright_api.schemas.fields import QueryInt, RowId, between
 from cronwright_api.tokens import TokenVerifier
 from cronwright_core.kube.ports import ObjectClient
@@ -63,6 +64,13 @@ async def paging(
     return Paging(page, size)
 
 
+async def quick_lane(request: Request) -> QuickLane:
+    """The application's lane for short reads."""
+    found: QuickLane = request.app.state.quick_lane
+    return found
+
+
+CurrentLane = Annotated[QuickLane, Depends(quick_lane)]
 CurrentBackends = Annotated[Backends, Depends(backends)]
 CurrentPaging = Annotated[Paging, Depends(paging)]
 TaskId = Annotated[RowId, Path(description="任务ID")]

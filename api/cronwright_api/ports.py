@@ -12,6 +12,7 @@ from typing import Protocol
 from cronwright_core.domain.execution import Attempt, Execution, ExecutionStatus
 from cronwright_core.domain.log_position import LogPosition
 from cronwright_core.domain.schedule import ScheduleType
+from cronwright_core.store.listed import ListedExecution, ListedTask
 from cronwright_core.store.records import (
     CreationKey,
     ExecutionRecord,
@@ -93,7 +94,7 @@ class Tasks(Protocol):
         project_id: int | None = None,
         schedule_type: ScheduleType | None = None,
         sort: TaskSort = "-created_at",
-    ) -> Page[TaskRecord]:
+    ) -> Page[ListedTask]:
         """Newest first unless `sort` says otherwise; `search` is a part of the name."""
 
 
@@ -165,7 +166,7 @@ class Executions(Protocol):
         start: datetime | None = None,
         end: datetime | None = None,
         sort: ExecutionSort = "-time",
-    ) -> Page[ExecutionRecord]:
+    ) -> Page[ListedExecution]:
         """Newest first unless `sort` says otherwise."""
 
 

@@ -16,6 +16,7 @@ import jwt
 
 from cronwright_api.jwks import PUBLIC_ALGORITHMS
 from cronwright_api.keys import HMAC, KeySource, VerifyingKey
+from cronwright_api.token_cache import TokenCache
 
 LEEWAY_SECONDS = 30
 ADMIN_ROLE = "admin"
@@ -66,6 +67,8 @@ class TokenVerifier:
     """Where a token has its roles: a claim's name, or a path such as `realm_access.roles`."""
     admin_role: str = ADMIN_ROLE
 
+    cache: TokenCache[User] = field(default_factory=TokenCache, compare=False, repr=False)
+
     @property
     def has_keys(self) -> bool:
         """Whether there is any key at the moment."""
@@ -74,9 +77,20 @@ class TokenVerifier:
     async def authenticate(self, token: str) -> User:
         """As `verify`, but a key that is not known is looked for first, where that is possible.
 
+        What was checked a moment ago, by the keys of now, is not checked again.
+
         Raises:
             ExpiredToken, InvalidToken
         """
+        # Read before the token is checked: if they change meanwhile, the result is not kept.
+        keys = tuple(source.current() for source in self.sources)
+        user = self.cache.find(token, keys)
+        if user is None:
+            user = await self._verify_or_learn(token)
+            self.cache.keep(token, keys, user)
+        return user
+
+    async def _verify_or_learn(self, token: str) -> User:
         try:
             return self.verify(token)
         except UnknownPublicKey:

@@ -10,6 +10,7 @@ from typing import Any
 import psycopg2
 from sqlalchemy import event
 
+from cronwright_core.store.prepared import sent_whole
 from cronwright_core.store.session import Database
 
 Statement = tuple[str, Any]
@@ -24,7 +25,8 @@ def statements_of(database: Database, read: Callable[[], object]) -> list[Statem
 
     event.listen(database._engine, "before_cursor_execute", note)
     try:
-        read()
+        with sent_whole():
+            read()
     finally:
         event.remove(database._engine, "before_cursor_execute", note)
     return sent

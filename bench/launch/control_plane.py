@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -47,8 +48,11 @@ class ControlPlane:
         """The administrator's."""
         return self._layout.kubeconfig
 
-    def start(self, requests_per_second: int | None) -> None:
-        """Start everything; `requests_per_second` is the controller manager's client rate, None its default of 20."""
+    def start(self, requests_per_second: int | None, api_server: tuple[str, ...] = ()) -> None:
+        """Start everything; `requests_per_second` is the controller manager's client rate, None its default of 20.
+
+        `api_server` are arguments for the API server besides the usual ones.
+        """
         self.stop()
         self._binaries = ensure_binaries(self._layout)
         kwok = ensure_kwok(self._layout.cache)
@@ -56,7 +60,8 @@ class ControlPlane:
         with step(f"control plane ({requests_per_second or 'default'} requests a second)"):
             certificates.ensure_certificates(layout)
             self._launch("etcd", controlplane.build_etcd(layout, self._binaries), server)
-            self._launch("kube-apiserver", controlplane.build_api_server(layout, self._binaries), server)
+            usual = controlplane.build_api_server(layout, self._binaries)
+            self._launch("kube-apiserver", replace(usual, command=(*usual.command, *api_server)), server)
             rate = {"CRONWRIGHT_KCM_QPS": str(requests_per_second)} if requests_per_second else {}
             manager = controlplane.build_controller_manager(layout, self._binaries, rate)
             self._launch("kube-controller-manager", manager, server)

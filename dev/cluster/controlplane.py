@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from cluster import audit
 from cluster.errors import ClusterError
 from cluster.processes import Component
 from cluster.settings import (
@@ -50,8 +51,10 @@ def build_etcd(layout: Layout, binaries: Path) -> Component:
     )
 
 
-def build_api_server(layout: Layout, binaries: Path) -> Component:
+def build_api_server(layout: Layout, binaries: Path, audit_policy: Path | None = None) -> Component:
+    """With an audit log if there is a policy for it."""
     pki = layout.pki
+    audited = audit.build_arguments(layout, audit_policy) if audit_policy is not None else ()
     return Component(
         "kube-apiserver",
         (
@@ -83,8 +86,9 @@ def build_api_server(layout: Layout, binaries: Path) -> Component:
             f"--service-account-key-file={pki}/service-account.key",
             f"--service-account-signing-key-file={pki}/service-account.key",
             "--service-account-issuer=https://kubernetes.default.svc.cluster.local",
+            *audited,
         ),
-        inputs=(pki / "apiserver.crt",),
+        inputs=(pki / "apiserver.crt", *((audit_policy,) if audit_policy is not None else ())),
     )
 
 

@@ -16,7 +16,19 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
-from cluster import certificates, containerd, controlplane, health, iptables, kernel, network, node, runtime, storage
+from cluster import (
+    audit,
+    certificates,
+    containerd,
+    controlplane,
+    health,
+    iptables,
+    kernel,
+    network,
+    node,
+    runtime,
+    storage,
+)
 from cluster.addons import ensure_rights
 from cluster.apiserver import ApiServer, RequestFailed
 from cluster.binaries import ensure_binaries
@@ -141,7 +153,8 @@ def _start(layout: Layout, binaries: Path) -> None:
     _launch(layout, supervisor, runtime_component)
     _launch(layout, supervisor, controlplane.build_etcd(layout, binaries))
     _wait(layout, supervisor, "etcd", lambda: _check("etcd", layout, server))
-    _launch(layout, supervisor, controlplane.build_api_server(layout, binaries))
+    policy = audit.write_policy(layout)
+    _launch(layout, supervisor, controlplane.build_api_server(layout, binaries, policy))
     _wait(layout, supervisor, "containerd", lambda: _check("containerd", layout, server))
     containerd.import_pause(layout, binaries / "pause")
     _wait(layout, supervisor, "kube-apiserver", lambda: _check("kube-apiserver", layout, server))

@@ -28,10 +28,13 @@ def main(arguments: list[str]) -> int:
     table = results.Table()
     background = parts.Background()
     try:
-        for part in parts.needed(arguments or known):
+        ordered, done = parts.needed(arguments or known), set[str]()
+        for part in ordered:
+            parts.begin_aside(ordered, done, background)
             say(f"\n== {part.name}: {part.what}")
             with table.timed(part.name) as row:
                 row.note = part.run(background) or ""
+            done.add(part.name)
     except ClusterError as error:
         report(error)
     except KeyboardInterrupt:

@@ -1,7 +1,8 @@
 """The parts of `make test`, in their order, and what each needs first.
 
 Cheap parts come first, so that a slip shows within seconds. The binaries of the local cluster take minutes to compile
-on a new machine: that is begun at the start, at low priority, while the parts that need no cluster run.
+on a new machine: that is begun at the start, at low priority, while the parts that need no cluster run. Where they are
+there, the cluster comes up early, and a part that mostly waits (`aside`) runs beside those that compute.
 """
 
 from __future__ import annotations
@@ -9,8 +10,9 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
 from cluster.console import say, step
 from testrun import environment, results
@@ -21,8 +23,9 @@ from up.commands import ROOT, failure, read_pairs, stream
 LOGS = ROOT / ".local" / "log"
 ENV_FILE = ROOT / ".local" / "env"
 
-DISTURBING = "tests/e2e/test_absence.py"
-"""Takes away the operator and the database, so nothing else may run beside it."""
+ABSENCE, CHAOS = "tests/e2e/test_absence.py", "tests/e2e/test_chaos.py"
+"""These take away the operator and the database, so nothing else that needs them may run beside."""
+_ABSENCE = ("absence", ABSENCE, "-v")
 
 CHECKS = {
     "ruff check": ["ruff", "check", "."],
@@ -40,10 +43,12 @@ class Part:
     what: str
     run: Callable[[Background], str]
     needs: tuple[str, ...] = ()
+    begin: Callable[[Background], None] | None = None
+    """Begins it beside other parts; `run` then waits for it."""
 
 
 def needed(names: Iterable[str]) -> list[Part]:
-    """The named parts with all that they need, in the order of the table."""
+    """The named parts with all that they need, in an order in which each comes after what it needs."""
     by_name = {part.name: part for part in ALL}
     wanted: set[str] = set()
 
@@ -54,7 +59,18 @@ def needed(names: Iterable[str]) -> list[Part]:
 
     for name in names:
         want(name)
-    return [part for part in ALL if part.name in wanted]
+    order = list(ALL)
+    if not tools.must_build():
+        # With nothing to compile the cluster is up in half a minute, and what runs beside can begin.
+        order.insert(order.index(by_name["postgresql"]) + 1, order.pop(order.index(by_name["cluster"])))
+    return [part for part in order if part.name in wanted]
+
+
+def begin_aside(ordered: Iterable[Part], done: Collection[str], background: Background) -> None:
+    """Begins each part that can run beside others, once all that it needs is there."""
+    for part in ordered:
+        if part.begin is not None and part.name not in done and set(part.needs) <= set(done):
+            part.begin(background)
 
 
 def _environment(_: Background) -> str:
@@ -103,19 +119,39 @@ def _cluster(background: Background) -> str:
     return ""
 
 
+def _command(name: str, arguments: Iterable[str]) -> tuple[list[str | Path], dict[str, str], Path]:
+    """pytest's command, its environment, and where its report will be."""
+    report = LOGS / f"{name}.xml"
+    report.parent.mkdir(parents=True, exist_ok=True)
+    report.unlink(missing_ok=True)
+    # A caller's own variables win over those of the last `make up`.
+    written = read_pairs(ENV_FILE.read_text()) if ENV_FILE.exists() else {}
+    env = {key: value for key, value in written.items() if key not in os.environ}
+    options = ["--durations=5", f"--junitxml={report}", "-o", "junit_family=xunit2"]
+    return [environment.PYTHON, "-m", "pytest", *arguments, *options], tools.paths() | env, report
+
+
+def _begin(name: str, *arguments: str) -> Callable[[Background], None]:
+    """Begins pytest beside other parts."""
+
+    def begin(background: Background) -> None:
+        if not background.began(name):
+            command, env, _ = _command(name, arguments)
+            background.begin(name, command, env)
+
+    return begin
+
+
 def _pytest(name: str, *arguments: str) -> Callable[[Background], str]:
     """A part that runs pytest with its output visible, and fails when a test fails or none ran."""
 
     def run(background: Background) -> str:
         background.wait()
-        report = LOGS / f"{name}.xml"
-        report.parent.mkdir(parents=True, exist_ok=True)
-        report.unlink(missing_ok=True)
-        # A caller's own variables win over those of the last `make up`.
-        written = read_pairs(ENV_FILE.read_text()) if ENV_FILE.exists() else {}
-        env = {key: value for key, value in written.items() if key not in os.environ}
-        options = ["--durations=5", f"--junitxml={report}", "-o", "junit_family=xunit2"]
-        code = stream([environment.PYTHON, "-m", "pytest", *arguments, *options], env=tools.paths() | env)
+        if background.began(name):
+            report, code = LOGS / f"{name}.xml", background.finish(name)
+        else:
+            command, env, report = _command(name, arguments)
+            code = stream(command, env=env)
         if code == 5:
             raise failure(f"{name}: pytest found no test in {arguments[0]}")
         if code != 0:
@@ -129,6 +165,14 @@ def _quick(name: str, *arguments: str) -> Callable[[Background], str]:
     """Like `_pytest`, for parts that need nothing of what is being compiled."""
     run = _pytest(name, *arguments)
     return lambda _: run(Background())
+
+
+def _rights(background: Background) -> str:
+    # After `make up`, which writes it where the cluster is one of ours: nobody else's API server shows us its log.
+    written = read_pairs(ENV_FILE.read_text()) if ENV_FILE.exists() else {}
+    if "CRONWRIGHT_AUDIT_LOG" not in written and "CRONWRIGHT_AUDIT_LOG" not in os.environ:
+        return "not checked: this cluster's API server writes no audit log that can be read from here"
+    return _pytest("rights", "tests/rights")(background)
 
 
 ALL: tuple[Part, ...] = (
@@ -145,13 +189,22 @@ ALL: tuple[Part, ...] = (
     ),
     Part("contract", "chart, CRDs, OpenAPI, cron", _pytest("contract", "tests/contract"), ("environment", "compile")),
     Part("cluster", "a cluster with the chart installed", _cluster, ("compile",)),
+    Part(
+        "absence",
+        "operator or database away",
+        _pytest(*_ABSENCE),
+        ("environment", "cluster"),
+        begin=_begin(*_ABSENCE),
+    ),
     Part("kube", "on a real API server", _pytest("kube", "tests/integration/kube"), ("environment", "cluster")),
     # Most of the time these wait: for a full minute, for a retry's delay. Each has a namespace of its own.
     Part(
         "e2e",
         "through the installed chart",
-        _pytest("e2e", "tests/e2e", "-n4", "-v", f"--ignore={DISTURBING}"),
+        _pytest("e2e", "tests/e2e", "-n6", "-v", f"--ignore={ABSENCE}", f"--ignore={CHAOS}"),
         ("environment", "cluster"),
     ),
-    Part("absence", "operator or database away", _pytest("absence", DISTURBING, "-v"), ("environment", "cluster")),
+    Part("chaos", "parts ended by SIGKILL", _pytest("chaos", CHAOS, "-v"), ("environment", "cluster")),
+    # What the parts before it asked of the API server, against what the chart grants.
+    Part("rights", "every right used, none missing", _rights, ("absence", "e2e")),
 )

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import sys
 
+from cluster import audit
 from cluster.console import say, step
+from cluster.settings import find_layout
 from up import access, demo, readiness, release, summary, target
 from up.choosing import choose_cluster
 from up.commands import failure
@@ -34,6 +36,8 @@ def bring_up() -> None:
             "KUBECONFIG": chosen.kubeconfig,
             "DATABASE_URL": database_url,
         }
+        if chosen.kind == "built":
+            env["CRONWRIGHT_AUDIT_LOG"] = str(audit.path_of(find_layout()))
         access.write_env(env)
         current.detail = f"{made} tokens made" if made else "unchanged"
     shown = _run_demo(kubectl, Rest(url, tokens["CRONWRIGHT_USER_TOKEN"]), images["demo"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,17 @@ from up.target import API_NODE_PORT, DATABASE_NODE_PORT, Target
 
 RELEASE = "cronwright"
 CHART = ROOT / "charts" / "cronwright"
-OTHERS = ("cronwright-second", "cronwright-election")
+OTHERS = (
+    "cronwright-second",
+    "cronwright-election-killed",
+    "cronwright-election-stopped",
+    "cronwright-election-cut",
+)
 """Namespaces that this installation leaves alone: a second one, or operators that are not Pods, serve them."""
 WORKLOADS = ("deployment/cronwright-api", "deployment/cronwright-operator", "statefulset/cronwright-postgresql")
 _HASH = "cronwright.dev/installed"
+_SINCE = "cronwright.dev/installed-at"
+"""Since when this build has these rights: what the audit log holds from before is of another one (tests/rights)."""
 _RESTRICTED = {"pod-security.kubernetes.io/enforce": "restricted", "pod-security.kubernetes.io/warn": "restricted"}
 
 
@@ -33,15 +41,16 @@ def install(target: Target, kubectl: Kubectl, images: dict[str, str], current: S
     wanted = compute_fingerprint(CHART, values)
     status, revision = _state(target)
     namespace = kubectl.get("namespace", SYSTEM) or {}
-    installed = namespace.get("metadata", {}).get("annotations", {}).get(_HASH)
-    if status == "deployed" and installed == wanted and _is_whole(kubectl):
+    noted = namespace.get("metadata", {}).get("annotations", {})
+    if status == "deployed" and noted.get(_HASH) == wanted and _SINCE in noted and _is_whole(kubectl):
         current.detail = "unchanged"
         return
     if status.startswith("pending"):
         # Its process is gone, but the revision still counts as under way and would refuse every other one.
         kubectl("-n", SYSTEM, "delete", "secret", f"sh.helm.release.v1.{RELEASE}.v{revision}")
+    begun = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     _upgrade(target, values)
-    kubectl("annotate", "namespace", SYSTEM, f"{_HASH}={wanted}", "--overwrite")
+    kubectl("annotate", "namespace", SYSTEM, f"{_HASH}={wanted}", f"{_SINCE}={begun}", "--overwrite")
     current.detail = "upgraded" if status == "deployed" else "installed"
 
 
@@ -62,6 +71,8 @@ def build_values(target: Target, images: dict[str, str]) -> dict[str, Any]:
         "settings": {"ignoreNamespaces": list(OTHERS)},
         # Often, so that runs of some seconds have figures too.
         "nodeMetrics": {"enabled": True, "periodSeconds": 2},
+        # Rights that are off by default, for the tests that need them.
+        "logs": {"kubeletFiles": True, "redact": {"secrets": True}},
         "postgresql": {"enabled": True, "image": images["postgres"], "service": database, "storage": {"size": "1Gi"}},
     }
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from cronwright_core.metrics import CONTENT_TYPE
@@ -17,6 +17,20 @@ class Health:
     """`problems` says in words what is wrong; empty means healthy."""
 
     problems: tuple[str, ...] = ()
+
+
+STALE_SECONDS = 180.0
+"""Liveness fails when a watch has heard nothing for so long; bookmarks come once a minute."""
+
+
+def judge_watches(ages: Mapping[str, float], *, kopf_watches: bool) -> Health:
+    """Whether each watch has been heard of lately; `ages` are the seconds since then, by what is watched."""
+    problems = [
+        f"the watch of {name} has heard nothing for {age:.0f} s" for name, age in ages.items() if age > STALE_SECONDS
+    ]
+    if not kopf_watches:
+        problems.append("kopf does not watch")
+    return Health(tuple(problems))
 
 
 class HealthServer:

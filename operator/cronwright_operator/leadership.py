@@ -29,6 +29,7 @@ LEASE_SECONDS = 10
 RENEW_DEADLINE_SECONDS = 5.0
 RETRY_SECONDS = 2.0
 REQUEST_SECONDS = 3.0
+HEARD_SECONDS = 15.0
 _PAST_THE_END_SECONDS = 0.05
 
 
@@ -46,12 +47,18 @@ class Leadership:
         self._identity = identity
         self._now = now
         self._renewed_at: float | None = None
+        self._heard_at: float | None = None
         self._seen: tuple[str, float, float] | None = None  # version, when it was first seen, seconds it is good for
 
     @property
     def held(self) -> bool:
         """Whether this process may write at this moment."""
         return self._renewed_at is not None and monotonic() - self._renewed_at < RENEW_DEADLINE_SECONDS
+
+    @property
+    def hears(self) -> bool:
+        """Whether the lease could be read lately: who cannot is no successor, whatever it waits for."""
+        return self._heard_at is not None and monotonic() - self._heard_at < HEARD_SECONDS
 
     def check(self) -> None:
         """Raises LeadershipLost unless the lease is held; called before each write."""
@@ -111,6 +118,7 @@ class Leadership:
         try:
             lease = await self._client.get(LEASES, self._namespace, self._name)
         except KubeNotFound:
+            self._heard_at = monotonic()
             body = {
                 "apiVersion": LEASES.api_version,
                 "kind": LEASES.kind,
@@ -123,6 +131,7 @@ class Leadership:
                 return False
             self._renewed_at = started
             return True
+        self._heard_at = monotonic()
         holder = lease["spec"].get("holderIdentity") or ""
         if holder not in ("", self._identity) and not self._expired(lease):
             return False

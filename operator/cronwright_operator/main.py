@@ -14,11 +14,15 @@ from typing import Any
 
 from cronwright_core import __version__
 from cronwright_core.domain.errors import Unavailable
+from cronwright_core.domain.gate import Block
+from cronwright_core.domain.schedule import ScheduleType
+from cronwright_core.domain.ticks import spread_offset
 from cronwright_core.domain.timezones import tz_release
 from cronwright_core.domain.usage import Usage
 from cronwright_core.kube.client import KubeClient
 from cronwright_core.kube.errors import KubeError
 from cronwright_core.kube.kubelet import KubeletClient, NodeStatistics
+from cronwright_core.kube.kubelet_logs import KubeletLogs, NodeLogFiles
 from cronwright_core.store.executions import ExecutionStore
 from cronwright_core.store.heartbeat import HeartbeatStore
 from cronwright_core.store.logs import LogStore
@@ -29,11 +33,11 @@ from cronwright_core.store.tasks import TaskStore
 from cronwright_core.store.workspaces import WorkspaceStore
 from cronwright_operator.cache import DefinitionCache
 from cronwright_operator.fencing import FencedClient
-from cronwright_operator.health import Health, HealthServer
+from cronwright_operator.health import Health, HealthServer, judge_watches
 from cronwright_operator.kopf_thread import KopfThread
 from cronwright_operator.launching.admission import Admissions
 from cronwright_operator.launching.clock import Clock, system_now
-from cronwright_operator.launching.ledger import Ledger
+from cronwright_operator.launching.ledger import Ledger, Place
 from cronwright_operator.launching.limits import build_limits
 from cronwright_operator.leadership import Leadership, LeadershipLost
 from cronwright_operator.observability.jobs import JobObserver
@@ -45,10 +49,13 @@ from cronwright_operator.reconciling.skips import SkipReport
 from cronwright_operator.reconciling.sync import TaskSync
 from cronwright_operator.recording.batching import RecordBatcher
 from cronwright_operator.recording.cancelled import CancelledRequests
+from cronwright_operator.recording.concealing import Redaction
 from cronwright_operator.recording.following import LogFollower
 from cronwright_operator.recording.identity import Identities, NotRegistered
 from cronwright_operator.recording.recorder import PodsStillEnding, Recorder
+from cronwright_operator.recording.redaction import compile_patterns
 from cronwright_operator.recording.skipped import SkippedTicks
+from cronwright_operator.recording.sources import LogSources
 from cronwright_operator.settings import OperatorSettings
 from cronwright_operator.stopping.sync import StopSync
 from cronwright_operator.upkeep.cleanup import Cleanup, Keep
@@ -67,8 +74,6 @@ from cronwright_operator.workspaces.job import CleanerImage
 
 logger = logging.getLogger(__name__)
 
-STALE_SECONDS = 180.0
-"""Liveness fails when a watch has heard nothing for so long; bookmarks come once a minute."""
 LOAD_SECONDS = 5.0
 """How long a start waits for PostgreSQL at most: launching does not depend on it."""
 WATCHED = ("pods", "jobs", "cronjobs")
@@ -88,6 +93,7 @@ class Operator:
         kubelets: NodeStatistics | None,
         without_kubelets: ClusterFigures = SWITCHED_OFF,
         metrics: OperatorMetrics | None = None,
+        log_files: NodeLogFiles | None = None,
     ) -> None:
         self._settings = settings
         self._client = client
@@ -105,7 +111,8 @@ class Operator:
         metrics.database.watch_pool(database.usage)
         self._database = database
         tasks, projects = TaskStore(database), ProjectStore(database)
-        executions, logs = ExecutionStore(database), LogStore(database)
+        executions = ExecutionStore(database)
+        logs = LogStore(database, stream_limit=settings.log_limit_mib * 1024 * 1024)
         self._heartbeats = HeartbeatStore(database)
         self._leadership = Leadership(
             client,
@@ -157,6 +164,7 @@ class Operator:
             job_of=self._workloads.job,
             pods_of=self._workloads.pods_of,
             kind_of=self._kind_of,
+            offset_of=self._offset_of,
             now=system_now,
         )
         self._without_kubelets = without_kubelets
@@ -198,7 +206,13 @@ class Operator:
         self._follower = LogFollower(poll_seconds=settings.log_poll_seconds)
         self._recorder = Recorder(
             objects=fenced,
-            log_client=client,
+            sources=LogSources(client, log_files, setting=settings.log_source),
+            redaction=Redaction(
+                self._workloads.jobs.get,
+                client=client if settings.log_redact_secrets else None,
+                variables=settings.log_redact_variables,
+                patterns=compile_patterns(settings.log_redact_patterns),
+            ),
             jobs=self._workloads.jobs,
             pods_of=self._workloads.pods_of,
             lists=client,
@@ -298,6 +312,7 @@ class Operator:
 
     async def _lead(self) -> None:
         await self._leadership.acquire()
+        self._job_observer.begin()
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._leadership.keep())
@@ -410,6 +425,12 @@ class Operator:
         task = self._cache.task(task_uid)
         return task.spec.schedule_type.capitalize() if task is not None else None
 
+    def _offset_of(self, task_uid: str) -> timedelta:
+        task = self._cache.task(task_uid)
+        if task is None or (task.spec.schedule_type is ScheduleType.ONCE and not task.spec.schedule):
+            return timedelta()
+        return spread_offset(task_uid, task.spec.spread_seconds)
+
     def _job_changed(self, uid: str) -> None:
         self._job_observer.look(uid)
         self._stop_queue.add(uid)
@@ -450,17 +471,17 @@ class Operator:
             self._cache.put_project(body)
 
     def _live(self) -> Health:
-        problems = []
-        if self._working:
-            for reflector, name in zip(self._workloads.reflectors, WATCHED, strict=True):
-                if reflector.age_seconds() > STALE_SECONDS:
-                    problems.append(f"the watch of {name} has heard nothing for {reflector.age_seconds():.0f} s")
-            if self._kopf is not None and not self._kopf.alive:
-                problems.append("kopf does not watch")
-        return Health(tuple(problems))
+        if not self._working:
+            return Health()  # who waits, or lists for the first time, watches nothing
+        reflectors = zip(WATCHED, self._workloads.reflectors, strict=True)
+        ages = {name: reflector.age_seconds() for name, reflector in reflectors}
+        return judge_watches(ages, kopf_watches=self._kopf is None or self._kopf.alive)
 
     def _ready(self) -> Health:
-        # A standby is ready: it waits for the lease, and nothing else is asked of it.
+        # A standby is ready: it waits for the lease, and nothing else is asked of it but to see it. A version that
+        # cannot must not replace one that can.
+        if not self._leadership.hears:
+            return Health(("the lease cannot be read",))
         if self._leadership.held and not self._working:
             return Health(("the first lists are not complete",))
         return Health()
@@ -473,6 +494,8 @@ class Operator:
             "workspaces": self._workspace_queue,
             "rows": self._row_queue,
         }
+        for name in queues:
+            self._metrics.queues.known(name)
         kinds = {reflector: kind for kind, reflector in zip(WATCHED, self._workloads.reflectors, strict=True)}
         return Sources(
             leader=lambda: self._leadership.held,
@@ -481,7 +504,10 @@ class Operator:
             watch_ages=lambda: {kind: r.age_seconds() for r, kind in kinds.items() if r.synced},
             kopf_restarts=lambda: self._kopf.restarts if self._kopf is not None else 0,
             queue_depths=lambda: {name: queue.depth() for name, queue in queues.items()},
-            open_executions=self._job_observer.open_executions,
+            open_executions=lambda: {
+                place.value.lower(): self._ledger.count(place) for place in Place if place is not Place.NOWHERE
+            },
+            blocked_executions=lambda: dict.fromkeys(Block, 0) | self._ledger.waiting_by_block(),
         )
 
 
@@ -495,7 +521,7 @@ async def run_operator(settings: OperatorSettings, metrics: OperatorMetrics | No
     agent = f"cronwright-operator/{__version__}"
     client = await KubeClient.connect(user_agent=agent, observe=metrics.kube.observe)
     try:
-        if not settings.node_metrics:
+        if not (settings.node_metrics or settings.log_kubelet_files):
             await Operator(settings, client, None, metrics=metrics).run(stop)
             return
         try:
@@ -503,13 +529,16 @@ async def run_operator(settings: OperatorSettings, metrics: OperatorMetrics | No
                 user_agent=agent, ca_file=settings.kubelet_ca_file, insecure_tls=settings.kubelet_insecure_tls
             )
         except OSError as error:
-            # Tasks run all the same; the figures are null and say why.
-            logger.error("node metrics: the authorities in kubelet.caBundle cannot be used: %s", error)
+            # Tasks run all the same; the figures are null and say why, and output comes from the API server.
+            logger.error("the authorities in kubelet.caBundle cannot be used: %s", error)
             problem = ClusterFigures(reason="BadCaBundle", message=f"kubelet.caBundle cannot be used: {error}")
+            problem = problem if settings.node_metrics else SWITCHED_OFF
             await Operator(settings, client, None, problem, metrics).run(stop)
             return
+        files = KubeletLogs(kubelets, port=settings.kubelet_port) if settings.log_kubelet_files else None
         try:
-            await Operator(settings, client, kubelets, metrics=metrics).run(stop)
+            asked = kubelets if settings.node_metrics else None
+            await Operator(settings, client, asked, metrics=metrics, log_files=files).run(stop)
         finally:
             await kubelets.close()
     finally:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import socket
+from typing import Literal
 
 from pydantic import BaseModel, Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from cronwright_core.domain.retention import MAX_DAYS
+from cronwright_operator.recording.redaction import compile_patterns
 
 
 class PriorityClass(BaseModel):
@@ -36,6 +38,12 @@ class OperatorSettings(BaseSettings):
     keep_finished_pods: int = Field(default=5000, ge=0)
     retention_days: int = Field(default=400, ge=0, le=MAX_DAYS)
     log_poll_seconds: float = Field(default=2.0, gt=0)
+    log_source: Literal["auto", "streams", "files", "merged"] = "auto"
+    log_kubelet_files: bool = False
+    log_limit_mib: int = Field(default=100, ge=1, le=102_400)
+    log_redact_variables: bool = True
+    log_redact_secrets: bool = False
+    log_redact_patterns: tuple[str, ...] = ()
     resync_seconds: float = Field(default=300.0, ge=1)
     image: str = "cronwright"
     image_pull_policy: str = "IfNotPresent"
@@ -46,12 +54,13 @@ class OperatorSettings(BaseSettings):
     node_metrics_seconds: float = Field(default=15.0, ge=1)
     kubelet_ca_file: str | None = None
     kubelet_insecure_tls: bool = False
+    kubelet_port: int = Field(default=10250, ge=1, le=65535)
     cron_jobs_step_in: bool = True
     max_concurrent_executions: int = Field(default=0, ge=0)
     max_unrecorded: int = Field(default=2000, ge=0)
     priority_classes: tuple[PriorityClass, ...] = ()
     reconcile_workers: int = Field(default=32, ge=1)
-    record_workers: int = Field(default=16, ge=1)
+    record_workers: int = Field(default=64, ge=1)
 
     @field_validator("log_level")
     @classmethod
@@ -64,6 +73,12 @@ class OperatorSettings(BaseSettings):
         """The PriorityClass for Pods of tasks of this priority: that of the highest `minPriority` not above it."""
         fitting = [known for known in self.priority_classes if known.min_priority <= priority]
         return max(fitting, key=lambda known: known.min_priority).name if fitting else None
+
+    @field_validator("log_redact_patterns")
+    @classmethod
+    def _usable_patterns(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        compile_patterns(value)
+        return value
 
     @property
     def namespaces(self) -> tuple[str, ...]:

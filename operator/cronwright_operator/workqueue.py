@@ -116,6 +116,8 @@ class WorkQueue(Generic[Key]):
                 if key in self._dirty:
                     self._waiting.append(key)
                     self._wake.set()
+            # Work that waits for nothing would hold the loop until the queue is empty, and the lease's renewal with it.
+            await asyncio.sleep(0)
 
     async def _attempt(self, key: Key) -> str | None:
         try:

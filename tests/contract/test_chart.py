@@ -20,7 +20,7 @@ EVERY_OPTION: dict[str, Any] = {
         "tls": [{"secretName": "s", "hosts": ["cron.example"]}],
     },
     "networkPolicy.enabled": True,
-    "metrics.serviceMonitor.enabled": True,
+    **{f"metrics.{part}.enabled": True for part in ("serviceMonitor", "rules", "dashboard")},
     "uninstall.suspendCronJobs": True,
     "auth.jwks.url": "https://sso.example:8443/keys",
     "nodeMetrics.enabled": True,
@@ -53,7 +53,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
 }
 
 
-COMPONENTS = {"api", "operator", "postgresql", "crds", "test", "uninstall"}
+COMPONENTS = {"api", "operator", "postgresql", "crds", "admission", "metrics", "test", "uninstall"}
 
 
 @pytest.fixture(params=VARIANTS, scope="module")
@@ -143,6 +143,10 @@ def test_settings_reach_the_program() -> None:
             "settings.keepFinishedPerTask": 7,
             "settings.keepFinishedPods": 12000,
             "retention.days": 36500,
+            "cronJobs.stepIn": False,
+            "limits.maxConcurrentExecutions": 1000000,
+            "limits.maxUnrecorded": 1000000,
+            "priorityClasses": [{"minPriority": 10, "name": "high"}],
             "settings.logPollSeconds": 0.5,
             "settings.resyncSeconds": 60,
             "auth.audience": "cw",
@@ -151,6 +155,7 @@ def test_settings_reach_the_program() -> None:
             "auth.adminRole": "operations",
             "api.rootPath": "/cron",
             "api.maxLogStreams": 1234567,
+            "api.metricsPort": 9001,
             "api.maxLogStreamsPerUser": 7,
             "api.migrate.waitSeconds": 7,
             "operator.leaseName": "the-lease",
@@ -163,6 +168,12 @@ def test_settings_reach_the_program() -> None:
             "image.repository": "registry.example/cw",
             "image.tag": "7",
             "image.pullPolicy": "Always",
+            "logs.source": "merged",
+            "logs.kubeletFiles": True,
+            "logs.limitMiB": 1234,
+            "logs.redact.variables": False,
+            "logs.redact.secrets": True,
+            "kubelet.port": 10251,
             "kubelet.insecureTLS": True,
             "kubelet.caBundle": "-----BEGIN CERTIFICATE-----\nMIIB",
         }
@@ -187,9 +198,14 @@ def test_settings_reach_the_program() -> None:
         "CRONWRIGHT_JWT_ADMIN_ROLE": "operations",
         "CRONWRIGHT_ROOT_PATH": "/cron",
         "CRONWRIGHT_MAX_LOG_STREAMS": "1234567",
+        "CRONWRIGHT_METRICS_PORT": "9001",
         "CRONWRIGHT_MAX_LOG_STREAMS_PER_USER": "7",
     }
     operator = {
+        "CRONWRIGHT_CRON_JOBS_STEP_IN": "false",
+        "CRONWRIGHT_MAX_CONCURRENT_EXECUTIONS": "1000000",
+        "CRONWRIGHT_MAX_UNRECORDED": "1000000",
+        "CRONWRIGHT_PRIORITY_CLASSES": '[{"minPriority":10,"name":"high"}]',
         "CRONWRIGHT_HEALTH_PORT": "9000",
         "CRONWRIGHT_LEASE_NAME": "the-lease",
         "CRONWRIGHT_KEEP_FINISHED_SECONDS": "1234567",
@@ -205,6 +221,13 @@ def test_settings_reach_the_program() -> None:
         "CRONWRIGHT_WORKSPACE_USER": "0",
         "CRONWRIGHT_NODE_METRICS": "true",
         "CRONWRIGHT_NODE_METRICS_SECONDS": "2.5",
+        "CRONWRIGHT_LOG_SOURCE": "merged",
+        "CRONWRIGHT_LOG_KUBELET_FILES": "true",
+        "CRONWRIGHT_LOG_LIMIT_MIB": "1234",
+        "CRONWRIGHT_LOG_REDACT_VARIABLES": "false",
+        "CRONWRIGHT_LOG_REDACT_SECRETS": "true",
+        "CRONWRIGHT_LOG_REDACT_PATTERNS": "[]",
+        "CRONWRIGHT_KUBELET_PORT": "10251",
         "CRONWRIGHT_KUBELET_INSECURE_TLS": "true",
         "CRONWRIGHT_KUBELET_CA_FILE": "/etc/cronwright/kubelet/ca.crt",
     }

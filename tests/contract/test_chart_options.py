@@ -167,7 +167,8 @@ def test_network_policies_name_what_each_pod_needs() -> None:
     (rule,) = found["postgresql"]["ingress"]
     callers = [peer["podSelector"]["matchLabels"]["app.kubernetes.io/component"] for peer in rule["from"]]
     assert (callers, ports([rule])) == (["api", "operator"], ["postgresql"])
-    assert found["api"]["ingress"] == [{"ports": [{"port": "http", "protocol": "TCP"}]}]
+    assert ports(found["api"]["ingress"]) == ["http", "metrics"]
+    assert not any("from" in rule for rule in found["api"]["ingress"])
     assert found["operator"]["ingress"] == [{"ports": [{"port": "health", "protocol": "TCP"}]}]
 
 
@@ -196,9 +197,8 @@ def test_network_policies_follow_their_peers() -> None:
     )
     assert sorted(found) == ["api", "operator"]
     for part in found.values():
-        (rule,) = part["ingress"]
-        assert rule["from"][0] == peer
-        assert rule["from"][1]["podSelector"]["matchLabels"]["app.kubernetes.io/component"] == "test"
+        assert all(rule["from"][0] == peer for rule in part["ingress"])
+        assert part["ingress"][0]["from"][1]["podSelector"]["matchLabels"]["app.kubernetes.io/component"] == "test"
         server, database, extra = part["egress"][1:]
         assert server == {"ports": [{"port": 6443, "protocol": "TCP"}], "to": [block]}
         assert database == {"ports": [{"port": 6432, "protocol": "TCP"}], "to": [block]}
@@ -244,9 +244,13 @@ def test_service_monitors_meet_services_and_their_crd() -> None:
         assert monitor["metadata"]["labels"]["release"] == "prometheus"
         jsonschema.validate(monitor["spec"], SERVICE_MONITOR)
         wanted = monitor["spec"]["selector"]["matchLabels"].items()
-        (service,) = [item for item in rendered.of("Service") if wanted <= item["metadata"]["labels"].items()]
         (endpoint,) = monitor["spec"]["endpoints"]
-        assert endpoint["port"] in {port["name"] for port in service["spec"]["ports"]}
+        services = [item for item in rendered.of("Service") if wanted <= item["metadata"]["labels"].items()]
+        named = [item for item in services if endpoint["port"] in {port["name"] for port in item["spec"]["ports"]}]
+        (service,) = named
+        assert service["spec"]["clusterIP"] == "None", "each Pod is asked"
+        ports_of_pods = rendered.pod_templates()[monitor["metadata"]["name"]]["spec"]["containers"][0]["ports"]
+        assert service["spec"]["ports"][0]["targetPort"] in {port["name"] for port in ports_of_pods}
 
 
 HOOK = "helm.sh/hook"
@@ -263,12 +267,13 @@ def test_the_test_of_the_release_asks_its_own_services() -> None:
 
 
 def test_uninstalling_can_suspend_what_goes_on_firing() -> None:
-    rendered = chart.render({"uninstall.suspendCronJobs": True})
+    rendered = chart.render({"uninstall.suspendCronJobs": True, "settings.ignoreNamespaces": ["other"]})
     hooks = [item for item in rendered.objects if item["metadata"].get("annotations", {}).get(HOOK) == "post-delete"]
     assert {item["kind"] for item in hooks} == {"ServiceAccount", "ClusterRole", "ClusterRoleBinding", "Job"}
     job = rendered.one("Job", "cronwright-uninstall")
     (container,) = job["spec"]["template"]["spec"]["containers"]
     assert container["args"] == ["release", "--suspend-cronjobs", "--all"]
+    assert container["env"] == [{"name": "CRONWRIGHT_IGNORE_NAMESPACES", "value": "other"}]
     # The account and its rights are there before the Job.
     weights = {item["kind"]: int(item["metadata"]["annotations"]["helm.sh/hook-weight"]) for item in hooks}
     assert max(value for kind, value in weights.items() if kind != "Job") < weights["Job"]
@@ -296,3 +301,25 @@ def test_labels_of_ones_own_are_on_everything() -> None:
     assert {item["metadata"]["labels"].get("team") for item in rendered.objects} == {"platform"}
     for workload in rendered.of("Deployment") + rendered.of("StatefulSet"):
         assert "team" not in workload["spec"]["selector"]["matchLabels"], "a selector cannot be changed"
+
+
+@pytest.mark.parametrize(
+    ("values", "selected"),
+    [
+        ({}, None),
+        ({"settings.watchNamespaces": ["cw", "b"]}, ("In", ["cw", "b"])),
+        ({"settings.ignoreNamespaces": ["other"]}, ("NotIn", ["other"])),
+    ],
+)
+def test_admission_policies_judge_only_what_is_served(
+    values: dict[str, Any], selected: tuple[str, list[str]] | None
+) -> None:
+    rendered = chart.render({"api.serviceAccount.name": "mine", **values}, kube_version="1.30.0")
+    policies = rendered.of("ValidatingAdmissionPolicy")
+    assert policies
+    for policy in policies:
+        selector = policy["spec"]["matchConstraints"].get("namespaceSelector")
+        rule = selector["matchExpressions"][0] if selector else None
+        assert (rule and (rule["operator"], rule["values"])) == selected
+    conditions = str([policy["spec"].get("matchConditions") for policy in policies])
+    assert "system:serviceaccount:cw:mine" in conditions, "the API of this release is let through"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Any
 
@@ -23,13 +24,10 @@ OPERATOR: Rights = {
         for verb in ("get", "list", "watch", "patch")
     ),
     *(("cronwright.dev", kind, "patch") for kind in ("scheduledtasks/status", "projects/status")),
-    *(
-        ("batch", kind, verb)
-        for kind in ("jobs", "cronjobs")
-        for verb in ("get", "list", "watch", "create", "patch", "delete")
-    ),
+    *(("batch", "jobs", verb) for verb in ("get", "list", "watch", "create", "patch", "delete")),
+    *(("batch", "cronjobs", verb) for verb in ("get", "list", "watch", "create", "patch")),
     ("batch", "cronjobs/status", "patch"),
-    *(("", "pods", verb) for verb in ("get", "list", "watch", "patch", "delete")),
+    *(("", "pods", verb) for verb in ("list", "watch", "patch", "delete")),
     ("", "pods/log", "get"),
     *(("", "events", verb) for verb in ("list", "create", "patch")),
 }
@@ -90,6 +88,35 @@ def test_nodes_are_read_only_where_the_value_asks_for_it() -> None:
     named = chart.render({"nodeMetrics.enabled": True, "settings.namespace": "a", "settings.watchNamespaces": ["a"]})
     assert granted(named, "cronwright-operator") == {"*": NODE_METRICS, "a": OPERATOR, "cw": LEASE}
     assert granted(named, "cronwright-api") == {"a": API}
+
+
+def test_log_files_and_secrets_are_read_only_where_a_value_asks_for_it() -> None:
+    files, secrets = ("", "nodes/log", "get"), ("", "secrets", "get")
+    values = {"logs.kubeletFiles": True, "logs.redact.secrets": True}
+    everywhere = chart.render(values)
+    assert granted(everywhere, "cronwright-operator") == {"*": OPERATOR | {files, secrets}, "cw": LEASE}
+    named = chart.render({**values, "settings.namespace": "a", "settings.watchNamespaces": ["a", "b"]})
+    assert granted(named, "cronwright-operator") == {
+        "*": {files},
+        "a": OPERATOR | {secrets},
+        "b": OPERATOR | {secrets},
+        "cw": LEASE,
+    }
+    assert granted(named, "cronwright-api") == {"a": API, "b": API}
+
+
+def test_log_files_cannot_be_the_source_without_the_right() -> None:
+    with pytest.raises(chart.RenderError, match="kubeletFiles"):
+        chart.render({"logs.source": "files"})
+    env = {
+        variable["name"]: variable.get("value")
+        for variable in chart.render(
+            {"logs.source": "files", "logs.kubeletFiles": True, "logs.redact.patterns": ['a"b', "c d"]}
+        ).pod_templates()["cronwright-operator"]["spec"]["containers"][0]["env"]
+    }
+    assert env["CRONWRIGHT_LOG_SOURCE"] == "files"
+    assert json.loads(env["CRONWRIGHT_LOG_REDACT_PATTERNS"]) == ['a"b', "c d"]
+    assert env["CRONWRIGHT_KUBELET_PORT"] == "10250"
 
 
 def test_the_lease_is_bound_to_its_name() -> None:

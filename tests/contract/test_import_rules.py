@@ -49,6 +49,7 @@ def test_the_tree_as_it_is_keeps_them(tree: Path) -> None:
             "import prometheus_client",
             "Domain, kube and store know no prometheus_client",
         ),
+        ("core/cronwright_core/plugin/rest.py", "import aiohttp", "The kubectl plugin needs the standard library"),
         ("api/cronwright_api/deps.py", "import sqlalchemy", "SQLAlchemy only in the store"),
         ("core/cronwright_core/store/tasks.py", "import cronwright_core.kube.client", "API and operator stand on"),
         (

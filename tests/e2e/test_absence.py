@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
+from pathlib import Path
+from typing import Any
 
 from support.cluster import SYSTEM, Cluster, Rest, Space, eventually, kubectl
+from support.doc_commands import blocks, run
 
 MINUTELY = "cronwright.dev/task=minutely"
 AWAY_SECONDS = 180
 """Three ticks of a minutely task, whatever second it begins at."""
-
-
-def trigger(alice: Rest, task_id: int) -> str:
-    """Runs a task once; returns the execution's id."""
-    answer = alice.call("POST", f"/tasks/{task_id}/trigger")
-    assert answer.status_code == 200, answer.text
-    return str(answer.headers["location"].rsplit("/", 1)[1])
 
 
 def test_runs_of_an_absence_are_all_in_the_history(cluster: Cluster, space: Space, alice: Rest) -> None:
@@ -25,9 +23,13 @@ def test_runs_of_an_absence_are_all_in_the_history(cluster: Cluster, space: Spac
     space.apply_task(
         "cancelled", "trap 'exit 1' TERM; echo working; sleep 600 & wait", scheduleType="Cron", schedule="0 0 1 1 *"
     )
+    space.apply_project("leaving")
+    space.apply_task("leaving", projectName="leaving", scheduleType="Date", schedule="2099-01-01T00:00:00Z")
+    left = f"/tasks/{space.task_id('leaving')}", f"/projects/{space.project_id('leaving')}"
+    assert [alice.call("GET", path).status_code for path in left] == [200, 200]
     task_id, slow_id, cancelled_id = (space.task_id(name) for name in ("minutely", "slow", "cancelled"))
     eventually(lambda: len(space.names("cronjobs")) == 3, seconds=30, what="the CronJobs")
-    running = trigger(alice, cancelled_id)
+    running = alice.trigger(cancelled_id)
     eventually(lambda: alice.data("GET", f"/executions/{running}")["status"] == "RUNNING", seconds=60, what="it to run")
     operators = cluster.replicas("deployment", "cronwright-operator")
     cluster.scale("deployment", "cronwright-operator", 0)
@@ -38,8 +40,9 @@ def test_runs_of_an_absence_are_all_in_the_history(cluster: Cluster, space: Spac
         assert answer.status_code == 200
         waiting = alice.data("GET", f"/executions/{answer.headers['location'].rsplit('/', 1)[1]}")
         assert (waiting["status"], waiting["start_time"]) == ("PENDING", None)
+        kubectl("delete", "-n", space.namespace, "scheduledtask/leaving", "project.cronwright.dev/leaving")
         # A cancel waits as well, of what runs and of what was never begun.
-        unbegun = trigger(alice, cancelled_id)
+        unbegun = alice.trigger(cancelled_id)
         for execution in (running, unbegun):
             assert alice.call("POST", f"/executions/{execution}/cancel").status_code == 200
         eventually(
@@ -52,6 +55,11 @@ def test_runs_of_an_absence_are_all_in_the_history(cluster: Cluster, space: Spac
         cluster.scale("deployment", "cronwright-operator", operators)
     runs = alice.ended(task_id, count=len(made) + 1, seconds=120)
     assert all(run["status"] == "SUCCESS" for run in runs)
+    eventually(
+        lambda: [alice.call("GET", path).status_code for path in left] == [404, 404],
+        seconds=60,
+        what="REST to know what was deleted meanwhile",
+    )
     assert all(alice.log(run["execution_id"])[0].startswith("tick at ") for run in runs)
     ids = [run["execution_id"] for run in runs]
     assert len(set(ids)) == len(ids)
@@ -117,3 +125,63 @@ def test_without_postgresql_tasks_run_and_the_record_follows(cluster: Cluster, s
     (ended,) = alice.ended(space.task_id("long"))
     assert (ended["status"], ended["error_message"]) == ("CANCELLED", "Cancelled: cancelled by kubectl")
     assert alice.log(ended["execution_id"]) == ["working", "told to stop"]
+
+
+def test_a_release_stops_the_operator_and_is_taken_back_by_it(space: Space, alice: Rest) -> None:
+    space.project_id()
+    space.apply_task("nightly", "echo working; sleep 20; echo done", scheduleType="Cron", schedule="0 0 1 1 *")
+    task_id = space.task_id("nightly")
+    execution = alice.trigger(task_id)
+    eventually(
+        lambda: alice.data("GET", f"/executions/{execution}")["status"] == "RUNNING", seconds=60, what="it to run"
+    )
+    (cronjob,), (job,) = space.names("cronjobs"), space.names("jobs")
+    lease = "cronwright-operator"
+    command = [sys.executable, "-m", "cronwright_core.cli", "release", f"--namespace={space.namespace}"]
+    command += ["--suspend-cronjobs", f"--lease={SYSTEM}/{lease}"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+
+    def field(name: str, path: str) -> str:
+        return kubectl("get", name, "-n", space.namespace, "-o", f"jsonpath={{{path}}}")
+
+    try:
+        assert done.returncode == 0, done.stderr
+        assert "has been stopped for 60 s" in done.stdout
+        assert f"{job.removeprefix('job.batch/')}  task nightly  {execution}  running" in done.stdout
+        # Whoever led has noticed by now, and nobody else has begun: nothing undoes it.
+        assert field(cronjob, ".spec.suspend") == "true"
+        assert "cronwright.dev/record" not in field(job, ".metadata.finalizers")
+    finally:
+        # Given back before its time, so that other tests need not wait for the rest of the minute.
+        kubectl("-n", SYSTEM, "patch", "lease", lease, "--type=merge", "-p", '{"spec": {"holderIdentity": ""}}')
+    eventually(lambda: field(cronjob, ".spec.suspend") == "false", seconds=60, what="the CronJob to be resumed")
+    (ended,) = alice.ended(task_id)
+    assert (ended["execution_id"], ended["status"]) == (execution, "SUCCESS"), "the Job was taken again, and recorded"
+    assert alice.log(execution) == ["working", "done"]
+    assert len(space.names("jobs")) == 1, "nothing ran twice"
+
+
+def test_the_projection_is_rebuilt_from_the_cluster(space: Space, alice: Rest, tmp_path: Path) -> None:
+    space.project_id()
+    space.apply_task("once", "echo once", scheduleType="Once")
+    space.apply_task("hourly", "echo hourly", scheduleType="Cron", schedule="0 0 1 1 *", suspend=True)
+    ids = {name: space.task_id(name) for name in ("once", "hourly")}
+    alice.ended(ids["once"])
+
+    def answers() -> list[dict[str, Any]]:
+        own = [alice.data("GET", f"/tasks/{id_}") for id_ in ids.values()]
+        shown = ("id", "name", "project_id", "status", "is_active", "next_run_time", "created_at", "execution_summary")
+        return [{key: task[key] for key in shown} for task in own]
+
+    before = eventually(
+        lambda: found if (found := answers())[0]["status"] == "SUCCESS" else None, seconds=30, what="the run's status"
+    )
+    run(blocks("docs/operations.md", "## Rebuilding", "## Sizing")[:1], tmp_path)
+
+    def rebuilt() -> bool:
+        found = [alice.call("GET", f"/tasks/{id_}").status_code for id_ in ids.values()]
+        return found == [200, 200] and answers() == before
+
+    eventually(rebuilt, seconds=90, what=f"the answers to be as before: {before}")
+    assert len(alice.executions(ids["once"])) == 1, "what has run does not run again"
+    assert {name: space.task_id(name) for name in ids} == ids

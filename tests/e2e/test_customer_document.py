@@ -130,10 +130,10 @@ def test_every_example_of_the_document(walk: Walk, bob: Rest) -> None:
     assert log["file_size"] == sum(len(line.encode()) + 1 for line in log["content"])
     walk.step(12, **ids)
     walk.step(13)
-    walk.step(3, **ids)
-    # The list's example is a task with a description, which the other examples have not.
+    # The examples of task and list have a description, which the one of creating has not.
     description = document.endpoint(2).answer["items"][0]["description"]
     assert walk.user.call("PUT", f"/tasks/{task_id}", json={"description": description}).status_code == 200
+    walk.step(3, **ids)
     walk.step(2, **ids)
 
     _running(walk, document)

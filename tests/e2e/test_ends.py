@@ -113,7 +113,6 @@ def test_a_task_deleted_while_it_runs(space: Space, alice: Rest, way: str) -> No
         ({"schedule": "0 0 30 2 *"}, "InvalidSchedule", "never"),
         ({"schedule": "0 0 * * *", "timeZone": "Mars/Phobos"}, "InvalidSchedule", "spec.timeZone: "),
         ({"schedule": "0 0 * * *", "projectName": "nobody"}, "ProjectNotFound", "spec.projectName: "),
-        ({"schedule": "0 0 * * *", "overrides": {"image": "other:1"}}, "OverrideNotAllowed", "spec.overrides.image: "),
     ],
 )
 def test_what_the_schema_cannot_say_becomes_a_condition(

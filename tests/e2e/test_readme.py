@@ -70,6 +70,8 @@ def test_every_command_of_use_it(cluster: Cluster, place: Space) -> None:
         assert printed in script
         script = script.replace(printed, own)
     environment = {**os.environ, "CRONWRIGHT_USER_TOKEN": cluster.new_user(user).token}
+    if "CRONWRIGHT_KUBECTL" in environment:
+        environment["PATH"] = f"{Path(environment['CRONWRIGHT_KUBECTL']).parent}:{environment['PATH']}"
     done = subprocess.run(["bash", "-c", script], env=environment, capture_output=True, text=True, timeout=150)
     assert done.returncode == 0, f"{done.stdout[-3000:]}\n{done.stderr[-2000:]}"
 

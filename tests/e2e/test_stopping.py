@@ -101,29 +101,20 @@ def test_the_time_limit_holds_over_all_attempts(space: Space, alice: Rest) -> No
 def test_cancels_of_what_does_not_run(space: Space, alice: Rest) -> None:
     space.apply_task("rare", PATIENT, scheduleType="Cron", schedule="0 0 1 1 *")
     task_id = space.task_id("rare")
-    (cronjob,) = eventually(lambda: space.names("cronjobs"), seconds=30, what="the CronJob")
-    owner = space.get("cronjob", cronjob.rpartition("/")[2])
-    template = owner["spec"]["jobTemplate"]
-    metadata = {"name": "waits", "namespace": space.namespace, "labels": template["metadata"]["labels"]}
-    metadata["ownerReferences"] = [
-        {
-            "apiVersion": "batch/v1",
-            "kind": "CronJob",
-            "name": owner["metadata"]["name"],
-            "uid": owner["metadata"]["uid"],
-            "controller": True,
-        }
-    ]
-    metadata["annotations"] = {**template["metadata"]["annotations"], "cronjob.kubernetes.io/instantiate": "manual"}
-    space.apply(
-        {"apiVersion": "batch/v1", "kind": "Job", "metadata": metadata, "spec": {**template["spec"], "suspend": True}}
+    first, second = alice.trigger(task_id), alice.trigger(task_id)
+    (waits,) = eventually(
+        lambda: [job for job in space.jobs() if job["spec"].get("suspend")], seconds=30, what="one of two to wait"
     )
-    (waiting,) = eventually(lambda: alice.executions(task_id), seconds=30, what="the waiting run to be recorded")
-    assert waiting["status"] == "PENDING"
-    assert cancel(alice, waiting["execution_id"]) == 200
-    run = ended(alice, waiting["execution_id"])
+    waiting = waits["metadata"]["annotations"]["cronwright.dev/execution"]
+    eventually(
+        lambda: alice.data("GET", f"/executions/{first if waiting == second else second}")["status"] == "RUNNING",
+        seconds=60,
+        what="the other one to run",
+    )
+    assert cancel(alice, waiting) == 200
+    run = ended(alice, waiting)
     assert (run["status"], run["start_time"], run["attempts"]) == ("CANCELLED", None, [])
-    assert space.names("pods") == [], "no Pod ever"
+    assert not space.names("pods", f"batch.kubernetes.io/job-name={waits['metadata']['name']}"), "no Pod ever"
 
     kubectl("annotate", "-n", space.namespace, "scheduledtask/rare", "cancel.cronwright.dev/nobody=now")
     eventually(

@@ -82,6 +82,12 @@ class Rest:
         items: list[dict[str, Any]] = answer.json()["items"]
         return list(reversed(items))
 
+    def trigger(self, task_id: int) -> str:
+        """Runs a task once; returns the execution's id."""
+        answer = self.call("POST", f"/tasks/{task_id}/trigger")
+        assert answer.status_code == 200, answer.text
+        return answer.headers["location"].rsplit("/", 1)[1]
+
     def ended(self, task_id: int, *, count: int = 1, seconds: float = 90) -> list[dict[str, Any]]:
         """Waits for `count` ended executions and returns all of them."""
         return eventually(

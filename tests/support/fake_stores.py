@@ -11,6 +11,7 @@ from cronwright_core.domain.execution import Attempt, Execution, ExecutionStatus
 from cronwright_core.domain.log_position import LogPosition
 from cronwright_core.domain.project import ProjectSpec
 from cronwright_core.domain.schedule import ScheduleType
+from cronwright_core.store.listed import ListedExecution, ListedTask
 from cronwright_core.store.records import (
     CreationKey,
     DayCounts,
@@ -188,7 +189,7 @@ class FakeTasks:
         project_id: int | None = None,
         schedule_type: ScheduleType | None = None,
         sort: TaskSort = "-created_at",
-    ) -> Page[TaskRecord]:
+    ) -> Page[ListedTask]:
         self._switch.check()
         self.queries.append({"search": search, "project_id": project_id, "type": schedule_type, "sort": sort})
         rows = [
@@ -196,7 +197,7 @@ class FakeTasks:
             for row in sorted(self.rows.values(), key=lambda row: -row.task_id)
             if owner in (None, row.owner) and status in (None, row.status) and is_active in (None, row.is_active)
         ]
-        return Page(len(rows), page, size, tuple(rows[(page - 1) * size : page * size]))
+        return Page(len(rows), page, size, tuple(map(ListedTask.of, rows[(page - 1) * size : page * size])))
 
 
 class FakeProjects:
@@ -363,7 +364,7 @@ class FakeExecutions:
         start: datetime | None = None,
         end: datetime | None = None,
         sort: ExecutionSort = "-time",
-    ) -> Page[ExecutionRecord]:
+    ) -> Page[ListedExecution]:
         self._switch.check()
         self.sorts.append(sort)
         self.windows.append((start, end))
@@ -372,7 +373,7 @@ class FakeExecutions:
             for row in self.rows.values()
             if row.task_id == task_id and owner in (None, row.owner) and status in (None, row.status)
         ]
-        return Page(len(rows), page, size, tuple(rows[(page - 1) * size : page * size]))
+        return Page(len(rows), page, size, tuple(map(ListedExecution.of, rows[(page - 1) * size : page * size])))
 
 
 class FakeSystem:

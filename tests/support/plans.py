@@ -8,6 +8,7 @@ from typing import Any
 import psycopg2
 from sqlalchemy import event
 
+from cronwright_core.store.prepared import sent_whole
 from cronwright_core.store.session import Database
 
 
@@ -20,7 +21,8 @@ def plans_of(database: Database, url: str, call: Callable[[], Any]) -> list[str]
 
     event.listen(database._engine, "before_cursor_execute", note)
     try:
-        call()
+        with sent_whole():
+            call()
     finally:
         event.remove(database._engine, "before_cursor_execute", note)
     connection = psycopg2.connect(url)

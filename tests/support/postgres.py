@@ -65,8 +65,8 @@ class PostgresServer:
         """The URL of the database `postgres`."""
         return f"postgresql://cronwright:{PASSWORD}@127.0.0.1:{self.port}/postgres"
 
-    def start(self) -> None:
-        """Starts the server and waits until it answers."""
+    def start(self, *options: str) -> None:
+        """Starts the server and waits until it answers. `options` as in `postgres -c`."""
         with (self._folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
                 [
@@ -74,6 +74,7 @@ class PostgresServer:
                     *("-D", str(self._data), "-p", str(self.port), "-k", str(self._folder)),
                     *("-c", "listen_addresses=127.0.0.1", "-c", "fsync=off", "-c", "full_page_writes=off"),
                     *("-c", "synchronous_commit=off", "-c", "max_connections=120", "-c", "shared_buffers=32MB"),
+                    *(word for option in options for word in ("-c", option)),
                 ],
                 stdout=log,
                 stderr=log,
@@ -90,10 +91,10 @@ class PostgresServer:
                     raise RuntimeError(f"PostgreSQL did not start: {error}\n{self.log()}") from None
                 time.sleep(0.05)
 
-    def stop(self) -> None:
-        """Ends the server at once, sessions and all."""
+    def stop(self, *, immediate: bool = False) -> None:
+        """Ends the server at once, sessions and all. `immediate`: without tidying up, as in a crash."""
         if self._process is not None:
-            self._process.send_signal(signal.SIGINT)
+            self._process.send_signal(signal.SIGQUIT if immediate else signal.SIGINT)
             self._process.wait(timeout=20)
             self._process = None
 
@@ -101,6 +102,16 @@ class PostgresServer:
         """Ends the server and deletes its files."""
         self.stop()
         shutil.rmtree(self._folder, ignore_errors=True)
+
+    @property
+    def folder(self) -> Path:
+        """Where its files are."""
+        return self._folder
+
+    @property
+    def account(self) -> pwd.struct_passwd | None:
+        """Whom it runs as, if not as us."""
+        return self._account
 
     def log(self) -> str:
         """The server's log."""

@@ -75,7 +75,7 @@ def make_projection(
     name: str = "nightly backup",
     *,
     uid: str | None = None,
-    owner: str = "alice",
+    owner: str | None = "alice",
     project_id: int | None = None,
     generation: int = 1,
     task_id: int | None = None,

@@ -56,4 +56,4 @@ class WrittenExecution:
     def finish(self, attempt: int = 1, *streams: Stream, reason: str | None = None) -> None:
         """Closes streams: read to the end, or given up for a reason."""
         for stream in streams or ("stdout", "stderr"):
-            self.logs.finish(self.id, attempt, stream, complete=reason is None, incomplete_reason=reason)
+            self.logs.finish(self.id, attempt, stream, complete=True, incomplete_reason=reason)

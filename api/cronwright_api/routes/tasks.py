@@ -5,17 +5,19 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
+from starlette.concurrency import run_in_threadpool
 
 from cronwright_api import messages
 from cronwright_api.auth import CurrentUser
 from cronwright_api.bodies import Body, OptionalBody
-from cronwright_api.deps import CurrentBackends, CurrentPaging, TaskId
+from cronwright_api.deps import CurrentBackends, CurrentLane, CurrentPaging, TaskId
 from cronwright_api.envelope import Envelope, PageOf, success
 from cronwright_api.idempotency import IdempotencyKey
 from cronwright_api.preconditions import IfMatch, entity_tag
 from cronwright_api.rendering import RenderedRoute
 from cronwright_api.schemas.executions import ExecutionItem
 from cronwright_api.schemas.fields import QueryBool, RowId, SearchText
+from cronwright_api.schemas.lists import execution_page, task_page
 from cronwright_api.schemas.openapi import body_of
 from cronwright_api.schemas.tasks import TaskCreate, TaskDetail, TaskItem, TaskOut, TaskUpdate
 from cronwright_api.schemas.triggers import TriggerBody
@@ -42,10 +44,11 @@ async def create(
     return success(messages.TASK_CREATED, TaskOut.of(task))
 
 
-@router.get("", summary="获取任务列表")
-def list_tasks(
+@router.get("", summary="获取任务列表", response_model=PageOf[TaskItem])
+async def list_tasks(
     user: CurrentUser,
     backends: CurrentBackends,
+    lane: CurrentLane,
     paging: CurrentPaging,
     status: Status = None,
     is_active: Annotated[QueryBool | None, Query(description="激活状态筛选")] = None,
@@ -53,20 +56,25 @@ def list_tasks(
     project_id: Annotated[RowId | None, Query(description="项目筛选")] = None,
     schedule_type: Annotated[ScheduleType | None, Query(description="调度类型筛选")] = None,
     sort: Annotated[TaskSort, Query(description="排序字段，前缀-表示降序；空值在最后")] = "-created_at",
-) -> PageOf[TaskItem]:
+) -> Response:
     """The caller's tasks (all, for an administrator), newest first unless `sort` says otherwise."""
-    page = backends.tasks.list(
-        owner=user.owner_filter,
-        page=paging.page,
-        size=paging.size,
-        status=status,
-        is_active=is_active,
-        search=search,
-        project_id=project_id,
-        schedule_type=schedule_type,
-        sort=sort,
-    )
-    return PageOf(total=page.total, page=page.page, size=page.size, items=[TaskItem.of(task) for task in page.items])
+
+    def work() -> Response:
+        page = backends.tasks.list(
+            owner=user.owner_filter,
+            page=paging.page,
+            size=paging.size,
+            status=status,
+            is_active=is_active,
+            search=search,
+            project_id=project_id,
+            schedule_type=schedule_type,
+            sort=sort,
+        )
+        return task_page(page)
+
+    # A search reads the names of all tasks: that is no short read.
+    return await lane.run(work) if search is None else await run_in_threadpool(work)
 
 
 @router.get("/{task_id}", summary="获取任务详情")
@@ -133,31 +141,36 @@ async def trigger(
     return success(messages.TASK_TRIGGERED, None)
 
 
-@router.get("/{task_id}/executions", summary="获取任务执行历史")
-def list_executions(
+@router.get("/{task_id}/executions", summary="获取任务执行历史", response_model=PageOf[ExecutionItem])
+async def list_executions(
     user: CurrentUser,
     backends: CurrentBackends,
+    lane: CurrentLane,
     task_id: TaskId,
     paging: CurrentPaging,
     status: Status = None,
     start_date: Moment = None,
     end_date: Moment = None,
     sort: Annotated[ExecutionSort, Query(description="排序字段，前缀-表示降序；time为计划时间或触发时间")] = "-time",
-) -> PageOf[ExecutionItem]:
+) -> Response:
     """The task's executions, newest first unless `sort` says otherwise.
 
     `start_date` and `end_date` bound the scheduled time (of a manual run: that of its request), which is in the id.
     """
     start, end = time_window(start_date, end_date, backends.default_time_zone)
-    page = backends.executions.list(
-        task_id,
-        owner=user.owner_filter,
-        page=paging.page,
-        size=paging.size,
-        status=status,
-        start=start,
-        end=end,
-        sort=sort,
-    )
-    items = [ExecutionItem.of(execution) for execution in page.items]
-    return PageOf(total=page.total, page=page.page, size=page.size, items=items)
+
+    def work() -> Response:
+        page = backends.executions.list(
+            task_id,
+            owner=user.owner_filter,
+            page=paging.page,
+            size=paging.size,
+            status=status,
+            start=start,
+            end=end,
+            sort=sort,
+        )
+        return execution_page(page)
+
+    # By duration all executions of the task are read: that is no short read.
+    return await lane.run(work) if sort in ("time", "-time") else await run_in_threadpool(work)

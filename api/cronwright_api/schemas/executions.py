@@ -15,7 +15,7 @@ from cronwright_core.store.records import ExecutionRecord, LogFile, LogType, dur
 
 
 class ExecutionItem(BaseModel):
-    """An execution in endpoint 9's list."""
+    """An execution in endpoint 9's list; written by `schemas.lists`."""
 
     execution_id: str
     task_id: int
@@ -33,11 +33,6 @@ class ExecutionItem(BaseModel):
     scheduled_time: Instant | None
     requested_by: str | None
     reason: str | None = Field(description="one CamelCase word: why it ended or waits")
-
-    @classmethod
-    def of(cls, execution: ExecutionRecord) -> ExecutionItem:
-        """From the store's record."""
-        return cls(**_execution_fields(execution))
 
 
 class ResourceUsage(BaseModel):
@@ -129,6 +124,8 @@ class LogOut(BaseModel):
     log_incomplete: bool = Field(description="true: something that was written could not be read")
     merged: bool = Field(description="true: the cluster cannot tell stdout and stderr apart; both stand in `output`")
     complete: bool = Field(description="true: no more will come")
+    cut_lines: int = Field(description="lines left out of the middle, as the size of a log is limited")
+    cut_bytes: int = Field(description="their bytes")
 
     @classmethod
     def of(cls, execution_id: str, log_type: LogType, log: LogFile) -> LogOut:
@@ -144,6 +141,8 @@ class LogOut(BaseModel):
             log_incomplete=log.incomplete,
             merged=log.merged,
             complete=log.complete,
+            cut_lines=log.cut_lines,
+            cut_bytes=log.cut_bytes,
         )
 
 

@@ -13,7 +13,7 @@ BODY = ConfigDict(strict=True, extra="ignore", populate_by_name=True)
 """Strict types; unknown and read-only keys are ignored, so that a client may send back what it read."""
 
 _MAX_ID = 2**63 - 1
-_QUANTITY = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([KMGTPE]i|[numkMGTPE]|[eE][+-]?[0-9]+)?")
+_QUANTITY = re.compile(r"[+]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([KMGTPE]i|[numkMGTPE]|[eE][+-]?[0-9]+)?")
 
 
 def refuse(zh: str, en: str) -> NoReturn:
@@ -67,7 +67,7 @@ def _search(text: str) -> str:
 
 
 def _quantity(value: Any) -> Any:
-    is_integer = isinstance(value, int) and not isinstance(value, bool)
+    is_integer = isinstance(value, int) and not isinstance(value, bool) and value >= 0
     if not is_integer and not (isinstance(value, str) and _QUANTITY.fullmatch(value)):
         refuse("必须是Kubernetes数量，如 500m、1 或 256Mi", "must be a Kubernetes quantity such as 500m, 1 or 256Mi")
     return value

@@ -177,7 +177,7 @@ class ExecutionSummary(BaseModel):
 
 
 class TaskItem(BaseModel):
-    """A task in endpoint 2's list."""
+    """A task in endpoint 2's list; written by `schemas.lists`."""
 
     id: int
     name: str
@@ -193,26 +193,6 @@ class TaskItem(BaseModel):
     updated_at: Instant
     owner: str
     time_zone: str
-
-    @classmethod
-    def of(cls, task: TaskRecord) -> TaskItem:
-        """From the store's record."""
-        return cls(
-            id=task.task_id,
-            name=task.spec.display_name,
-            description=task.spec.description,
-            project_id=task.project_id,
-            schedule_type=task.spec.schedule_type.value,
-            schedule_config=task.spec.schedule,
-            is_active=task.is_active,
-            status=task.status,
-            next_run_time=task.next_run_time,
-            last_execution=None if task.last_execution is None else LastExecutionOut.of(task.last_execution),
-            created_at=task.created_at,
-            updated_at=task.updated_at,
-            owner=task.owner,
-            time_zone=task.spec.time_zone,
-        )
 
 
 class TaskOut(BaseModel):

@@ -112,6 +112,7 @@ class PodFacts:
     """One Pod of a Job; times are those of its task container.
 
     `acknowledged_time` is when a kubelet took it: from then on its deadline counts. `orphaned`: it has no owner.
+    `host` is the address of its node.
     """
 
     namespace: str
@@ -137,6 +138,7 @@ class PodFacts:
     progress: str | None = None
     memory_limit: str | None = None
     orphaned: bool = False
+    host: str | None = None
 
     @property
     def ended(self) -> bool:

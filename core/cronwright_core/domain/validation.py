@@ -146,7 +146,7 @@ def name_taken(name: str) -> FieldError:
     """A name is unique among the tasks of one owner that exist."""
     return FieldError(
         "name",
-        Message(f"任务名称“{name}”已存在", f"another task of this owner is named {name!r}"),
+        Message(f"任务名称已存在：{name}", f"there is a task of this name already: {name}"),
         "spec.displayName",
     )
 

@@ -1,4 +1,4 @@
-"""The kubelets' `stats/summary`, asked at the nodes' own addresses.
+"""The kubelets, asked at the nodes' own addresses: `stats/summary`, and log files (`kubelet_logs`).
 
 Directly and not through the API server, since that needs `nodes/proxy`, which equals exec in every container of the
 node; here `nodes/stats` is enough (k8s.io/kubernetes pkg/kubelet/server/auth.go). The credentials are those for the API
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import ssl
+from collections.abc import AsyncGenerator, Mapping
 from typing import Protocol, Self
 
 import aiohttp
@@ -20,6 +21,9 @@ from cronwright_core.kube.ports import Json
 
 REQUEST_SECONDS = 5.0
 """A healthy kubelet answers from its cache, within milliseconds."""
+
+READ_SECONDS = 30.0
+"""So long a kubelet may be silent while it sends a log file."""
 
 
 class NodeStatistics(Protocol):
@@ -66,31 +70,62 @@ class KubeletClient:
         await self._session.close()
 
     async def summary(self, host: str, port: int, *, cpu_and_memory_only: bool) -> Json:
+        query = {"only_cpu_and_memory": "true"} if cpu_and_memory_only else {}
+        text = b"".join([part async for part in self.get(host, port, "/stats/summary", query=query, total=True)])
+        try:
+            body = json.loads(text)
+        except ValueError as error:
+            raise KubeUnreachable(f"the kubelet at {host}:{port}: {type(error).__name__}") from error
+        if not isinstance(body, dict):
+            raise KubeUnreachable(f"the kubelet at {host}:{port} answered no summary")
+        return body
+
+    async def get(
+        self,
+        host: str,
+        port: int,
+        path: str,
+        *,
+        query: Mapping[str, str] | None = None,
+        offset: int = 0,
+        total: bool = False,
+    ) -> AsyncGenerator[bytes, None]:
+        """Yields what a kubelet answers, from byte `offset` on. `total`: all of it within REQUEST_SECONDS.
+
+        Raises:
+            KubeError: no answer, none that was whole, or a refusal.
+        """
         address = f"[{host}]" if ":" in host else host
-        headers = {}
+        headers = {"Accept-Encoding": "identity"}
         token = await self._configuration.get_api_key_with_prefix("BearerToken")
         if token:
             headers["Authorization"] = token
-        query = {"only_cpu_and_memory": "true"} if cpu_and_memory_only else {}
+        if offset:
+            headers["Range"] = f"bytes={offset}-"
+        timeout = aiohttp.ClientTimeout(
+            total=REQUEST_SECONDS if total else None, sock_connect=REQUEST_SECONDS, sock_read=READ_SECONDS
+        )
         try:
             async with self._session.get(
-                f"https://{address}:{port}/stats/summary", params=query, headers=headers, allow_redirects=False
+                f"https://{address}:{port}{path}",
+                params=query or None,
+                headers=headers,
+                allow_redirects=False,
+                timeout=timeout,
             ) as response:
-                if response.status != 200:
+                if response.status != (206 if offset else 200):
                     # The text of a refusal names our account and the right that is missing.
                     said = (await response.content.read(512)).decode(errors="replace").strip()
                     status = response.status if response.status >= 400 else 502
                     raise error_for(status, {"kind": "Status", "reason": "Kubelet", "message": said})
-                body = json.loads(await response.read())
+                async for part in response.content.iter_chunked(256 * 1024):
+                    yield part
         except aiohttp.ClientConnectorCertificateError as error:
             raise KubeCertificateError(
                 f"the certificate of the kubelet at {address}:{port} is not trusted:"
                 f" {str(error.certificate_error)[:200]}"
             ) from error
-        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise KubeUnreachable(
                 f"the kubelet at {address}:{port}: {type(error).__name__}: {str(error)[:200]}"
             ) from error
-        if not isinstance(body, dict):
-            raise KubeUnreachable(f"the kubelet at {address}:{port} answered no summary")
-        return body

@@ -126,6 +126,7 @@ def to_pod(body: Mapping[str, Any]) -> PodFacts:
         progress=annotations.get(naming.PROGRESS_ANNOTATION),
         memory_limit=_memory_limit(spec),
         orphaned=owner is None,
+        host=status.get("hostIP"),
     )
 
 

@@ -10,12 +10,12 @@ from datetime import UTC, datetime
 
 from cronwright_core.domain import naming
 from cronwright_core.domain.execution import ExecutionKind, ExecutionStatus
-from cronwright_core.domain.parameters import Variables, check_parameters, parse_run_request
+from cronwright_core.domain.parameters import Variables, check_parameters
 from cronwright_core.domain.times import to_rfc3339, whole_seconds
 from cronwright_core.plugin.errors import DONE, RUN_FAILED, TIMED_OUT, PluginError
 from cronwright_core.plugin.kubectl import Json, Kubectl
 from cronwright_core.plugin.output import note, say
-from cronwright_core.plugin.runs import Run, not_ready, runs_of
+from cronwright_core.plugin.runs import Run, not_ready, requested_executions, runs_of
 
 BY = "kubectl"
 POLL_SECONDS = 1.0
@@ -92,16 +92,8 @@ def set_suspend(kubectl: Kubectl, name: str, suspend: bool) -> int:
 
 def has_open(task: Json, execution_id: str) -> bool:
     """Whether the execution waits or runs: as a Job that the status names, or as a request that has no Job yet."""
-    if any(item["executionId"] == execution_id for item in (task.get("status") or {}).get("active") or ()):
-        return True
-    moment = naming.execution_time(execution_id) or datetime.now(UTC)
-    for annotation, value in (task["metadata"].get("annotations") or {}).items():
-        if annotation.startswith(naming.TRIGGER_PREFIX):
-            key, asked = annotation.removeprefix(naming.TRIGGER_PREFIX), parse_run_request(value, moment)
-            id_ = naming.execution_id(task["metadata"]["uid"], ExecutionKind.ADHOC.value, asked.time, key)
-            if id_ == execution_id:
-                return True
-    return False
+    active = (task.get("status") or {}).get("active") or ()
+    return any(item["executionId"] == execution_id for item in active) or execution_id in requested_executions(task)
 
 
 def _why_not(kubectl: Kubectl, execution_id: str) -> str:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from cronwright_core.domain import naming
 from cronwright_core.domain.cluster import JobFacts
 from cronwright_core.domain.execution import ExecutionKind, ExecutionState, execution_state, with_deletion
+from cronwright_core.domain.parameters import parse_run_request
 from cronwright_core.kube.workloads import to_job, to_pod
 
 Json = Mapping[str, Any]
@@ -48,12 +49,25 @@ def runs_of(jobs: Iterable[Json], pods: Iterable[Json]) -> list[Run]:
 
 
 def newest_execution(task: Json) -> str | None:
-    """The newest execution that the task's status names, running or ended; None if it has had none."""
+    """The newest execution of the task, asked for, waiting, running or ended; None if it has had none."""
     status = task.get("status") or {}
     ids = [item["executionId"] for item in status.get("active") or ()]
     ids += [status["lastExecutionId"]] if "lastExecutionId" in status else []
+    ids += requested_executions(task)
     # Ids begin with their time.
     return max(ids, default=None)
+
+
+def requested_executions(task: Json) -> list[str]:
+    """The manual runs that were asked for and have no Job yet; those by hand, without a time, cannot be told."""
+    never = datetime.fromtimestamp(0, UTC)
+    found = []
+    for annotation, value in (task["metadata"].get("annotations") or {}).items():
+        asked = parse_run_request(value, never)
+        if annotation.startswith(naming.TRIGGER_PREFIX) and asked.time != never:
+            key = annotation.removeprefix(naming.TRIGGER_PREFIX)
+            found.append(naming.execution_id(task["metadata"]["uid"], ExecutionKind.ADHOC.value, asked.time, key))
+    return found
 
 
 def not_ready(task: Json) -> str | None:

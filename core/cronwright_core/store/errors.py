@@ -18,6 +18,10 @@ _RETRYABLE_CLASSES = frozenset({"08", "40", "53", "57", "58"})
 _LOCK_NOT_AVAILABLE = "55P03"
 _IDLE_IN_TRANSACTION = "25P03"
 _READ_ONLY = "25006"
+_ROLLED_BACK = frozenset({"40001", "40P01"})
+_NOT_USABLE = frozenset({"42501", "XX000", "XX001", "XX002"})
+"""No right (a file system that became read-only tells so too), and what the server cannot explain, such as a file that
+cannot grow: nothing of our making, and it may pass."""
 _SCHEMA_MISSING = frozenset({"42P01", "42703", "3F000"})
 NO_PARTITION = "23514"
 UNIQUE_VIOLATION = "23505"
@@ -46,6 +50,16 @@ def is_missing_partition(error: BaseException) -> bool:
     return sqlstate(error) == NO_PARTITION and constraint(error) is None
 
 
+def is_rolled_back(error: BaseException) -> bool:
+    """Whether the server has undone a transaction that may succeed when it is repeated."""
+    return sqlstate(error) in _ROLLED_BACK
+
+
+def is_read_only(error: BaseException) -> bool:
+    """Whether a write went to a server that takes none: a standby, maybe the primary of a moment ago."""
+    return sqlstate(error) == _READ_ONLY
+
+
 def unavailable(detail: str) -> Unavailable:
     """The error for "try again later"; `detail` must hold no data."""
     return Unavailable(
@@ -63,6 +77,7 @@ def translate(error: SQLAlchemyError) -> Exception:
             return unavailable("its schema is missing or older than this release: run `cronwright migrate`")
         if (
             state in (_LOCK_NOT_AVAILABLE, _IDLE_IN_TRANSACTION, _READ_ONLY)
+            or state in _NOT_USABLE
             or (state is not None and state[:2] in _RETRYABLE_CLASSES)
             or (state is None and isinstance(error, OperationalError | InterfaceError))
             or error.connection_invalidated

@@ -10,18 +10,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Select, bindparam, text
+from sqlalchemy import ColumnElement, Connection, bindparam, select, text
 
 from cronwright_core.domain.execution import ExecutionStatus
-from cronwright_core.store.columns import AnyRow
 from cronwright_core.store.daily_counts import status_column
-from cronwright_core.store.execution_rows import select_executions, to_execution_record
+from cronwright_core.store.listed import ListedExecution
 from cronwright_core.store.models import executions
 from cronwright_core.store.paging import offset_of
+from cronwright_core.store.prepared import Prepared, fetch
 from cronwright_core.store.projection import in_range
-from cronwright_core.store.records import ExecutionRecord, ExecutionSort, Page
+from cronwright_core.store.records import ExecutionSort, Page
 from cronwright_core.store.tasks import no_such_task
 
 _SECOND = timedelta(seconds=1)
@@ -75,19 +75,17 @@ def read_page(
     start: datetime | None,
     end: datetime | None,
     sort: ExecutionSort,
-) -> Page[ExecutionRecord]:
+) -> Page[ListedExecution]:
     """See `executions.ExecutionStore.list`."""
     if not in_range(task_id):
         raise no_such_task()
     window, offset = window_of(start, end), offset_of(page, size)
     by_time = sort in ("time", "-time")
     found = _count(connection, task_id, owner, status, window, offset, size, ascending=sort == "time")
-    if found.first is None or found.last is None:  # nothing, or a page past the end
+    bounds = (found.first, found.last) if by_time else (found.oldest, found.newest)
+    days = sorted(day for day in bounds if day is not None)
+    if found.first is None or len(days) < len(bounds):  # nothing, or a page past the end
         return Page(found.total, page, size, ())
-    if by_time:
-        days, skipped = sorted((found.first, found.last)), found.skipped
-    else:
-        days, skipped = [found.oldest, found.newest], 0
     low, high = _midnight(days[0]), _last_second(days[1])
     values = {
         "task": task_id,
@@ -95,14 +93,33 @@ def read_page(
         "high": high if end is None else min(high, end),
         "status": status and status.value,
         "size": size,
-        "offset": offset - skipped,
+        "offset": offset - found.skipped if by_time else offset,
     }
-    rows = connection.execute(_listed(status is not None, sort), values).all()
-    return Page(found.total, page, size, tuple(to_execution_record(row) for row in rows))
+    rows = fetch(connection, _listed(status is not None, sort), values)
+    return Page(found.total, page, size, tuple(map(ListedExecution._make, rows)))
+
+
+_COLUMNS = (
+    executions.c.execution_id,
+    executions.c.task_id,
+    executions.c.status,
+    executions.c.start_time,
+    executions.c.end_time,
+    executions.c.exit_code,
+    executions.c.output_summary,
+    executions.c.error_message,
+    executions.c.created_at,
+    executions.c.kind,
+    executions.c.scheduled_time,
+    executions.c.requested_by,
+    executions.c.reason,
+    executions.c.execution_time,
+)
+"""Those of `ListedExecution`, in its order."""
 
 
 @lru_cache(maxsize=16)
-def _listed(by_status: bool, sort: ExecutionSort) -> Select[Any]:
+def _listed(by_status: bool, sort: ExecutionSort) -> Prepared:
     """The page's rows. Kept: to build the statement takes as long as to run it."""
     conditions = [
         executions.c.task_id == bindparam("task"),
@@ -110,8 +127,21 @@ def _listed(by_status: bool, sort: ExecutionSort) -> Select[Any]:
     ]
     if by_status:
         conditions.append(executions.c.status == bindparam("status"))
-    listed = select_executions().where(*conditions).order_by(*_order(sort))
-    return listed.limit(bindparam("size")).offset(bindparam("offset"))
+    listed = select(*_COLUMNS).where(*conditions).order_by(*_order(sort))
+    return Prepared(listed.limit(bindparam("size")).offset(bindparam("offset")))
+
+
+class Counted(NamedTuple):
+    """The total; the days on which the page begins and ends (None: nothing is on it), how many executions lie before
+    the first of them; and the first and last day of all."""
+
+    known: bool
+    total: int
+    skipped: int
+    first: date | None
+    last: date | None
+    oldest: date | None
+    newest: date | None
 
 
 def _count(
@@ -124,16 +154,8 @@ def _count(
     size: int,
     *,
     ascending: bool,
-) -> AnyRow:
-    """The total; the days on which the page begins and ends, and how many executions lie before the first of them.
-
-    Raises NotFound if there is no such task, or it is another's.
-    """
-    count = _ALL if status is None else status_column(status)
-    parts = [
-        f"SELECT day, {count} AS n FROM execution_days"  # noqa: S608 - our own fragments only
-        " WHERE task_id = :task AND day BETWEEN :first AND :last"
-    ]
+) -> Counted:
+    """Finds the page by the counts of the days. Raises NotFound if there is no such task, or it is another's."""
     values: dict[str, Any] = {
         "task": task_id,
         "owner": owner,
@@ -143,33 +165,45 @@ def _count(
         "until": offset + size,
     }
     for number, (low, high) in enumerate(window.edges):
+        values |= {f"day{number}": low.date(), f"low{number}": low, f"high{number}": high}
+    if status is not None:
+        values["status"] = status.value
+    counted = _counted(status, len(window.edges), ascending, owner is not None)
+    found = Counted._make(fetch(connection, counted, values)[0])
+    if not found.known:
+        raise no_such_task()
+    return found
+
+
+@lru_cache(maxsize=128)
+def _counted(status: ExecutionStatus | None, edges: int, ascending: bool, owned: bool) -> Prepared:
+    """The statement of `_count`, its columns those of `Counted`."""
+    count = _ALL if status is None else status_column(status)
+    parts = [
+        f"SELECT day, {count} AS n FROM execution_days"  # noqa: S608 - our own fragments only
+        " WHERE task_id = :task AND day BETWEEN :first AND :last"
+    ]
+    for number in range(edges):
         only = "" if status is None else " AND status = :status"
         parts.append(
             f"SELECT CAST(:day{number} AS date), count(*) FROM executions"  # noqa: S608
             f" WHERE task_id = :task AND execution_time BETWEEN :low{number} AND :high{number}{only}"
         )
-        values |= {f"day{number}": low.date(), f"low{number}": low, f"high{number}": high}
-    if status is not None:
-        values["status"] = status.value
     direction, nearest = ("ASC", "min") if ascending else ("DESC", "max")
     furthest = "max" if ascending else "min"
-    owned = "" if owner is None else " AND owner = :owner"
-    row = connection.execute(
+    only_owned = " AND owner = :owner" if owned else ""
+    return Prepared(
         text(
             f"WITH days AS ({' UNION ALL '.join(parts)}),"  # noqa: S608
             f" ranked AS (SELECT day, n, sum(n) OVER (ORDER BY day {direction}) AS upto FROM days WHERE n > 0)"
-            f" SELECT EXISTS (SELECT 1 FROM tasks WHERE id = :task AND state = 'active'{owned}) AS known,"
+            f" SELECT EXISTS (SELECT 1 FROM tasks WHERE id = :task AND state = 'active'{only_owned}) AS known,"
             " CAST(coalesce(sum(n), 0) AS bigint) AS total,"
             " CAST(coalesce(max(upto) FILTER (WHERE upto <= :offset), 0) AS bigint) AS skipped,"
             f" {nearest}(day) FILTER (WHERE upto > :offset) AS first,"
             f" coalesce({nearest}(day) FILTER (WHERE upto >= :until), {furthest}(day)) AS last,"
             " min(day) AS oldest, max(day) AS newest FROM ranked"
-        ),
-        values,
-    ).one()
-    if not row.known:
-        raise no_such_task()
-    return row
+        )
+    )
 
 
 _ALL = " + ".join(status_column(status) for status in ExecutionStatus)

@@ -15,6 +15,7 @@ from cronwright_core.store.columns import AnyRow
 from cronwright_core.store.execution_pages import read_page
 from cronwright_core.store.execution_rows import select_executions, to_execution_record
 from cronwright_core.store.idempotency import KEY_REUSED
+from cronwright_core.store.listed import ListedExecution
 from cronwright_core.store.merging import to_execution_values
 from cronwright_core.store.models import attempts, executions, task_stats
 from cronwright_core.store.recording import announce, record_batch
@@ -175,7 +176,7 @@ class ExecutionStore:
         start: datetime | None = None,
         end: datetime | None = None,
         sort: ExecutionSort = "-time",
-    ) -> Page[ExecutionRecord]:
+    ) -> Page[ListedExecution]:
         """A page of a task's executions; two statements. `start` and `end` bound `time`, both inclusive.
 
         `sort`: by `time`, newest first unless said otherwise, or by duration (what has none comes last). The total is

@@ -12,7 +12,8 @@ from cronwright_core.domain.log_position import LogPosition, Pause, StreamState,
 from cronwright_core.store.columns import AnyRow
 from cronwright_core.store.executions import no_such_execution
 from cronwright_core.store.log_streams import stream_rows
-from cronwright_core.store.logs import CHUNK_BYTES, SHOWN, decode_line
+from cronwright_core.store.log_text import CHUNK_BYTES, cut_marker, decode_line
+from cronwright_core.store.logs import SHOWN
 from cronwright_core.store.models import attempts, executions, log_chunks
 from cronwright_core.store.records import LogEnd, LogPortion, LogType
 from cronwright_core.store.session import Database
@@ -63,10 +64,14 @@ class LogReader:
             found = next_read(after, shown, unread=unread, ended=outcome is not None)
             if isinstance(found, Pause):
                 return LogPortion(position=after, end=outcome if found is Pause.OVER else None)
-            return _read(connection, rows[0], found)
+            row = next(row for row in rows if (row.attempt, row.stream) == (found.attempt, found.stream))
+            return _read(connection, row, found, after)
 
 
-def _read(connection: Connection, row: AnyRow, start: LogPosition) -> LogPortion:
+def _read(connection: Connection, row: AnyRow, start: LogPosition, after: LogPosition | None) -> LogPortion:
+    if row.cut_lines and row.cut_from <= start.line < row.cut_from + row.cut_lines:
+        behind = LogPosition(start.attempt, start.stream, row.cut_from + row.cut_lines)
+        return LogPortion(lines=(cut_marker(row.cut_lines, row.cut_bytes),), position=behind)
     stream = (
         log_chunks.c.execution_time == row.execution_time,
         log_chunks.c.execution_id == row.execution_id,
@@ -92,10 +97,18 @@ def _read(connection: Connection, row: AnyRow, start: LogPosition) -> LogPortion
         .where(following.c.upto - following.c.byte_count < CHUNK_BYTES)
         .order_by(following.c.first_line)
     ).all()
-    lines = b"".join(bytes(chunk.data) for chunk in chunks).split(b"\n")[:-1][start.line - chunks[0].first_line :]
+    lines: list[bytes] = []
+    first = chunks[0].first_line if chunks else start.line
+    for chunk in chunks:
+        if chunk.first_line != first + len(lines):
+            break  # behind a part that was left out
+        lines += bytes(chunk.data).split(b"\n")[:-1]
+    new = lines[start.line - first :]
+    if not new:
+        # It was left out since the streams' rows were read: the next read finds them as they are then.
+        return LogPortion(position=after)
     return LogPortion(
-        lines=tuple(map(decode_line, lines)),
-        position=LogPosition(start.attempt, start.stream, start.line + len(lines)),
+        lines=tuple(map(decode_line, new)), position=LogPosition(start.attempt, start.stream, start.line + len(new))
     )
 
 
@@ -130,4 +143,4 @@ def _state(row: AnyRow) -> StreamState:
 
 
 def _closed(row: AnyRow) -> bool:
-    return bool(row.complete) or row.incomplete_reason is not None
+    return bool(row.complete)

@@ -7,28 +7,39 @@ one out.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
+from datetime import datetime
 from itertools import groupby
 from typing import Any
 
-from sqlalchemy import Connection, and_, func, or_, select, text, update
+from sqlalchemy import ColumnElement, Connection, and_, func, or_, select, text, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from cronwright_core.domain import naming
 from cronwright_core.domain.errors import Message, NotFound
 from cronwright_core.store.columns import AnyRow, columns_of
-from cronwright_core.store.errors import CursorMoved
+from cronwright_core.store.copying import copy_rows
+from cronwright_core.store.errors import CursorMoved, unavailable
+from cronwright_core.store.log_cutting import cut_middle
 from cronwright_core.store.log_streams import stream_rows, streams_for
+from cronwright_core.store.log_text import (
+    CHUNK_BYTES,
+    Piece,
+    chunks_of,
+    decode_line,
+    last_pieces,
+    pieces_of,
+    stored_bytes,
+    stored_lines,
+)
 from cronwright_core.store.models import executions, log_chunks, log_streams
 from cronwright_core.store.notifications import LOG_CHANNEL, notify
 from cronwright_core.store.records import LogAppend, LogCursor, LogFile, LogType, Stream
 from cronwright_core.store.session import Database
 
-CHUNK_BYTES = 256 * 1024
-"""A chunk ends with the line that reaches this size; so much a reader of the last lines reads in vain at most."""
-
 SHOWN: dict[LogType, tuple[Stream, ...]] = {"output": ("all", "stdout"), "error": ("stderr",)}
 """The streams that make up each log."""
+_READ_TRIES = 5
 _PRIMARY = ("execution_time", "execution_id", "attempt", "stream")
 Key = tuple[Any, str, int, str]
 
@@ -43,11 +54,17 @@ _LOCK = text(
 )
 
 
+class _CutMeanwhile(Exception):
+    """Lines that were there when the streams were looked at are not there any more."""
+
+
 class LogStore:
     """Reads and writes logs. Every method is one transaction, and raises Unavailable if the database is away."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, *, stream_limit: int | None = None) -> None:
+        """A stream keeps about `stream_limit` bytes, half of them from its beginning; None: all. Readers need none."""
         self._database = database
+        self._stream_limit = stream_limit
 
     def cursors(self, execution_id: str) -> list[LogCursor]:
         """How far each stream of the execution is stored, by attempt and stream; empty for an unknown id."""
@@ -83,7 +100,8 @@ class LogStore:
             return
         parts = sorted(batch, key=lambda part: (*_key(part), part.from_line))
         self._database.write_partitioned(
-            [part.execution_time for part in parts], lambda connection: _append(connection, parts)
+            [part.execution_time for part in parts],
+            lambda connection: _append(connection, parts, self._stream_limit),
         )
 
     def finish(
@@ -91,8 +109,8 @@ class LogStore:
     ) -> None:
         """Marks a stream: `complete`, no more will come; `incomplete_reason`, something could not be read, and why.
 
-        A stream that never had a line gets its row too. The execution is marked `log_incomplete` along with it. A
-        reason once given stays. Idempotent. Raises NotFound if the text is no execution id.
+        A stream that never had a line gets its row too. The execution is marked `log_incomplete` along with a reason. A
+        reason once given stays, and so does `complete`. Idempotent. Raises NotFound if the text is no execution id.
         """
         time = naming.execution_time(execution_id)
         if time is None:
@@ -119,11 +137,7 @@ class LogStore:
                 )
             )
             if incomplete_reason is not None:
-                connection.execute(
-                    update(executions)
-                    .where(executions.c.execution_time == time, executions.c.execution_id == execution_id)
-                    .values(log_incomplete=True)
-                )
+                _mark_execution(connection, time, execution_id)
             notify(connection, LOG_CHANNEL, [_notice(execution_id, attempt, stream)])
 
         self._database.write_partitioned([time], work)
@@ -131,11 +145,11 @@ class LogStore:
     def read(self, execution_id: str, *, log_type: LogType, lines: int, attempt: int | None = None) -> LogFile:
         """The last `lines` lines over all attempts in their order, or of one; empty for an execution without output.
 
-        Reads only the chunks that hold them. Bytes that are no UTF-8, and NUL, become U+FFFD; a carriage return at the
-        end of a line is cut. `error` is empty where the cluster merges the streams, and `merged` says so.
+        Reads only the chunks that hold them; they are decoded as `log_text.decode_line` says. `error` is empty where
+        the cluster merges the streams, and `merged` says so.
         """
 
-        return self._database.read(
+        return self._read(
             lambda connection: _file(connection, stream_rows(connection, execution_id), log_type, lines, attempt)
         )
 
@@ -147,11 +161,19 @@ class LogStore:
         Raises:
             NotFound: there is no such execution, it is somebody else's, or it has no such attempt.
         """
-        return self._database.read(
+        return self._read(
             lambda connection: _file(
                 connection, streams_for(connection, execution_id, owner, attempt), log_type, lines, attempt
             )
         )
+
+    def _read(self, work: Callable[[Connection], LogFile]) -> LogFile:
+        for _ in range(_READ_TRIES):
+            try:
+                return self._database.read(work)
+            except _CutMeanwhile:
+                continue
+        raise unavailable("the log is being cut faster than it can be read")
 
 
 def _file(
@@ -161,16 +183,18 @@ def _file(
     shown = [row for row in streams if row.stream in SHOWN[log_type]]
     return LogFile(
         content=tuple(_last_lines(connection, shown, max(0, lines))),
-        file_size=sum(row.bytes for row in shown),
-        lines_count=sum(row.lines for row in shown),
+        file_size=sum(map(stored_bytes, shown)),
+        lines_count=sum(map(stored_lines, shown)),
         last_modified=max((row.last_modified for row in shown if row.last_modified is not None), default=None),
         incomplete=any(row.incomplete_reason is not None for row in shown),
         merged=any(row.stream == "all" for row in streams),
         complete=bool(streams) and all(row.complete for row in shown),
+        cut_lines=sum(row.cut_lines for row in shown),
+        cut_bytes=sum(row.cut_bytes for row in shown),
     )
 
 
-def _append(connection: Connection, parts: Sequence[LogAppend]) -> None:
+def _append(connection: Connection, parts: Sequence[LogAppend], limit: int | None) -> None:
     """`parts` are sorted by stream and line; all writers lock the streams in this order."""
     by_stream = [(key, list(group)) for key, group in groupby(parts, key=_key)]
     stored = _lock_streams(connection, [key for key, _ in by_stream])
@@ -195,11 +219,20 @@ def _append(connection: Connection, parts: Sequence[LogAppend]) -> None:
                 row["last_stamp_count"] = part.last_stamp_count
             if part.last_line_time is not None:
                 row["last_line_time"] = part.last_line_time
+            row["complete"] = row["complete"] or part.complete
+            if part.incomplete_reason is not None:
+                row["incomplete_reason"] = row["incomplete_reason"] or part.incomplete_reason
+                _mark_execution(connection, part.execution_time, part.execution_id)
         rows.append(row)
+    # Small chunks for a small limit, so that it is kept nearly.
+    size = CHUNK_BYTES if limit is None else min(CHUNK_BYTES, max(1, limit // 8))
+    copy_rows(connection, log_chunks, [chunk for part in parts for chunk in _chunk_rows(part, size)])
+    if limit is not None:
+        for row in rows:
+            cut_middle(connection, row, limit)
     statement = upsert(log_streams)
     updates = {column.name: statement.excluded[column.name] for column in log_streams.c if column.name not in _PRIMARY}
     connection.execute(statement.on_conflict_do_update(constraint=log_streams.primary_key, set_=updates), rows)
-    connection.execute(log_chunks.insert(), [chunk for part in parts for chunk in _chunks(part)])
     notify(connection, LOG_CHANNEL, [_notice(key[1], key[2], key[3]) for key, _ in by_stream])
 
 
@@ -221,76 +254,87 @@ def _lock_streams(connection: Connection, keys: Sequence[Key]) -> dict[Key, dict
     return {(row["execution_time"], row["execution_id"], row["attempt"], row["stream"]): dict(row) for row in rows}
 
 
-def _chunks(part: LogAppend) -> Iterator[dict[str, Any]]:
-    """Cuts the lines into chunks of about CHUNK_BYTES; a single longer line stays whole."""
-    start, first_line = 0, part.from_line
-    while start < len(part.lines):
-        end = part.lines.index(b"\n", min(start + CHUNK_BYTES, len(part.lines)) - 1) + 1
-        data = part.lines[start:end]
-        line_count = data.count(b"\n")
-        yield {
-            "execution_time": part.execution_time,
-            "execution_id": part.execution_id,
-            "attempt": part.attempt,
-            "stream": part.stream,
-            "first_line": first_line,
-            "line_count": line_count,
-            "byte_count": len(data),
-            "data": data,
-        }
-        start, first_line = end, first_line + line_count
+def _chunk_rows(part: LogAppend, size: int) -> list[tuple[Any, ...]]:
+    """In the order of the columns of `log_chunks`."""
+    return [
+        (*_key(part), first_line, count, len(data), data)
+        for first_line, count, data in chunks_of(part.lines, part.from_line, size)
+    ]
+
+
+def _mark_execution(connection: Connection, time: datetime, execution_id: str) -> None:
+    connection.execute(
+        update(executions)
+        .where(executions.c.execution_time == time, executions.c.execution_id == execution_id)
+        .values(log_incomplete=True)
+    )
 
 
 def _last_lines(connection: Connection, streams: Sequence[AnyRow], count: int) -> list[str]:
-    """The last `count` lines of the streams one after another, read from the end."""
-    wanted = []
-    missing = count
-    for stream in reversed(streams):
-        if missing <= 0:
-            break
-        if stream.lines:
-            wanted.append((stream, max(0, stream.lines - missing)))
-            missing -= min(stream.lines, missing)
-    if not wanted:
-        return []
-    first = streams[0]
-    same = and_(log_chunks.c.execution_time == first.execution_time, log_chunks.c.execution_id == first.execution_id)
+    """The last `count` lines of the streams one after another, read from the end.
+
+    Raises _CutMeanwhile if lines have been left out since the streams' rows were read.
+    """
+    wanted = last_pieces([piece for row in streams for piece in pieces_of(row)], count)
+    stored = [piece for piece in wanted if piece.marker is None]
+    lines: dict[Piece, list[bytes]] = {}
+    if stored:
+        key = (streams[0].execution_time, streams[0].execution_id)
+        chunks = connection.execute(
+            select(log_chunks.c.attempt, log_chunks.c.stream, log_chunks.c.first_line, log_chunks.c.data)
+            .where(_of_execution(log_chunks, key), or_(*(_holds(piece, key) for piece in stored)))
+            .order_by(log_chunks.c.attempt, log_chunks.c.stream, log_chunks.c.first_line)
+        ).all()
+        for piece in stored:
+            own = [
+                chunk
+                for chunk in chunks
+                if (chunk.attempt, chunk.stream) == (piece.attempt, piece.stream) and chunk.first_line < piece.end
+            ]
+            lines[piece] = _lines_of(piece, own)
+    return [
+        text
+        for piece in wanted
+        for text in ([piece.marker] if piece.marker is not None else map(decode_line, lines[piece]))
+    ]
+
+
+def _lines_of(piece: Piece, chunks: Sequence[AnyRow]) -> list[bytes]:
+    lines: list[bytes] = []
+    for chunk in chunks:
+        part = bytes(chunk.data).split(b"\n")
+        part.pop()
+        if chunk.first_line + len(part) > piece.first:
+            lines += part[max(0, piece.first - chunk.first_line) : piece.end - chunk.first_line]
+    if len(lines) != piece.lines:
+        raise _CutMeanwhile
+    return lines
+
+
+def _holds(piece: Piece, key: tuple[Any, str]) -> ColumnElement[bool]:
+    """The chunks with lines of the piece; the one that holds the first line begins at or before it."""
     earlier = log_chunks.alias("earlier")
-    ranges = []
-    for stream, line in wanted:
-        # The chunk that holds the first wanted line begins at or before it.
-        begin = (
-            select(func.max(earlier.c.first_line))
-            .where(
-                earlier.c.execution_time == first.execution_time,
-                earlier.c.execution_id == first.execution_id,
-                earlier.c.attempt == stream.attempt,
-                earlier.c.stream == stream.stream,
-                earlier.c.first_line <= line,
-            )
-            .scalar_subquery()
+    begin = (
+        select(func.max(earlier.c.first_line))
+        .where(
+            _of_execution(earlier, key),
+            earlier.c.attempt == piece.attempt,
+            earlier.c.stream == piece.stream,
+            earlier.c.first_line <= piece.first,
         )
-        ranges.append(
-            and_(
-                log_chunks.c.attempt == stream.attempt,
-                log_chunks.c.stream == stream.stream,
-                log_chunks.c.first_line >= begin,
-                # Lines that were appended after the streams were read are not counted, so they are not shown.
-                log_chunks.c.first_line < stream.lines,
-            )
-        )
-    chunks = connection.execute(
-        select(log_chunks.c.data)
-        .where(same, or_(*ranges))
-        .order_by(log_chunks.c.attempt, log_chunks.c.stream, log_chunks.c.first_line)
-    ).scalars()
-    lines = b"".join(bytes(chunk) for chunk in chunks).split(b"\n")[:-1]
-    return [decode_line(line) for line in lines[-count:]]
+        .scalar_subquery()
+    )
+    return and_(
+        log_chunks.c.attempt == piece.attempt,
+        log_chunks.c.stream == piece.stream,
+        log_chunks.c.first_line >= begin,
+        # Lines that were appended after the streams were read are not counted, so they are not shown.
+        log_chunks.c.first_line < piece.end,
+    )
 
 
-def decode_line(line: bytes) -> str:
-    """A stored line as readers get it: no UTF-8 and NUL become U+FFFD, a carriage return at the end is cut."""
-    return line.removesuffix(b"\r").decode("utf-8", "replace").replace("\x00", "\ufffd")
+def _of_execution(chunks: Any, key: tuple[Any, str]) -> ColumnElement[bool]:
+    return and_(chunks.c.execution_time == key[0], chunks.c.execution_id == key[1])
 
 
 def _key(part: LogAppend) -> Key:

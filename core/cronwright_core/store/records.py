@@ -69,7 +69,9 @@ class ReservedTask:
 class TaskProjection:
     """A ScheduledTask resource as it is to be projected.
 
-    `owner` is the effective owner: `spec.owner`, else the Project's. `project_id` is None while the Project is unknown.
+    `owner` is the effective owner: `spec.owner`, else the Project's; None while neither is known: the row's own stays,
+    as a task does not become a stranger's because its Project was deleted. `project_id` is None while the Project is
+    unknown.
     `task_id` is the id that the operator itself wrote into `status.taskId`, and is trusted; `labelled_task_id` stands
     in a label that any user can write, and only ever completes a pending row of the same owner and resource name.
     """
@@ -79,7 +81,7 @@ class TaskProjection:
     cr_name: str
     generation: int
     creation_time: datetime
-    owner: str
+    owner: str | None
     project_id: int | None
     spec: TaskSpec
     task_id: int | None = None
@@ -446,7 +448,8 @@ class LogAppend:
     `lines` are raw bytes, each line ended by a newline, `line_count` of them. `last_stamp` is the RFC 3339 stamp with
     nanoseconds of the last line as the kubelet gave it, `last_stamp_count` how many of the stored lines carry it:
     reading again from that stamp, so many lines are known. `partial_line`: the output's last line had no newline of
-    its own.
+    its own. `incomplete_reason`: something before or behind these lines could not be read, and why. `complete`: no more
+    will come.
     """
 
     execution_id: str
@@ -461,6 +464,8 @@ class LogAppend:
     last_stamp_count: int = 0
     last_line_time: datetime | None = None
     partial_line: bool = False
+    incomplete_reason: str | None = None
+    complete: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -484,7 +489,8 @@ class LogFile:
     """The end of an execution's log. `file_size` (bytes), `lines_count` and `last_modified` speak of the whole file.
 
     `incomplete`: something that was written could not be read. `merged`: stdout and stderr stand together in `output`,
-    since the cluster cannot tell them apart. `complete`: every stream has had its final read.
+    since the cluster cannot tell them apart. `complete`: no more will come. `cut_lines` and `cut_bytes` were left out
+    of the middle, since a stream's size is limited; a line in their place says so.
     """
 
     content: tuple[str, ...]
@@ -494,6 +500,8 @@ class LogFile:
     incomplete: bool
     merged: bool
     complete: bool
+    cut_lines: int = 0
+    cut_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -9,18 +10,21 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
-from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.engine.interfaces import DBAPIConnection, ExceptionContext
 from sqlalchemy.exc import ArgumentError, DBAPIError, InvalidatePoolError, SQLAlchemyError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from cronwright_core.domain.errors import Unavailable
-from cronwright_core.store.errors import is_missing_partition, translate
+from cronwright_core.store.errors import is_missing_partition, is_read_only, is_rolled_back, translate
 from cronwright_core.store.partitions import KnownMonths, ensure_partitions
 
 Result = TypeVar("Result")
 
 CONNECT_TIMEOUT_SECONDS = 3
 STATEMENT_TIMEOUT_SECONDS = 10
+LOCK_TIMEOUT_SECONDS = 5
+ROLLED_BACK_TRIES = 5
+"""How often a write is tried that loses to another one (a deadlock, a serialization failure)."""
 POOL_TIMEOUT_SECONDS = 5
 PING_AFTER_SECONDS = 1.0
 DRIVER = "postgresql+psycopg2"
@@ -62,7 +66,7 @@ def connect_arguments(application_name: str) -> dict[str, Any]:
         "keepalives_count": 3,
         "tcp_user_timeout": (STATEMENT_TIMEOUT_SECONDS + 5) * 1000,
         "options": (
-            f"-c timezone=UTC -c statement_timeout={STATEMENT_TIMEOUT_SECONDS}s"
+            f"-c timezone=UTC -c statement_timeout={STATEMENT_TIMEOUT_SECONDS}s -c lock_timeout={LOCK_TIMEOUT_SECONDS}s"
             " -c idle_in_transaction_session_timeout=60s"
         ),
     }
@@ -93,6 +97,7 @@ class Database:
             connect_args=connect_arguments(application_name),
         )
         _ping_idle_connections(self._engine)
+        _leave_demoted_servers(self._engine)
         self._months = KnownMonths()
 
     def ping(self) -> None:
@@ -116,11 +121,16 @@ class Database:
             Unavailable: no connection, or a reason to try again.
             StoreError: a bug.
         """
+        with self._begin(is_missing_partition) as connection:
+            yield connection
+
+    @contextmanager
+    def _begin(self, let_through: Callable[[DBAPIError], bool]) -> Iterator[Connection]:
         try:
             with self._observed("write"), self._engine.begin() as connection:
                 yield connection
         except SQLAlchemyError as error:
-            if isinstance(error, DBAPIError) and is_missing_partition(error):
+            if isinstance(error, DBAPIError) and let_through(error):
                 raise
             # `from None`: the original's text holds SQL, and DETAIL lines with the rows' values.
             raise translate(error) from None
@@ -157,22 +167,26 @@ class Database:
     def write_partitioned(self, times: Iterable[datetime], work: Callable[[Connection], Result]) -> Result:
         """Runs `work` in one transaction, after making the partitions for `times`; all rows written must be of these.
 
-        `work` may run twice: if a partition known here was dropped by somebody, it is made anew and `work` repeated.
+        `work` may run several times: if a partition known here was dropped by somebody, it is made anew and `work`
+        repeated, and so it is if the server has rolled it back in favour of another one.
         """
         times = list(times)
-        for last_try in (False, True):
+        for tries_left in reversed(range(ROLLED_BACK_TRIES)):
             months = self._months.unknown(times)
             if months:
                 with self.transaction() as connection:
                     ensure_partitions(connection, months)
                 self._months.add(months)
             try:
-                with self.transaction() as connection:
+                with self._begin(lambda error: is_missing_partition(error) or is_rolled_back(error)) as connection:
                     return work(connection)
             except DBAPIError as error:
-                self._months.forget()
-                if last_try:
+                if is_missing_partition(error):
+                    self._months.forget()
+                if not tries_left:
                     raise translate(error) from None
+                # Not in step with the one that it lost to.
+                time.sleep(random.uniform(0, 0.05))
         raise AssertionError("unreachable")
 
 
@@ -206,3 +220,14 @@ def _ping_idle_connections(engine: Engine) -> None:
 
     event.listen(engine, "checkin", returned)
     event.listen(engine, "checkout", lent)
+
+
+def _leave_demoted_servers(engine: Engine) -> None:
+    """Drops all kept connections when one of them turns out to be read-only: after a failover they lead to the server
+    that was the primary before, and a new one leads to its successor."""
+
+    def failed(context: ExceptionContext) -> None:
+        if context.sqlalchemy_exception is not None and is_read_only(context.sqlalchemy_exception):
+            context.is_disconnect = True
+
+    event.listen(engine, "handle_error", failed)

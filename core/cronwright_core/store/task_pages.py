@@ -1,7 +1,8 @@
-"""One page of tasks: filters, orders, and the total. Two statements whatever the size.
+"""One page of tasks: filters, orders, and the total. One statement whatever the size; two for a page past the end.
 
 The page's ids are found first, on the narrow columns that filters and orders need; what is shown is then read of so
-many rows only. Without filters the total is the one that a trigger keeps for each owner (migration 0006).
+many rows only, each with the total beside it. Without
+filters the total is the one that a trigger keeps for each owner (migration 0006).
 """
 
 from __future__ import annotations
@@ -14,7 +15,6 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     FromClause,
-    Select,
     and_,
     bindparam,
     case,
@@ -26,13 +26,35 @@ from sqlalchemy import (
 
 from cronwright_core.domain.execution import ExecutionStatus
 from cronwright_core.domain.schedule import ScheduleType
+from cronwright_core.store.listed import ListedTask
 from cronwright_core.store.models import owner_tasks, task_stats, tasks
 from cronwright_core.store.paging import offset_of
-from cronwright_core.store.records import Page, TaskRecord, TaskSort
-from cronwright_core.store.task_rows import STATUS, select_tasks, to_task_record
+from cronwright_core.store.prepared import Prepared, fetch
+from cronwright_core.store.records import Page, TaskSort
+from cronwright_core.store.task_rows import STATUS
 
 _SHOWN_NEXT_RUN = case((and_(tasks.c.is_active, not_(tasks.c.completed)), tasks.c.next_run_time))
 """As `to_task_record` shows it: null while paused and after the only run."""
+_COLUMNS = (
+    tasks.c.id,
+    tasks.c.name,
+    tasks.c.description,
+    tasks.c.project_id,
+    tasks.c.schedule_type,
+    tasks.c.schedule_config,
+    tasks.c.is_active,
+    STATUS,
+    _SHOWN_NEXT_RUN,
+    tasks.c.created_at,
+    tasks.c.updated_at,
+    tasks.c.owner,
+    tasks.c.time_zone,
+    task_stats.c.last_execution_id,
+    task_stats.c.last_status,
+    task_stats.c.last_start_time,
+    task_stats.c.last_end_time,
+)
+"""Those of `ListedTask`, in its order."""
 _ORDERS: dict[str, ColumnElement[Any]] = {
     "created_at": tasks.c.created_at,
     "name": tasks.c.name,
@@ -53,7 +75,7 @@ def read_page(
     project_id: int | None,
     schedule_type: ScheduleType | None,
     sort: TaskSort,
-) -> Page[TaskRecord]:
+) -> Page[ListedTask]:
     """See `tasks.TaskStore.list`."""
     values = {
         "owner": owner,
@@ -66,16 +88,15 @@ def read_page(
     }
     given = {name: value for name, value in values.items() if value not in (None, "")}
     counted, listed = _statements(frozenset(given), sort)
-    total = int(connection.execute(counted, given).scalar_one())
-    offset = offset_of(page, size)
-    if offset >= total:
-        return Page(total, page, size, ())
-    rows = connection.execute(listed, {**given, "size": size, "offset": offset}).all()
-    return Page(total, page, size, tuple(to_task_record(row) for row in rows))
+    rows = fetch(connection, listed, {**given, "size": size, "offset": offset_of(page, size)})
+    if rows:
+        return Page(int(rows[0][0]), page, size, tuple(ListedTask._make(row[1:]) for row in rows))
+    total = fetch(connection, counted, given)[0][0]
+    return Page(int(total), page, size, ())
 
 
 @lru_cache(maxsize=1024)
-def _statements(given: frozenset[str], sort: TaskSort) -> tuple[Select[Any], Select[Any]]:
+def _statements(given: frozenset[str], sort: TaskSort) -> tuple[Prepared, Prepared]:
     """Total and page for the values that are given. Kept: to build them takes as long as to run them."""
     source: FromClause = tasks
     conditions: list[ColumnElement[bool]] = [tasks.c.state == literal_column("'active'")]
@@ -98,7 +119,13 @@ def _statements(given: frozenset[str], sort: TaskSort) -> tuple[Select[Any], Sel
     order = _order(sort)
     ids = select(tasks.c.id).select_from(source).where(*conditions).order_by(*order)
     ids = ids.limit(bindparam("size")).offset(bindparam("offset"))
-    return counted, select_tasks().where(tasks.c.id.in_(ids)).order_by(*order)
+    listed = (
+        select(counted.scalar_subquery(), *_COLUMNS)
+        .select_from(tasks.outerjoin(task_stats, task_stats.c.task_id == tasks.c.id))
+        .where(tasks.c.state == literal_column("'active'"), tasks.c.id.in_(ids))
+        .order_by(*order)
+    )
+    return Prepared(counted), Prepared(listed)
 
 
 def _order(sort: TaskSort) -> list[ColumnElement[Any]]:

@@ -8,12 +8,13 @@ from typing import Any
 
 from sqlalchemy import Connection, select, update
 
-from cronwright_core.domain.errors import Conflict, FieldError, InvalidInput, Message, NotFound
+from cronwright_core.domain.errors import Conflict, InvalidInput, Message, NotFound
 from cronwright_core.domain.execution import ExecutionStatus
 from cronwright_core.domain.schedule import ScheduleType
-from cronwright_core.domain.validation import unknown_project
+from cronwright_core.domain.validation import name_taken, unknown_project
 from cronwright_core.store import idempotency, projection
 from cronwright_core.store.columns import AnyRow
+from cronwright_core.store.listed import ListedTask
 from cronwright_core.store.models import projects, task_days, task_stats, tasks
 from cronwright_core.store.records import (
     CreationKey,
@@ -48,9 +49,14 @@ def no_such_task() -> NotFound:
     return NotFound(Message("任务不存在", "there is no such task"))
 
 
+def _known_owner(connection: Connection, cr_uid: str) -> str:
+    """Whose task it was when that was last known; nobody's if it never was."""
+    return connection.execute(select(tasks.c.owner).where(tasks.c.cr_uid == cr_uid)).scalar_one_or_none() or ""
+
+
 def _taken(values: Mapping[str, Any]) -> Conflict:
-    message = Message(f"任务名称已存在：{values['name']}", f"there is a task of this name already: {values['name']}")
-    return Conflict(message, (FieldError("name", message, "spec.displayName"),))
+    error = name_taken(values["name"])
+    return Conflict(error.message, (error,))
 
 
 def _unknown_project(values: Mapping[str, Any]) -> InvalidInput:
@@ -154,11 +160,12 @@ class TaskStore:
             Conflict: another live task of the owner has the name; nothing is changed.
             InvalidInput: there is no such project.
         """
-        values = {"owner": task.owner, "project_id": task.project_id, **from_task_spec(task.spec)}
         resource = projection.Resource(
             cr_uid=task.cr_uid, namespace=task.namespace, cr_name=task.cr_name, generation=task.generation
         )
         with self._database.transaction() as connection:
+            owner = task.owner if task.owner is not None else _known_owner(connection, task.cr_uid)
+            values = {"owner": owner, "project_id": task.project_id, **from_task_spec(task.spec)}
             return projection.register(
                 connection,
                 _TASKS,
@@ -285,8 +292,8 @@ class TaskStore:
         project_id: int | None = None,
         schedule_type: ScheduleType | None = None,
         sort: TaskSort = "-created_at",
-    ) -> Page[TaskRecord]:
-        """A page of tasks; two statements whatever the size. `owner` None: everybody's.
+    ) -> Page[ListedTask]:
+        """A page of tasks; one statement whatever the size. `owner` None: everybody's.
 
         `search` is a part of the name, upper and lower case alike; no character of it has a special meaning. `sort` is
         a column, with a minus from the greatest down; equal ones come in order of id, nulls last.

@@ -18,7 +18,8 @@ logger = logging.getLogger(__name__)
 _AT_ONCE = 16
 _PAUSE_SECONDS = 0.02
 """Changes come in bursts; one look at all that waits costs a sort."""
-UNRESOLVED_SECONDS = 30.0
+UNRESOLVED_SECONDS = 60.0
+"""Longer than a request can take: one that is under way may yet make the Job."""
 
 
 class Admissions:
@@ -54,7 +55,7 @@ class Admissions:
             try:
                 self._jobs.remember(await self._client.get(JOBS, namespace, name))
             except KubeNotFound:
-                self._ledger.withdraw(entry.candidate.key)
+                self._ledger.withdraw(entry.candidate.key, entry)
 
     async def _let_go(self, uid: str) -> None:
         """If we die before this, the Job waits and a successor books it anew; after it, it is seen running."""

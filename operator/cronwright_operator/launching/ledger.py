@@ -46,11 +46,17 @@ class Ledger:
     """Counts runs by task, project and in all. `changed` is called when something that waits may start now."""
 
     def __init__(
-        self, limits: Limits, *, priority_of: Callable[[str], int], changed: Callable[[], None] = lambda: None
+        self,
+        limits: Limits,
+        *,
+        priority_of: Callable[[str], int],
+        changed: Callable[[], None] = lambda: None,
+        clock: Callable[[], float] = monotonic,
     ) -> None:
         self._limits = limits
         self._priority_of = priority_of
         self._changed = changed
+        self._clock = clock
         self._entries: dict[str, Entry] = {}
         self._waiting: set[str] = set()
         self._held: dict[str, tuple[datetime, Candidate]] = {}
@@ -106,9 +112,9 @@ class Ledger:
             self._changed()
 
     def held(self, task_uid: str) -> datetime | None:
-        """The tick for which a slot is held."""
+        """The tick for which a slot is held; None also if a limit was lowered since, and the slot is beyond it."""
         found = self._held.get(task_uid)
-        return found[0] if found is not None else None
+        return found[0] if found is not None and self._block_of(found[1], slot=True) is None else None
 
     def enter(self, candidate: Candidate, *, tick: datetime | None, ours: bool = True) -> bool:
         """Takes a run into the books that is about to be made; returns whether it starts at once.
@@ -117,23 +123,27 @@ class Ledger:
         """
         entry = self._entries.get(candidate.key)
         if entry is not None:
+            if entry.job_uid is None:
+                # Asked for anew: who looks for those of which nothing was seen has to wait for this answer, too.
+                self._entries[candidate.key] = replace(entry, booked_at=self._clock())
             return entry.place is not Place.WAITING
-        if tick is not None and self.held(candidate.task) == tick:
+        held = self._held.get(candidate.task)
+        slot = tick is not None and held is not None and held[0] == tick and held[1].project == candidate.project
+        block = self._block_of(candidate, slot=slot)
+        if slot:
             self._give_back(candidate.task)
-            block = None
-        else:
-            block = self._block_of(candidate)
         starts = ours and block is None
         place = Place.RUNNING if starts else Place.WAITING
-        self._set(candidate.key, Entry(candidate, place, None, ours, monotonic()))
+        self._set(candidate.key, Entry(candidate, place, None, ours, self._clock()))
         if block is not None:
             self._blocked = {**self._blocked, candidate.key: block}
         return starts
 
-    def withdraw(self, key: str) -> None:
-        """The run was refused and will not be made, or does not exist."""
+    def withdraw(self, key: str, unchanged: Entry | None = None) -> None:
+        """The run was refused and will not be made, or does not exist; `unchanged`: only if this still stands in the
+        books."""
         entry = self._entries.get(key)
-        if entry is not None and entry.job_uid is None:
+        if entry is not None and entry.job_uid is None and unchanged in (None, entry):
             self._set(key, None)
 
     def admissions(self) -> tuple[Entry, ...]:
@@ -147,14 +157,14 @@ class Ledger:
         self._blocked = decided.blocked
         started = []
         for key in decided.admitted:
-            entry = replace(self._entries[key], place=Place.RUNNING, booked_at=monotonic())
+            entry = replace(self._entries[key], place=Place.RUNNING, booked_at=self._clock())
             self._set(key, entry)
             started.append(entry)
         return tuple(started)
 
     def unresolved(self, seconds: float) -> list[Entry]:
         """Runs that were to be made so long ago, and of which nothing has been seen."""
-        limit = monotonic() - seconds
+        limit = self._clock() - seconds
         return [
             entry
             for entry in self._entries.values()
@@ -187,16 +197,18 @@ class Ledger:
         """All runs in the books."""
         return self._entries.values()
 
-    def _block_of(self, candidate: Candidate) -> Block | None:
+    def _block_of(self, candidate: Candidate, *, slot: bool = False) -> Block | None:
+        """`slot`: it has the slot that is held for its task, and goes before those that wait; yet the limits may have
+        been lowered since it was given."""
         waiting_tasks, waiting_projects = self._counts[Place.WAITING]
         tasks, projects = self._counts[Place.RUNNING]
         load = Load(
-            {candidate.task: tasks[candidate.task] + (candidate.task in self._held)},
-            {candidate.project: projects[candidate.project] + self._held_in[candidate.project]},
-            self._totals[Place.RUNNING] + len(self._held),
+            {candidate.task: tasks[candidate.task] + (candidate.task in self._held) - slot},
+            {candidate.project: projects[candidate.project] + self._held_in[candidate.project] - slot},
+            self._totals[Place.RUNNING] + len(self._held) - slot,
             self._totals[Place.UNRECORDED],
         )
-        queue = Queue(waiting_tasks, waiting_projects, self._totals[Place.WAITING])
+        queue = Queue() if slot else Queue(waiting_tasks, waiting_projects, self._totals[Place.WAITING])
         return at_once(candidate, load, queue, self._limits)
 
     def _give_back(self, task_uid: str) -> bool:

@@ -10,16 +10,15 @@ from cronwright_operator.cache import DefinitionCache
 
 
 class TaskLimits(Mapping[str, int]):
-    """`maxInstances` by the task's uid. A deleted task has none: what it still runs is being ended."""
+    """`maxInstances` by the task's uid. Nothing of a deleted task starts any more: what waits is about to be deleted,
+    and what runs is being ended."""
 
     def __init__(self, cache: DefinitionCache) -> None:
         self._cache = cache
 
     def __getitem__(self, uid: str) -> int:
         task = self._cache.task(uid)
-        if task is None:
-            raise KeyError(uid)
-        return task.spec.max_instances
+        return task.spec.max_instances if task is not None and not task.deleting else 0
 
     def __iter__(self) -> Iterator[str]:
         return (task.uid for task in self._cache.tasks())

@@ -1,14 +1,15 @@
-"""Metrics of launching: how late, what waits, what was skipped. The launcher's whole view of Prometheus."""
+"""Metrics of launching: how late, and what was skipped. What waits and runs is read from the gate's books (`state`)."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from enum import StrEnum
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Histogram
 
 from cronwright_core.metrics import Vocabulary
 
+SKIP_REASONS = ("MissedSchedule", "StartingDeadlineExceeded", "AlreadyRunning", "QueueFull")
+"""The usual ones: shown as zero from the start, since Prometheus sees no growth of a series that was not there."""
 _BUCKETS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 3.0, 5.0, 10.0, 15.0, 30.0, 60.0, 120.0, 300.0, 900.0, 3600.0)
 
 
@@ -40,38 +41,15 @@ class LaunchMetrics:
             ("reason",),
             registry=registry,
         )
-        self._blocked = Gauge(
-            "cronwright_executions_blocked",
-            "Executions that wait for the launch gate, by what holds them.",
-            ("reason",),
-            registry=registry,
-        )
         self._reasons = Vocabulary()
         self._kinds = Vocabulary(10)
-        self._blocks: frozenset[str] = frozenset()
+        for reason in SKIP_REASONS:
+            self.tick_skipped(reason, 0)
 
     def reached(self, stage: Stage, lateness_seconds: float, kind: str) -> None:
         """A run has come to this stage, so long after it was due."""
         self._lateness.labels(self._kinds(kind), stage.value).observe(max(0.0, lateness_seconds))
 
-    def job_created(self, lateness_seconds: float, kind: str) -> None:
-        """Its Job exists."""
-        self.reached(Stage.JOB_CREATED, lateness_seconds, kind)
-
-    def admitted(self, lateness_seconds: float, kind: str) -> None:
-        """Its Job may make Pods."""
-        self.reached(Stage.ADMITTED, lateness_seconds, kind)
-
     def tick_skipped(self, reason: str, count: int = 1) -> None:
         """`count` ticks will never run."""
         self._skipped.labels(self._reasons(reason)).inc(count)
-
-    def waiting(self, by_block: Mapping[str, int]) -> None:
-        """All that waits for the gate at this moment, by what holds it; what is not named is zero."""
-        counts: dict[str, int] = dict.fromkeys(self._blocks, 0)
-        for block, count in by_block.items():
-            word = self._reasons(str(block))
-            counts[word] = counts.get(word, 0) + count
-        for word, count in counts.items():
-            self._blocked.labels(word).set(count)
-        self._blocks = frozenset(counts)

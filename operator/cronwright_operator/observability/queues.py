@@ -25,6 +25,11 @@ class QueueMetrics:
             registry=registry,
         )
 
+    def known(self, queue: str) -> None:
+        """Shows the failures of a queue as zero from the start, since Prometheus sees no growth of a new series."""
+        for cause in ("trouble", "bug"):
+            self._retries.labels(queue, cause)
+
     def worked(self, queue: str, seconds: float, failure: str | None) -> None:
         """One key was worked on; `failure` is None, `trouble` or `bug`."""
         self._duration.labels(queue).observe(seconds)

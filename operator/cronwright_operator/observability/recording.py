@@ -9,6 +9,8 @@ from prometheus_client import CollectorRegistry, Counter, Histogram
 from cronwright_core.domain.execution import ExecutionState
 from cronwright_core.metrics import Vocabulary
 
+_USUAL_ENDS = (("SUCCESS", ""), ("FAILED", "Error"), ("TIMEOUT", "DeadlineExceeded"), ("CANCELLED", "Cancelled"))
+"""Shown as zero from the start, since Prometheus sees no growth of a series that was not there."""
 _LAG_BUCKETS = (0.5, 1.0, 2.0, 3.0, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0, 3600.0, 14400.0)
 _DURATION_BUCKETS = (1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3600.0, 14400.0, 43200.0, 86400.0)
 
@@ -40,6 +42,8 @@ class RecordingMetrics:
             "cronwright_log_stored_bytes_total", "Output of programs that was stored.", registry=registry
         )
         self._reasons = Vocabulary()
+        for status, reason in _USUAL_ENDS:
+            self._ended.labels(status, self._reasons(reason) if reason else "")
 
     def ended(self, state: ExecutionState, now: datetime) -> None:
         """The record of this end was committed just now."""

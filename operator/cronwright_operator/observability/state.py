@@ -25,6 +25,7 @@ class Sources:
     kopf_restarts: Callable[[], int]
     queue_depths: Callable[[], Mapping[str, int]]
     open_executions: Callable[[], Mapping[str, int]]
+    blocked_executions: Callable[[], Mapping[str, int]]
 
 
 class StateCollector(Collector):
@@ -64,6 +65,12 @@ class StateCollector(Collector):
             "Executions that wait for admission, that run, and that have ended and are not recorded yet.",
             "state",
             of.open_executions(),
+        )
+        yield _by(
+            "cronwright_executions_blocked",
+            "Executions that wait, by the limit that holds them.",
+            "reason",
+            of.blocked_executions(),
         )
 
 

@@ -125,7 +125,7 @@ class Applier:
                 case RecordCancelled():
                     await self._cancelled(task, action)
                 case WriteStatus():
-                    if created and refused is None:
+                    if created and refused is None and not skipped:
                         # The next pass, which the new Job wakes, sees more: where many are due at once their Jobs come
                         # first, and every status after.
                         continue
@@ -275,13 +275,9 @@ class Applier:
 def _refused_status(
     task: ScheduledTask, new: TaskStatus, refused: KubeRejected | NameNotOurs, now: datetime
 ) -> TaskStatus:
-    """The status when a Job was refused: no tick counts as decided, and the condition says why."""
+    """The status when a Job was refused, the condition says why. The watermark is as it was decided: a tick that runs
+    has not moved it, as its Job does not stand yet, and an edit or a skipped tick does not depend on the Job."""
     old = next((c for c in task.status.conditions if c.type == "Ready"), None)
     since = old.last_transition_time if old is not None and not old.status else whole_seconds(now)
     condition = Condition("Ready", False, "JobRefused", str(refused)[:1024], since, task.generation)
-    return replace(
-        new,
-        last_schedule_time=task.status.last_schedule_time,
-        completion_time=task.status.completion_time,
-        conditions=(*(c for c in new.conditions if c.type != "Ready"), condition),
-    )
+    return replace(new, conditions=(*(c for c in new.conditions if c.type != "Ready"), condition))

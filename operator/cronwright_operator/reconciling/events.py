@@ -20,6 +20,7 @@ from cronwright_core.domain.times import to_rfc3339
 from cronwright_core.kube.errors import KubeError, KubeNotFound
 from cronwright_core.kube.ports import Json, ObjectClient
 from cronwright_core.kube.resources import EVENTS
+from cronwright_operator.leadership import LeadershipLost
 from cronwright_operator.reconciling.actions import Event
 
 logger = logging.getLogger(__name__)
@@ -149,6 +150,13 @@ class EventPoster:
         except KubeError as error:
             # The next of its kind begins anew.
             logger.info("an event could not be posted: %s", error)
+            self._series.pop(key, None)
+            self._counted("failed")
+            return
+        except LeadershipLost:
+            raise
+        except Exception:  # a bug in one event must not end the operator
+            logger.exception("an event could not be posted")
             self._series.pop(key, None)
             self._counted("failed")
             return

@@ -13,7 +13,7 @@ from cronwright_core.domain import naming
 from cronwright_core.domain.cluster import CronJobFacts
 from cronwright_core.domain.errors import FieldError
 from cronwright_core.domain.project import Project
-from cronwright_core.domain.schedule import CronSchedule, Schedule
+from cronwright_core.domain.schedule import CronSchedule, OnceSchedule, Schedule
 from cronwright_core.domain.task import ScheduledTask, TaskStatus
 from cronwright_core.domain.times import latest, whole_seconds
 from cronwright_core.domain.validation import (
@@ -70,7 +70,7 @@ def _reconcile(seen: Observed) -> Decision:
     if errors or schedule is None or seen.project is None:
         return _not_ready(seen, errors)
     owner = task.spec.owner or seen.project.spec.owner or ""
-    status = _with_current_schedule(task, schedule, seen.now)
+    status = _with_current_schedule(seen, schedule)
     actions: list[Action] = [*_accept(seen)]
     # The CronJob before anything that the API server may refuse: a pause must not wait for a Job that is over a quota.
     if isinstance(schedule, CronSchedule):
@@ -141,22 +141,29 @@ def _not_ready(seen: Observed, errors: list[tuple[str, FieldError]]) -> Decision
     return _with_status(task, new, actions, wake_at=None)
 
 
-def _with_current_schedule(task: ScheduledTask, schedule: Schedule, now: datetime) -> TaskStatus:
+def _with_current_schedule(seen: Observed, schedule: Schedule) -> TaskStatus:
     """Moves the watermark to now if schedule, type, zone or suspend changed: an edit and a resume fire nothing."""
+    task = seen.task
     status, current = task.status, schedule_hash(task)
     if status.schedule_hash == current:
         return status
     if status.schedule_hash is None:
         # New to us, maybe not new: ticks since its creation that nobody ran are missed ticks and not forgotten.
         return replace(status, schedule_hash=current, anchor_time=task.creation_time)
-    moment = whole_seconds(now)
+    moment = whole_seconds(seen.now)
     same_kind = _kind(status.schedule_hash) == _kind(current)
+    completion_time = status.completion_time if same_kind else None
+    if same_kind and isinstance(schedule, OnceSchedule) and schedule.at is None:
+        # Its Job may stand while we died before that was noted: a pause and a resume must not run it once more.
+        anchor = status.anchor_time or task.creation_time
+        ran = any(view.job.tick == anchor for view in seen.jobs)
+        completion_time = completion_time or (moment if ran else None)
     return replace(
         status,
         schedule_hash=current,
         anchor_time=moment,
         last_schedule_time=latest(status.last_schedule_time, moment),
-        completion_time=status.completion_time if same_kind else None,
+        completion_time=completion_time,
     )
 
 

@@ -81,12 +81,22 @@ def decide_ticks(seen: Observed, project: Project, schedule: Schedule, owner: st
         verdict = _judge(seen, due.run)
         if verdict.verdict is not Verdict.SKIP:
             start = _start(seen, project, schedule, owner, due.run, verdict)
-            # The watermark stays: the tick is decided when its Job stands.
             reserve = due.run if seen.reserved == due.run else None
-            return replace(upcoming, actions=(*_cover(seen, claim), *start), reserve=reserve)
+            noted = upcoming.status
+            if _may_be_fired(seen, schedule, due.run):
+                # Should its Job be refused, it is claimed with the next attempt: later the gate may have no room.
+                claim = claim if _lags(status.claimed_time, due.run) else latest(claim, due.run)
+                noted = replace(noted, claimed_time=latest(noted.claimed_time, due.run))
+            # The watermark stays: the tick is decided when its Job stands.
+            return replace(upcoming, actions=(*_cover(seen, claim), *start), status=noted, reserve=reserve)
+        if _may_be_fired(seen, schedule, due.run):
+            # Before the history says that it is skipped it is taken from the controller; noted first, as any claim. If
+            # the controller has made its Job meanwhile, the next pass sees it.
+            if _lags(status.claimed_time, due.run):
+                noted = replace(upcoming.status, claimed_time=latest(upcoming.status.claimed_time, due.run))
+                return replace(upcoming, actions=_cover(seen, claim), status=noted)
+            return replace(upcoming, actions=_cover(seen, latest(claim, due.run)))
         skips.append(Skip(due.run, verdict.reason, verdict.message))
-        # Before the history says that it is skipped: the controller must not start it.
-        claim = latest(claim, due.run) if isinstance(schedule, CronSchedule) else claim
     recorded = tuple(RecordSkipped(skip.tick, skip.reason, skip.message, skip.count) for skip in skips)
     return replace(
         upcoming,
@@ -111,8 +121,10 @@ def _due(seen: Observed, schedule: Schedule, status: TaskStatus, offset: timedel
     made = {view.job.tick for view in seen.jobs if view.job.tick is not None}
     anchor = status.anchor_time or task.creation_time
     if isinstance(schedule, OnceSchedule) and schedule.at is None:
-        # As soon as it is active: the anchor is the tick, and what tells that it ran is completionTime.
-        if anchor > now:
+        # As soon as it is active: the anchor is the tick, and what tells that it ran is completionTime. An anchor that
+        # an edit has moved must stand in the status first: the next pass would move it again, to another Job's name.
+        moved = task.status.schedule_hash is not None and task.status.anchor_time != status.anchor_time
+        if anchor > now or moved:
             return DueTicks()
         return DueTicks(None if anchor in made else anchor, (), anchor)
     until = now
@@ -255,10 +267,22 @@ def _cover(seen: Observed, claim: datetime | None) -> tuple[Action, ...]:
 
 
 def _was_the_controllers(seen: Observed, schedule: Schedule, tick: datetime, status: TaskStatus) -> bool:
-    """Whether the CronJob's status holds the tick without a claim of ours: the controller made its Job."""
+    """Whether the CronJob's status holds the tick without a claim of ours: the controller made its Job.
+
+    A later time there than that of the newest tick is none of the controller's: we moved it when the CronJob was
+    resumed.
+    """
     if seen.cronjob is None or not isinstance(schedule, CronSchedule):
         return False
-    return not _lags(seen.cronjob.last_schedule_time, tick) and _lags(status.claimed_time, tick)
+    return seen.cronjob.last_schedule_time == tick and _lags(status.claimed_time, tick)
+
+
+def _may_be_fired(seen: Observed, schedule: Schedule, tick: datetime) -> bool:
+    """Whether the CronJob controller may still make the Job of a tick that is due."""
+    cronjob = seen.cronjob
+    if cronjob is None or cronjob.deleting or not isinstance(schedule, CronSchedule):
+        return False
+    return _lags(cronjob.last_schedule_time, tick)
 
 
 def _withdraw_waiting(seen: Observed) -> list[Action]:

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from cronwright_core.domain.execution import ExecutionState, ExecutionStatus
 
 SUMMARY_LENGTH = 500
+MARKER_PREFIX = "[cronwright: "
+"""How lines begin that stand in the place of output that is missing."""
 _PLAIN_FAILURES = frozenset({None, "Error", "BackoffLimitExceeded", "PodFailurePolicy"})
 """Reasons that only say "it ended with an error"; the program's own last line says more."""
 
@@ -34,5 +36,5 @@ def error_message(state: ExecutionState, stderr_tail: Sequence[str]) -> str | No
 
 
 def last_line(lines: Sequence[str]) -> str | None:
-    """The last line that is not blank."""
-    return next((line for line in reversed(lines) if line.strip()), None)
+    """The last line that is not blank, and is the program's: lines in the place of missing output are ours."""
+    return next((line for line in reversed(lines) if line.strip() and not line.startswith(MARKER_PREFIX)), None)

@@ -1,51 +1,42 @@
-"""The output of one Pod, from the API server into the store: polled while the Pod runs, completed once it has ended.
+"""The output of one Pod, from the cluster into the store: polled while the Pod runs, completed once it has ended.
 
 Polled and not followed: a followed log drops lines at rotation and still ends cleanly (kubernetes cri-client logs.go).
+What could not be read, or may not have been, is marked by a line in its place and by the stream's reason.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import datetime, timedelta
+from typing import cast
 
-from cronwright_core.kube.errors import KubeForbidden, KubeInvalid, KubeNotFound, KubeUnreachable
-from cronwright_core.kube.ports import LogClient
+from cronwright_core.kube.errors import KubeError, KubeForbidden, KubeInvalid, KubeNotFound, KubeUnreachable
 from cronwright_core.store.errors import CursorMoved
 from cronwright_core.store.logs import LogStore
 from cronwright_core.store.records import LogAppend, LogCursor, Stream
-from cronwright_operator.recording.lines import LineSplitter, NewLines, Position
+from cronwright_operator.recording.cri import CriStream
+from cronwright_operator.recording.lines import LineSplitter, NewLines, Position, gap_before
+from cronwright_operator.recording.log_files import LogFiles, TrackLost
+from cronwright_operator.recording.one_ahead import OneAhead
+from cronwright_operator.recording.output import MARKER_PREFIX
+from cronwright_operator.recording.redaction import Redactor
+from cronwright_operator.recording.sources import STREAMS_OF, LogSources, Source
 
 logger = logging.getLogger(__name__)
 
 PATIENCE = timedelta(minutes=10)
 """How long the final read is tried while the node (or the API server) does not answer."""
-GAP_LINE = "[cronwright: output is missing here; it was rotated away before it could be read]"
+ROTATED = "the log file was rotated between two reads"
+BEGINNING = "the log file had been rotated before its first read"
+_FILE_TRIES = 3
 _KUBE_STREAMS: dict[Stream, str | None] = {"stdout": "Stdout", "stderr": "Stderr", "all": None}
 
 
-class StreamSupport:
-    """Whether this cluster tells stdout and stderr apart (feature gate PodLogsQuerySplitStreams); found out once."""
-
-    def __init__(self) -> None:
-        self.split: bool | None = None
-
-    @property
-    def streams(self) -> tuple[Stream, ...]:
-        """The streams to read: apart until the cluster refuses."""
-        return ("all",) if self.split is False else ("stdout", "stderr")
-
-    def refused(self, error: KubeInvalid) -> bool:
-        """Whether the error says that the cluster cannot split; remembers it. The API server answers 422, a kubelet
-        400."""
-        if self.split is None and "stream" in str(error).lower():
-            logger.warning(
-                "this cluster cannot tell stdout and stderr apart (PodLogsQuerySplitStreams is off); both are output"
-            )
-            self.split = False
-            return True
-        return False
+def gap_line(reason: str) -> str:
+    """The line in the place of output that could not be read."""
+    return f"{MARKER_PREFIX}output may be missing here: {' '.join(reason.split())[:200]}]"
 
 
 class PodLog:
@@ -53,9 +44,8 @@ class PodLog:
 
     def __init__(
         self,
-        client: LogClient,
+        sources: LogSources,
         store: LogStore,
-        support: StreamSupport,
         *,
         namespace: str,
         pod: str,
@@ -64,12 +54,16 @@ class PodLog:
         execution_time: datetime,
         attempt: int,
         now: Callable[[], datetime],
+        redactor: Callable[[], Awaitable[Redactor]],
+        pod_uid: str = "",
+        host: str | None = None,
+        start_time: datetime | None = None,
         stored: Callable[[bytes], None] = lambda _: None,
     ) -> None:
-        """`stored` is called with the lines of each append that was committed."""
-        self._client = client
+        """`host` is the address of the Pod's node, `start_time` when the container began; None: unknown. `stored` is
+        called with the lines of each append that was committed."""
+        self._sources = sources
         self._store = store
-        self._support = support
         self._namespace = namespace
         self._pod = pod
         self._container = container
@@ -77,12 +71,19 @@ class PodLog:
         self._execution_time = execution_time
         self._attempt = attempt
         self._now = now
+        self._load_redactor = redactor
+        self._redactor = Redactor()
+        self._folder = f"{namespace}_{pod}_{pod_uid}/{container}"
+        self._host = host
+        self._start_time = start_time
         self._stored = stored
         self._positions: dict[Stream, Position] | None = None
         self._complete: set[Stream] = set()
         self._lock = asyncio.Lock()
         self._trouble_since: datetime | None = None
-        self._gaps: dict[Stream, str] = {}
+        self._files: LogFiles | None = None
+        self._file_failures = 0
+        self._looked: dict[Stream, datetime] = {}
 
     @property
     def finished(self) -> bool:
@@ -97,45 +98,35 @@ class PodLog:
         """
         async with self._lock:
             try:
-                return await self._poll_streams(final=final)
+                return await self._poll(final=final)
             except (KubeUnreachable, KubeForbidden) as error:
                 # Forbidden passes too: an API server that has just started, a role that is being replaced.
                 if not final or not self._patience_is_over():
                     raise
                 # A node that is gone for good: an honest gap is worth more than an execution that never ends.
                 for stream in self._open_streams(await self._load()):
-                    await self._finish(stream, f"the log could not be read for {PATIENCE}: {error}")
+                    await self._give_up(stream, f"the log could not be read for {PATIENCE}", str(error))
                 return False
 
     async def abandon(self, reason: str) -> None:
         """Marks what was not read to its end: the Pod is gone, and its output with it. What is stored stays."""
         async with self._lock:
+            positions = await self._load()
+            if self._source(positions) == "files" and self._open_streams(positions):
+                # The node keeps the files for up to a minute longer than the Pod.
+                try:
+                    await self._poll(final=True)
+                except KubeError as error:
+                    logger.info("the log files of the deleted Pod %s cannot be read: %s", self._pod, error)
             for stream in self._open_streams(await self._load()):
-                await self._finish(stream, reason)
+                await self._give_up(stream, reason)
 
-    async def _poll_streams(self, *, final: bool) -> bool:
-        positions = await self._load()
-        grown = False
-        for stream in self._open_streams(positions):
-            try:
-                grown |= await self._poll_stream(stream, final=final)
-            except KubeInvalid as error:
-                if not self._support.refused(error):
-                    # "container is waiting to start": there is nothing to read yet.
-                    if final:
-                        await self._finish(stream, f"the log could not be read: {error.message}")
-                    continue
-                grown |= await self._poll_stream("all", final=final)
-                break
-        return grown
+    def _source(self, positions: dict[Stream, Position]) -> Source:
+        usable = self._host is not None and (bool(positions) or self._file_failures < _FILE_TRIES)
+        return self._sources.source_for(positions.keys(), files=usable)
 
     def _open_streams(self, positions: dict[Stream, Position]) -> tuple[Stream, ...]:
-        # A stream that was stored before the cluster changed its mind goes on under its own name.
-        streams: tuple[Stream, ...] = self._support.streams
-        if "all" in positions:
-            streams = ("all",)
-        elif positions:
-            streams = ("stdout", "stderr")
+        streams = STREAMS_OF[self._source(positions)]
         return tuple(stream for stream in streams if stream not in self._complete)
 
     def _patience_is_over(self) -> bool:
@@ -144,39 +135,72 @@ class PodLog:
             self._trouble_since = now
         return now - self._trouble_since > PATIENCE
 
-    async def _poll_stream(self, stream: Stream, *, final: bool) -> bool:
-        grown = False
-        splitter = LineSplitter(Position())
+    async def _poll(self, *, final: bool) -> bool:
+        positions = await self._load()
+        self._redactor = await self._load_redactor()
         try:
-            # The last read takes the whole file: it is complete whatever the clocks of the node have done.
-            for since_start in (True,) if final else (False, True):
-                position = (await self._load()).get(stream, Position())
-                splitter = LineSplitter(position)
-                grown |= await self._read(stream, splitter, None if since_start else position.since_time(), final=final)
-                if not splitter.holds_lines:
-                    break
-            else:
-                await self._append(stream, splitter.take_held(GAP_LINE))
-                self._gaps[stream] = "output was rotated away before it was read"
-                grown = True
-        except KubeNotFound as error:
-            if final:
-                await self._finish(stream, f"the log could not be read: {error.message}")
-            return grown
+            if self._source(positions) == "files":
+                return await self._poll_files(final=final)
+            return await self._poll_streams(positions, final=final)
         except CursorMoved:
             # Somebody (we, before a lost answer) stored more than we knew: look again where the stream stands.
-            self._positions = None
+            self._positions = self._files = None
             raise KubeUnreachable(f"the stored log of Pod {self._pod} is further than expected; read again") from None
-        if self._support.split is None and stream == "stdout":
-            self._support.split = True
-        if final:
-            gap = f"the node no longer has the log: {splitter.complaint}" if splitter.complaint else None
-            await self._finish(stream, gap or self._gaps.get(stream))
+
+    # By the API server
+
+    async def _poll_streams(self, positions: dict[Stream, Position], *, final: bool) -> bool:
+        grown = False
+        for stream in self._open_streams(positions):
+            try:
+                grown |= await self._poll_stream(stream, final=final)
+            except KubeInvalid as error:
+                if stream != "all" and self._sources.refused(error):
+                    if self._source(positions) != "streams":
+                        return grown | await self._poll(final=final)
+                    # Begun apart, and the cluster has changed its mind since.
+                elif not final:
+                    continue  # "container is waiting to start": there is nothing to read yet
+                if final:
+                    await self._give_up(stream, "the log could not be read", error.message)
+            except KubeNotFound as error:
+                if final:
+                    await self._give_up(stream, "the log could not be read", error.message)
         return grown
 
-    async def _read(self, stream: Stream, splitter: LineSplitter, since_time: str | None, *, final: bool) -> bool:
-        grown = False
-        chunks = self._client.read_log(
+    async def _poll_stream(self, stream: Stream, *, final: bool) -> bool:
+        position = (await self._load()).get(stream, Position())
+        began = self._now()
+        # The last read takes the whole file: it is complete whatever the clocks of the node have done.
+        grown, splitter = False, self._splitter(position)
+        for since in (None,) if final else (position.since_time(), None):
+            splitter = self._splitter(position)
+            grown = await self._take(stream, self._read(stream, splitter, since, final=final))
+            if splitter.anchored or not splitter.seen_lines:
+                break
+        lost = splitter.complaint is None and (splitter.seen_lines or final)
+        if not splitter.anchored and lost:
+            again = self._splitter(position, from_start=True)
+            grown = await self._take(stream, self._read(stream, again, None, final=final), behind=ROTATED)
+            if not grown and final:
+                await self._append_marker(stream, ROTATED)
+        if not grown:
+            self._looked[stream] = began
+        if self._sources.split is None and stream == "stdout":
+            self._sources.split = True
+        if final and splitter.complaint is not None:
+            await self._give_up(stream, "the node no longer has the log", splitter.complaint)
+        elif final:
+            await self._finish(stream)
+        return grown
+
+    def _splitter(self, position: Position, *, from_start: bool = False) -> LineSplitter:
+        return LineSplitter(position, from_start=from_start, cut=self._redactor.safe_cut)
+
+    async def _read(
+        self, stream: Stream, splitter: LineSplitter, since_time: str | None, *, final: bool
+    ) -> AsyncIterator[NewLines]:
+        chunks = self._sources.client.read_log(
             self._namespace,
             self._pod,
             container=self._container,
@@ -187,17 +211,121 @@ class PodLog:
         async for chunk in chunks:
             portion = splitter.feed(chunk)
             if portion is not None:
-                await self._append(stream, portion)
-                grown = True
+                yield portion
         portion = splitter.end(final=final)
         if portion is not None:
-            await self._append(stream, portion)
-            grown = True
+            yield portion
+
+    async def _take(self, stream: Stream, portions: AsyncIterator[NewLines], *, behind: str | None = None) -> bool:
+        """Stores portions; the first behind a line that marks a gap, if there is one."""
+        grown = False
+        async with OneAhead() as storing:
+            async for portion in portions:
+                await storing.settle()
+                reason = behind if not grown else None
+                if reason is None and self._beginning_is_missing(stream, portion):
+                    reason = BEGINNING
+                await storing.begin(self._append(stream, portion, reason=reason))
+                grown = True
         return grown
 
-    async def _append(self, stream: Stream, new: NewLines) -> None:
+    def _beginning_is_missing(self, stream: Stream, first: NewLines) -> bool:
+        if (self._positions or {}).get(stream, Position()).lines or self._start_time is None:
+            return False
+        return gap_before(first, max(self._start_time, self._looked.get(stream, self._start_time)))
+
+    # By the kubelet
+
+    async def _poll_files(self, *, final: bool) -> bool:
+        try:
+            grown = await self._read_files(final=final)
+        except (KubeUnreachable, KubeForbidden):
+            self._files = None
+            self._file_failures += 1
+            raise
+        except KubeNotFound as error:
+            self._files = None
+            if not final:
+                return False
+            for stream in self._open_streams(await self._load()):
+                await self._give_up(stream, "the node no longer has the log", error.message)
+            return False
+        except BaseException:
+            # What it has read may not be stored; a new one looks for the last stored line.
+            self._files = None
+            raise
+        self._file_failures = 0
+        if final:
+            for stream in self._open_streams(await self._load()):
+                await self._finish(stream)
+        return grown
+
+    async def _read_files(self, *, final: bool) -> bool:
+        grown, lost = await self._read_chain(frozenset(), final=final)
+        if lost:
+            self._files = None
+            grown |= (await self._read_chain(lost, final=final))[0]
+        return grown
+
+    async def _read_chain(self, lost: frozenset[CriStream], *, final: bool) -> tuple[bool, frozenset[CriStream]]:
+        """Reads what is new; returns whether there was anything, and the streams whose last stored line is not in the
+        files any more. `lost` streams are taken from the first line that is there, behind a mark."""
+        positions = await self._load()
+        files = self._files
+        if files is None:
+            assert self._sources.files is not None  # noqa: S101 - _source says "files" only with them
+            open_ = cast("list[CriStream]", [s for s in self._open_streams(positions) if s != "all"])
+            files = self._files = LogFiles(
+                self._sources.files,
+                host=self._host or "",
+                folder=self._folder,
+                positions={stream: positions.get(stream, Position()) for stream in open_},
+                from_start=lost,
+                cut=self._redactor.safe_cut,
+            )
+        grown: set[Stream] = set()
+        try:
+            async with OneAhead() as storing:
+                async for stream, portion in files.read(final=final):
+                    await storing.settle()
+                    reason = ROTATED if stream in lost and stream not in grown else None
+                    if reason is None and files.rotated and self._beginning_is_missing(stream, portion):
+                        reason = BEGINNING
+                    await storing.begin(self._append(stream, portion, reason=reason))
+                    grown.add(stream)
+        except TrackLost:
+            self._files = None
+            raise KubeUnreachable(f"the log files of Pod {self._pod} change faster than they are read") from None
+        missing = frozenset(
+            stream
+            for stream, splitter in files.splitters.items()
+            if not splitter.anchored and (splitter.seen_lines or final)
+        )
+        if final:
+            for stream in lost - grown:
+                await self._append_marker(stream, ROTATED)
+        return bool(grown), missing
+
+    # Into the store
+
+    async def _append_marker(self, stream: Stream, reason: str, *, complete: bool = False, detail: str = "") -> None:
+        position = (await self._load()).get(stream, Position())
+        marker = NewLines(gap_line(reason).encode() + b"\n", 1, position.past_marker())
+        said = f"{reason}: {detail}" if detail else reason
+        await self._store_lines(stream, marker, reason=said, complete=complete)
+
+    async def _append(self, stream: Stream, new: NewLines, *, reason: str | None) -> None:
+        new = NewLines(self._redactor.lines(new.data), new.count, new.position, new.first_stamp, new.partial)
+        if reason is not None:
+            new = new.behind(gap_line(reason))
+        await self._store_lines(stream, new, reason=reason)
+        self._stored(new.data)
+
+    async def _store_lines(self, stream: Stream, new: NewLines, *, reason: str | None, complete: bool = False) -> None:
         positions = await self._load()
         before = positions.get(stream, Position())
+        # A portion behind a marker that was stored before counts from there.
+        position = Position(before.lines + new.count, new.position.stamp, new.position.stamp_count)
         append = LogAppend(
             execution_id=self._execution_id,
             execution_time=self._execution_time,
@@ -207,29 +335,30 @@ class PodLog:
             lines=new.data,
             line_count=new.count,
             at=self._now(),
-            last_stamp=new.position.stamp,
-            last_stamp_count=new.position.stamp_count,
+            last_stamp=position.stamp,
+            last_stamp_count=position.stamp_count,
+            partial_line=new.partial,
+            incomplete_reason=reason,
+            complete=complete,
         )
         # If the answer is lost, the next append finds the cursor moved and reads it again: no line twice.
         await asyncio.to_thread(self._store.append, [append])
-        positions[stream] = new.position
-        self._stored(new.data)
+        positions[stream] = position
+        if complete:
+            self._complete.add(stream)
 
-    async def _finish(self, stream: Stream, incomplete_reason: str | None) -> None:
-        await asyncio.to_thread(
-            self._store.finish,
-            self._execution_id,
-            self._attempt,
-            stream,
-            complete=incomplete_reason is None,
-            incomplete_reason=incomplete_reason,
-        )
+    async def _finish(self, stream: Stream) -> None:
+        await asyncio.to_thread(self._store.finish, self._execution_id, self._attempt, stream, complete=True)
         self._complete.add(stream)
+
+    async def _give_up(self, stream: Stream, reason: str, detail: str = "") -> None:
+        """Ends a stream that was not read to its end, with a line that says so."""
+        await self._append_marker(stream, reason, complete=True, detail=detail)
 
     async def _load(self) -> dict[Stream, Position]:
         if self._positions is None:
             cursors: list[LogCursor] = await asyncio.to_thread(self._store.cursors, self._execution_id)
             mine = [cursor for cursor in cursors if cursor.attempt == self._attempt]
             self._positions = {c.stream: Position(c.lines, c.last_stamp, c.last_stamp_count) for c in mine}
-            self._complete |= {c.stream for c in mine if c.complete or c.incomplete_reason is not None}
+            self._complete |= {c.stream for c in mine if c.complete}
         return self._positions

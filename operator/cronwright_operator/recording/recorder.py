@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -31,21 +31,25 @@ from cronwright_core.domain.progress import Progress, Said
 from cronwright_core.domain.times import to_rfc3339
 from cronwright_core.domain.usage import Usage
 from cronwright_core.kube.errors import KubeConflict, KubeInvalid, KubeNotFound
-from cronwright_core.kube.ports import ListWatchClient, LogClient, ObjectClient, PatchKind
+from cronwright_core.kube.ports import ListWatchClient, ObjectClient, PatchKind
 from cronwright_core.kube.reflector import Reflector
 from cronwright_core.kube.resources import JOBS, PODS
 from cronwright_core.kube.workloads import to_job, to_pod
+from cronwright_core.store.errors import CursorMoved
 from cronwright_core.store.executions import ExecutionStore
 from cronwright_core.store.logs import LogStore
+from cronwright_core.store.records import LogAppend
 from cronwright_operator.observability.recording import RecordingMetrics
 from cronwright_operator.reconciling.observed import execution_id_of
 from cronwright_operator.recording.attempts import numbers_of, pods_agree, with_usage, with_vanished
 from cronwright_operator.recording.batching import RecordBatcher
+from cronwright_operator.recording.concealing import Redaction
 from cronwright_operator.recording.following import LogFollower
 from cronwright_operator.recording.identity import Identities
 from cronwright_operator.recording.output import error_message, output_summary
-from cronwright_operator.recording.pod_log import PodLog, StreamSupport
+from cronwright_operator.recording.pod_log import PodLog, gap_line
 from cronwright_operator.recording.progress import MIN_PERIOD, progress_of, said_in
+from cronwright_operator.recording.sources import LogSources
 
 logger = logging.getLogger(__name__)
 
@@ -63,6 +67,7 @@ class _Memory:
     """What is known of a Job's execution besides the cluster: only saves work, may be lost at any time."""
 
     attempts: dict[str, Attempt] = field(default_factory=dict)
+    loaded: bool = False
     recorded: ExecutionState | None = None
     recorded_progress: Progress | None = None
     recorded_at: datetime | None = None
@@ -77,7 +82,8 @@ class Recorder:
         self,
         *,
         objects: ObjectClient,
-        log_client: LogClient,
+        sources: LogSources,
+        redaction: Redaction,
         jobs: Reflector,
         pods_of: Callable[[str], Iterable[PodFacts]],
         lists: ListWatchClient,
@@ -94,7 +100,8 @@ class Recorder:
         metrics: RecordingMetrics,
     ) -> None:
         self._objects = objects
-        self._log_client = log_client
+        self._sources = sources
+        self._redaction = redaction
         self._jobs = jobs
         self._pods_of = pods_of
         self._lists = lists
@@ -109,7 +116,6 @@ class Recorder:
         self._usage_of_pod = usage_of_pod
         self._now = now
         self._metrics = metrics
-        self._support = StreamSupport()
         self._memory: dict[str, _Memory] = {}
         self._outcomes: OrderedDict[str, ExecutionStatus] = OrderedDict()
 
@@ -131,13 +137,17 @@ class Recorder:
                 self._forget(uid)
             return
         json_log.bind(execution_id=execution_id, task_uid=job.task_uid, job=f"{job.namespace}/{job.name}")
-        memory = await self._remembered(uid, execution_id)
+        memory = self._memory.setdefault(uid, _Memory())
         pods = list(self._pods_of(uid))
+        if not (job.finished and pods_agree(job, pods, {})):
+            # Where all Pods of a finished Job are there, what is stored of them can add nothing.
+            await self._load(execution_id, memory)
         if not pods_agree(job, pods, memory.attempts):
             # Jobs and Pods come by two watches, and one may lag: the end of an execution is taken from a fresh list.
             pods = await self._list_pods(job)
             if job.finished and not all(pod.ended for pod in pods):
                 raise PodsStillEnding(f"Pods of the finished Job {job.namespace}/{job.name} have not ended")
+        pods = await self._redaction.conceal(uid, pods)
         pods.sort(key=lambda pod: (pod.creation_time, pod.name))
         job = with_deletion(job, task_gone=self._task_gone(job.task_uid))
         state = execution_state(job, pods, numbers_of(memory.attempts))
@@ -148,8 +158,9 @@ class Recorder:
             self._follow(job, execution_id, pods, memory)
             await self._complete_earlier_logs(job, execution_id, pods, memory)
             return
-        # The rows of execution and attempts come first: log chunks are filed under the attempt's number.
-        await self._record(job, execution_id, state, pods, memory, ended=False)
+        if any(pod.start_time is not None and pod.uid not in memory.attempts for pod in pods):
+            # The rows of execution and attempts come first: log chunks are filed under the attempt's number.
+            await self._record(job, execution_id, state, pods, memory, ended=False)
         await self._complete_logs(job, execution_id, pods, memory)
         await self._record(job, execution_id, state, pods, memory, summary=_summary_of(pods))
         committed = self._now()
@@ -176,14 +187,12 @@ class Recorder:
         listing = await self._lists.list(PODS, job.namespace, label_selector=selector)
         return [to_pod(body) for body in listing.items]
 
-    async def _remembered(self, uid: str, execution_id: str) -> _Memory:
-        memory = self._memory.get(uid)
-        if memory is None:
-            memory = _Memory()
+    async def _load(self, execution_id: str, memory: _Memory) -> None:
+        """Takes over what is stored of the attempts, once."""
+        if not memory.loaded:
             for attempt in await asyncio.to_thread(self._executions.attempts, execution_id):
-                memory.attempts[attempt.pod_uid] = attempt
-            self._memory[uid] = memory
-        return memory
+                memory.attempts.setdefault(attempt.pod_uid, attempt)
+            memory.loaded = True
 
     async def _record(
         self,
@@ -207,11 +216,9 @@ class Recorder:
         out: str | None = None
         error: str | None = None
         if state.status.ended:
-            stdout = await asyncio.to_thread(self._logs.read, execution_id, log_type="output", lines=_TAIL_LINES)
-            stderr = await asyncio.to_thread(self._logs.read, execution_id, log_type="error", lines=_TAIL_LINES)
-            out = output_summary(summary[0], summary[1], stdout.content)
-            tail = stdout.content if stdout.merged else stderr.content
-            error = error_message(state, tail)
+            output, errors = await self._tails(execution_id, state)
+            out = output_summary(summary[0], summary[1], output)
+            error = error_message(state, errors)
         execution = Execution(
             execution_id=execution_id,
             key=_key(job, execution_id),
@@ -236,6 +243,16 @@ class Recorder:
         for attempt in state.attempts:
             memory.attempts[attempt.pod_uid] = _renumbered(attempt, recorded.attempt_numbers)
 
+    async def _tails(self, execution_id: str, state: ExecutionState) -> tuple[Sequence[str], Sequence[str]]:
+        """The last lines of the output, and for one that failed those of what it said of that."""
+        if not any(attempt.start_time is not None for attempt in state.attempts):
+            return (), ()  # nothing ran, nothing was said
+        stdout = await asyncio.to_thread(self._logs.read, execution_id, log_type="output", lines=_TAIL_LINES)
+        if state.status is ExecutionStatus.SUCCESS or stdout.merged:
+            return stdout.content, stdout.content
+        stderr = await asyncio.to_thread(self._logs.read, execution_id, log_type="error", lines=_TAIL_LINES)
+        return stdout.content, stderr.content
+
     def _progress_is_due(self, job: JobFacts, progress: Progress | None, memory: _Memory) -> bool:
         """Whether progress alone is a reason to write now; if it is one a little later, the Job is looked at then."""
         if progress == memory.recorded_progress or memory.recorded_at is None:
@@ -249,7 +266,7 @@ class Recorder:
     def _follow(self, job: JobFacts, execution_id: str, pods: list[PodFacts], memory: _Memory) -> None:
         for pod in pods:
             if pod.start_time is not None and not pod.ended and pod.uid in memory.attempts:
-                log = self._log_of(job, execution_id, memory.attempts[pod.uid], memory)
+                log = self._log_of(job, execution_id, memory.attempts[pod.uid], memory, pod)
                 # A Pod that somebody deletes takes its output with it, soon after its end.
                 self._follower.follow(pod.uid, log, urgent=pod.deletion_time is not None)
 
@@ -263,7 +280,7 @@ class Recorder:
         present = {pod.uid for pod in pods}
         for pod in pods:
             if pod.ended and pod.start_time is not None and pod.uid in memory.attempts:
-                log = self._log_of(job, execution_id, memory.attempts[pod.uid], memory)
+                log = self._log_of(job, execution_id, memory.attempts[pod.uid], memory, pod)
                 if not log.finished:
                     await self._follower.finish(pod.uid, log)
         for uid, attempt in memory.attempts.items():
@@ -276,7 +293,8 @@ class Recorder:
     async def _complete_logs(self, job: JobFacts, execution_id: str, pods: list[PodFacts], memory: _Memory) -> None:
         for pod in pods:
             if pod.start_time is not None:
-                await self._follower.finish(pod.uid, self._log_of(job, execution_id, memory.attempts[pod.uid], memory))
+                log = self._log_of(job, execution_id, memory.attempts[pod.uid], memory, pod)
+                await self._follower.finish(pod.uid, log)
         present = {pod.uid for pod in pods}
         for uid, attempt in memory.attempts.items():
             if uid not in present and attempt.start_time is not None:
@@ -285,19 +303,35 @@ class Recorder:
                 await log.abandon(_VANISHED)
         unseen = job.succeeded_pods + job.failed_pods - len(memory.attempts.keys() | present)
         if unseen > 0:
-            reason = f"{unseen} Pods were deleted before they were seen"
             number = max((attempt.number for attempt in memory.attempts.values()), default=0) + 1
-            await asyncio.to_thread(
-                self._logs.finish, execution_id, number, "all", complete=False, incomplete_reason=reason
-            )
+            await self._mark_unseen(job, execution_id, number, f"{unseen} Pods were deleted before they were seen")
 
-    def _log_of(self, job: JobFacts, execution_id: str, attempt: Attempt, memory: _Memory) -> PodLog:
+    async def _mark_unseen(self, job: JobFacts, execution_id: str, attempt: int, reason: str) -> None:
+        marker = LogAppend(
+            execution_id=execution_id,
+            execution_time=_key(job, execution_id).time,
+            attempt=attempt,
+            stream="stdout",
+            from_line=0,
+            lines=gap_line(reason).encode() + b"\n",
+            line_count=1,
+            at=self._now(),
+            incomplete_reason=reason,
+            complete=True,
+        )
+        try:
+            await asyncio.to_thread(self._logs.append, [marker])
+        except CursorMoved:
+            return  # it stands there from the last time
+
+    def _log_of(
+        self, job: JobFacts, execution_id: str, attempt: Attempt, memory: _Memory, pod: PodFacts | None = None
+    ) -> PodLog:
         log = memory.logs.get(attempt.pod_uid)
         if log is None:
             log = memory.logs[attempt.pod_uid] = PodLog(
-                self._log_client,
+                self._sources,
                 self._logs,
-                self._support,
                 namespace=job.namespace,
                 pod=attempt.pod_name,
                 container=job.container,
@@ -305,6 +339,10 @@ class Recorder:
                 execution_time=_key(job, execution_id).time,
                 attempt=attempt.number,
                 now=self._now,
+                redactor=lambda: self._redaction.of(job.uid),
+                pod_uid=attempt.pod_uid,
+                host=pod.host if pod is not None else None,
+                start_time=attempt.start_time,
                 stored=lambda lines: self._printed(job.uid, attempt.pod_uid, lines, memory),
             )
         return log

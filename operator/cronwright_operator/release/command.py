@@ -1,7 +1,7 @@
 """`cronwright release`: takes our finalizers off Jobs in a namespace, or an installation, that no operator serves any
 more, and says first which records are lost by it. Runs in the operator's Pod, or anywhere with a kubeconfig.
 
-It asks for no right that the operator does not have: list and patch of Jobs and CronJobs, get and update of its Lease.
+It needs the rights to list and patch Jobs and CronJobs, and to get and update the operator's Lease if that is named.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ from cronwright_operator.release.held import (
     live_cronjobs,
 )
 from cronwright_operator.release.standstill import HOLD_SECONDS, stand_still
+from cronwright_operator.watched import WithoutNamespaces
 
 _ATTEMPTS = 5
 
@@ -83,7 +84,10 @@ def _parse(argv: Sequence[str]) -> Options:
     parser.add_argument(
         "--all",
         action="store_true",
-        help="every namespace that is served: those of CRONWRIGHT_WATCH_NAMESPACES, else the whole cluster",
+        help=(
+            "every namespace that is served: those of CRONWRIGHT_WATCH_NAMESPACES, else the whole cluster without those"
+            " of CRONWRIGHT_IGNORE_NAMESPACES"
+        ),
     )
     parser.add_argument(
         "--suspend-cronjobs",
@@ -99,9 +103,13 @@ def _parse(argv: Sequence[str]) -> Options:
     given = parser.parse_args(argv)
     if given.all == bool(given.namespace):
         raise ReleaseFailed("name what to let go of: either --namespace N (once or more), or --all")
-    watched = [name.strip() for name in os.environ.get("CRONWRIGHT_WATCH_NAMESPACES", "").split(",") if name.strip()]
+    watched = _names("CRONWRIGHT_WATCH_NAMESPACES")
     namespaces = tuple(dict.fromkeys(watched if given.all else given.namespace)) or (None,)
     return Options(namespaces, given.suspend_cronjobs, given.dry_run, _lease(given.lease))
+
+
+def _names(variable: str) -> list[str]:
+    return [name.strip() for name in os.environ.get(variable, "").split(",") if name.strip()]
 
 
 def _lease(text: str | None) -> tuple[str, str] | None:
@@ -198,10 +206,9 @@ async def _released(client: KubeClient, job: HeldJob) -> bool:
         except KubeForbidden as error:
             print(f"Job {job.namespace}/{job.name}: {error}", file=sys.stderr)
             return False
-        try:
-            found = held_jobs([await client.get(JOBS, job.namespace, job.name)])
-        except KubeNotFound:
-            return True
+        # A list and no get, which the account of the chart's uninstallation has no right to.
+        listed = await client.list(JOBS, job.namespace, field_selector=f"metadata.name={job.name}")
+        found = held_jobs(listed.items)
         if not found or found[0].uid != job.uid:
             return True
         job = found[0]
@@ -211,9 +218,11 @@ async def _released(client: KubeClient, job: HeldJob) -> bool:
 
 async def _list(client: KubeClient, resource: Resource, namespaces: Sequence[str | None]) -> list[Json]:
     found: list[Json] = []
+    # Another installation's Jobs and CronJobs are none of ours, with --all neither.
+    lists = WithoutNamespaces(client, _names("CRONWRIGHT_IGNORE_NAMESPACES"))
     for namespace in namespaces:
         try:
-            found += (await client.list(resource, namespace)).items
+            found += (await lists.list(resource, namespace)).items
         except KubeForbidden as error:
             if namespace is None:
                 todo = (

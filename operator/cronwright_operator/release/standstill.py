@@ -19,7 +19,8 @@ HOLDER = "cronwright-release"
 HOLD_SECONDS = 60
 """How long no operator starts, once the Lease is ours: longer than Helm takes to delete a Deployment after its hook."""
 SETTLE_SECONDS = RENEW_DEADLINE_SECONDS + REQUEST_SECONDS
-"""By then the operator's own right to write has run out, and its last request has been answered or given up."""
+"""By then the operator's own right to write has run out, and what it had sent just before has been answered (of an API
+server that takes longer, running the command again repairs what it undid)."""
 _ATTEMPTS = 20
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import datetime
 
+from cronwright_core import json_log
 from cronwright_core.domain.cluster import JobFacts, PodFacts, StopIntent
 from cronwright_core.kube.errors import KubeNotFound
 from cronwright_core.kube.ports import Json, ListWatchClient, ObjectClient
@@ -50,9 +51,10 @@ class StopSync:
         """
         body = self._jobs.get(uid)
         job = to_job(body) if body is not None else None
-        if job is None or execution_id_of(job) is None:
+        if job is None or (execution_id := execution_id_of(job)) is None:
             self._clock.set(uid, None)
             return
+        json_log.bind(execution_id=execution_id, task_uid=job.task_uid)
         seen = Seen(job, tuple(self._pods_of(uid)), self._now())
         decision = decide(seen)
         if decision.explain is not None or _writes_job(decision):

@@ -121,7 +121,10 @@ class Projector:
                 self._registrations[uid] = registration
                 self._registered(uid)
         await self._observe(task)
-        return self._renamed(uid, _owner(task, project), task.spec.display_name)
+        owner = _owner(task, project)
+        # Where the owner is not known it stays as it was, and so does the name that the row holds under it.
+        before = self._names.get(uid, ("",))[0]
+        return self._renamed(uid, before if owner is None else owner, task.spec.display_name)
 
     async def sync_project(self, uid: str) -> bool:
         """Brings the project's row and status up to its resource; returns whether a name became free.
@@ -222,8 +225,11 @@ def _observed_key(uid: str) -> str:
     return f"{uid}/observed"
 
 
-def _owner(task: ScheduledTask, project: Project | None) -> str:
-    return task.spec.owner or (project.spec.owner if project else None) or ""
+def _owner(task: ScheduledTask, project: Project | None) -> str | None:
+    """Whose task it is; None if only a Project could say, which is not there (any more)."""
+    if task.spec.owner or project is None:
+        return task.spec.owner or None
+    return project.spec.owner or ""
 
 
 def _project_projection(project: Project) -> ProjectProjection:

@@ -12,6 +12,7 @@ from sqlalchemy import event
 from cronwright_api.app import create_app
 from cronwright_api.settings import BASE_PATH
 from cronwright_core.domain.execution import ExecutionStatus
+from cronwright_core.store.prepared import sent_whole
 from cronwright_core.store.session import Database
 from support.api import make_settings, running
 from support.real_world import RealWorld, make_world
@@ -62,7 +63,8 @@ def statements(world: RealWorld, path: str) -> int:
     engine = world.database._engine
     event.listen(engine, "before_cursor_execute", note)
     try:
-        answer = world.call("GET", path, user="root", admin=True)
+        with sent_whole():
+            answer = world.call("GET", path, user="root", admin=True)
     finally:
         event.remove(engine, "before_cursor_execute", note)
     assert answer.status_code == 200, f"{path}: {answer.text}"

@@ -63,6 +63,38 @@ def job(name: str, **metadata: Any) -> Json:
     }
 
 
+def test_each_request_is_observed_with_its_verb_resource_and_status(namespace: str) -> None:
+    seen: list[tuple[str, str, int]] = []
+
+    async def work() -> None:
+        client = await KubeClient.connect(
+            user_agent="cronwright-tests", observe=lambda verb, resource, code, _: seen.append((verb, resource, code))
+        )
+        try:
+            async with asyncio.timeout(30):
+                await client.create(JOBS, namespace, job("seen"))
+                listing = await client.list(JOBS, namespace)
+                async for _ in client.watch(JOBS, namespace, resource_version="0"):
+                    break
+                assert listing.items
+                await client.patch(JOBS, namespace, "seen", {"status": {}}, subresource="status")
+                await client.delete(JOBS, namespace, "seen")
+                with pytest.raises(KubeNotFound):
+                    await client.get(JOBS, namespace, "never")
+        finally:
+            await client.close()
+
+    asyncio.run(work())
+    assert seen == [
+        ("create", "jobs", 201),
+        ("list", "jobs", 200),
+        ("watch", "jobs", 200),
+        ("patch", "jobs/status", 200),
+        ("delete", "jobs", 200),
+        ("get", "jobs", 404),
+    ]
+
+
 def test_create_read_patch_delete(namespace: str) -> None:
     async def work(client: KubeClient) -> None:
         made = await client.create(JOBS, namespace, job("one"))

@@ -29,6 +29,29 @@ from support.store_rows import NOW, add_task, later, make_execution
 PARTITIONS = "SELECT count(*) FROM pg_inherits WHERE inhparent = 'executions'::regclass"
 
 
+def test_each_call_is_observed_with_its_outcome(database_url, monkeypatch) -> None:
+    monkeypatch.setattr(session, "POOL_TIMEOUT_SECONDS", 0.05)
+    seen: list[tuple[str, str]] = []
+
+    def observe(operation: str, outcome: str, seconds: float) -> None:
+        assert 0 <= seconds < 60
+        seen.append((operation, outcome))
+
+    database = Database(database_url, application_name="tests", pool_size=1, max_overflow=0, observe=observe)
+    assert database.usage() == (0, 0, 1)
+    with database.transaction():
+        assert database.usage() == (1, 0, 1)
+        with pytest.raises(Unavailable):
+            database.ping()
+    assert database.usage() == (0, 1, 1)
+    with pytest.raises(StoreError):
+        database.read(lambda connection: connection.execute(text("SELECT 1/0")))
+    with pytest.raises(KeyError), database.transaction():
+        raise KeyError("what the caller does with it is no failure of the database")
+    database.dispose()
+    assert seen == [("read", "unavailable"), ("write", "ok"), ("read", "error"), ("write", "ok")]
+
+
 class TestUnavailable:
     def test_while_the_server_is_away_and_not_after(self, own_server: PostgresServer) -> None:
         migrate(own_server.url)

@@ -9,6 +9,7 @@ import pytest
 
 from cronwright_core.domain.execution import ExecutionStatus
 from cronwright_core.store.executions import ExecutionStore
+from cronwright_core.store.listed import ListedExecution
 from cronwright_core.store.partitions import ensure_partitions
 from cronwright_core.store.session import Database
 from support.plans import plans_of
@@ -82,7 +83,7 @@ def test_every_filter_order_and_page_gives_what_a_scan_gives(database, store, se
         page = chooser.randint(1, len(wanted) // size + 2)
         found = store.list(task_id, owner="alice", page=page, size=size, status=status, start=start, end=end, sort=sort)
         assert found.total == len(wanted)
-        assert list(found.items) == wanted[(page - 1) * size : page * size]
+        assert list(found.items) == [ListedExecution.of(run) for run in wanted[(page - 1) * size : page * size]]
 
 
 @pytest.fixture

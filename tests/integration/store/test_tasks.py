@@ -216,6 +216,17 @@ class TestRegister:
         store.register(make_projection(generation=4, priority=4), later(10))
         assert store.get(task_id, owner=None).spec.priority == 5
 
+    def test_a_task_whose_project_has_gone_stays_its_owners(self, database, store) -> None:
+        task_id = store.register(make_projection(uid="u"), NOW)
+        store.register(make_projection(uid="u", owner=None, generation=2, priority=7), later(10))
+        record = store.get(task_id, owner="alice")
+        assert (record.owner, record.spec.priority) == ("alice", 7)
+        # One that has never had an owner is nobody's, until its Project says whose.
+        other = store.register(make_projection("other task", uid="v", owner=None), NOW)
+        assert store.get(other, owner=None).owner == ""
+        store.register(make_projection("other task", uid="v", owner="bob"), later(10))
+        assert store.get(other, owner="bob").owner == "bob"
+
     def test_a_rename_to_a_taken_name_is_refused_and_changes_nothing(self, database, store) -> None:
         store.register(make_projection("first"), NOW)
         second = store.register(make_projection("second"), NOW)

@@ -37,6 +37,12 @@ def test_an_image_is_split_at_its_tag(image: str, repository: str, tag: str) -> 
     assert values["image"] == {"repository": repository, "tag": tag}
 
 
+def test_namespaces_of_other_operators_are_left_alone() -> None:
+    values = release.build_values(target.Target("/kc", "ctx", "built"), IMAGES)
+    assert "cronwright-second" in values["settings"]["ignoreNamespaces"]
+    assert values["operator"]["replicas"] == 2, "the tests end the active one, and somebody has to take over"
+
+
 def test_the_fingerprint_follows_files_names_and_values(tmp_path: Path) -> None:
     (tmp_path / "templates").mkdir()
     (tmp_path / "templates" / "a.yaml").write_text("a")

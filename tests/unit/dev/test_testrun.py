@@ -12,6 +12,7 @@ sys.path.append(str(ROOT / "dev"))
 
 from cluster.errors import ClusterError  # noqa: E402
 from testrun import parts, results  # noqa: E402
+from testrun.background import Background  # noqa: E402
 
 
 def report(tmp_path: Path, tests: int, skipped: int) -> Path:
@@ -52,9 +53,41 @@ def test_a_failed_part_is_named(capsys: pytest.CaptureFixture[str]) -> None:
     assert "FAILED in unit" in capsys.readouterr().out
 
 
-def test_a_part_brings_what_it_needs_in_order() -> None:
+def test_a_part_brings_what_it_needs_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [part.name for part in parts.needed(["e2e"])] == ["environment", "compile", "cluster", "e2e"]
-    assert [part.name for part in parts.needed([part.name for part in parts.ALL])] == [part.name for part in parts.ALL]
+    for must_build in (True, False):
+        monkeypatch.setattr(parts.tools, "must_build", lambda must_build=must_build: must_build)
+        order = [part.name for part in parts.needed([part.name for part in parts.ALL])]
+        assert sorted(order) == sorted(part.name for part in parts.ALL)
+        for part in parts.ALL:
+            assert all(order.index(need) < order.index(part.name) for need in part.needs), part.name
+    assert order.index("cluster") < order.index("integration"), "nothing to compile: what waits can begin early"
+
+
+def test_what_waits_begins_when_its_needs_are_there_and_nobody_it_disturbs_runs() -> None:
+    class Notes(Background):
+        def __init__(self) -> None:
+            super().__init__()
+            self.begun: list[str] = []
+
+        def begin(self, name: str, command: object, env: object = None) -> None:
+            self.begun.append(name)
+
+    notes = Notes()
+    parts.begin_aside(parts.ALL, {"environment"}, notes)
+    assert notes.begun == []
+    parts.begin_aside(parts.ALL, {"environment", "cluster"}, notes)
+    assert notes.begun == ["absence"]
+    order = [part.name for part in parts.ALL]
+    for disturbed in ("kube", "e2e"):
+        assert order.index("absence") < order.index(disturbed), "it is waited for before they run"
+
+
+def test_what_runs_beside_is_shown_with_its_exit_code(capsys: pytest.CaptureFixture[str]) -> None:
+    background = Background()
+    background.begin("unit-test-of-background", [sys.executable, "-c", "print('said'); raise SystemExit(3)"])
+    assert background.finish("unit-test-of-background") == 3
+    assert "said" in capsys.readouterr().out
 
 
 def test_every_folder_of_tests_belongs_to_a_part() -> None:

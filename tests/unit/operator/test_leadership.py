@@ -154,3 +154,22 @@ def test_a_candidate_looks_again_just_when_the_lease_runs_out(time: Time) -> Non
 
 def test_what_is_under_way_is_given_up_before_another_may_take_over() -> None:
     assert leadership.RENEW_DEADLINE_SECONDS + sockets.UNSEEN_SECONDS < leadership.LEASE_SECONDS
+
+
+def test_who_cannot_read_the_lease_is_no_successor(time: Time) -> None:
+    server = Server()
+    a, b = candidate(server, "a"), candidate(server, "b")
+    assert not b.hears, "not yet"
+    attempt(a, time)
+    attempt(b, time)
+    assert a.hears
+    assert b.hears
+    server.away = True
+    for _ in range(3):
+        time.now += 5
+        with pytest.raises(KubeError):
+            attempt(b, time)
+    assert not b.hears
+    server.away = False
+    attempt(b, time)
+    assert b.hears

@@ -109,3 +109,24 @@ def test_a_key_that_fails_for_a_day_does_not_end_the_queue() -> None:
         return queue._timers["a"].when() - asyncio.get_running_loop().time()
 
     assert 25 < asyncio.run(scenario()) <= 30
+
+
+def test_a_long_queue_of_work_that_never_waits_lets_others_run() -> None:
+    async def run() -> int:
+        done: list[int] = []
+
+        async def work(key: int) -> None:
+            done.append(key)
+
+        queue: WorkQueue[int] = WorkQueue("test", work, workers=2)
+        for key in range(1000):
+            queue.add(key)
+        runner = asyncio.create_task(queue.run())
+        await asyncio.sleep(0)  # the workers begin
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        runner.cancel()
+        await asyncio.gather(runner, return_exceptions=True)
+        return len(done)
+
+    assert 0 < asyncio.run(run()) < 100

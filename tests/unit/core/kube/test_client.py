@@ -22,8 +22,12 @@ def test_an_address_where_nobody_answers(tmp_path: Path, monkeypatch: pytest.Mon
     )
     monkeypatch.setenv("KUBECONFIG", str(config))
 
+    seen: list[tuple[str, str, int]] = []
+
     async def scenario() -> str:
-        client = await KubeClient.connect(user_agent="cronwright-tests")
+        client = await KubeClient.connect(
+            user_agent="cronwright-tests", observe=lambda verb, resource, code, _: seen.append((verb, resource, code))
+        )
         try:
             with pytest.raises(KubeUnreachable) as error:
                 await client.get(JOBS, "x", "y")
@@ -34,6 +38,7 @@ def test_an_address_where_nobody_answers(tmp_path: Path, monkeypatch: pytest.Mon
     said = asyncio.run(scenario())
     assert "/apis/batch/v1/namespaces/x/jobs/y" in said
     assert "very-secret" not in said
+    assert seen == [("get", "jobs", 0)]
 
 
 def test_a_kubeconfig_that_is_not_there_is_said_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

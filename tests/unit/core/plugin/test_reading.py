@@ -70,6 +70,16 @@ def test_the_record_is_asked_for_the_newest_execution(capsys: pytest.CaptureFixt
     assert "could not be read" in said.err
 
 
+def test_a_run_that_was_just_asked_for_is_the_newest(capsys: pytest.CaptureFixture[str]) -> None:
+    kubectl = with_run()
+    (seen,) = kubectl.all_tasks
+    asked = '{"time": "2026-03-02T09:59:00Z", "by": "kubectl"}'
+    seen["metadata"]["annotations"] = {naming.TRIGGER_PREFIX + "k2": asked, naming.TRIGGER_PREFIX + "by-hand": "now"}
+    id_ = naming.execution_id(UID, "Adhoc", from_rfc3339("2026-03-02T09:59:00Z"), "k2")
+    assert show(kubectl, Api({f"/executions/{id_}/logs/file": {"data": {"content": []}}})) == 0
+    assert id_ in capsys.readouterr().err
+
+
 def test_an_execution_needs_no_task() -> None:
     api = Api({f"/executions/{OLD}/logs/file": {"data": {"content": []}}})
     assert show(FakeKubectl(), api, OLD) == 0

@@ -9,7 +9,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from cronwright_core.domain import naming
-from cronwright_core.domain.cluster import JobFacts, JobFailure, PodFacts
+from cronwright_core.domain.cluster import JobFacts, PodFacts
 from cronwright_core.domain.execution import ExecutionKind
 from cronwright_operator.observability.jobs import JobObserver
 from cronwright_operator.observability.launching import LaunchMetrics
@@ -26,12 +26,14 @@ class World:
         self.job: JobFacts | None = None
         self.pods: tuple[PodFacts, ...] = ()
         self.now: datetime = at("09:59:00")
+        self.offset = timedelta()
         self.registry = CollectorRegistry()
         self.observer = JobObserver(
             LaunchMetrics(self.registry),
             job_of=lambda _: self.job,
             pods_of=lambda _: self.pods,
             kind_of=lambda _: "Cron",
+            offset_of=lambda _: self.offset,
             now=lambda: self.now,
         )
 
@@ -91,14 +93,22 @@ def test_the_second_attempt_is_not_a_late_first_one(world: World) -> None:
     assert world.lateness("running") == (1, 1.5)
 
 
-def test_a_job_from_before_this_operator_is_not_measured_but_what_follows_is(world: World) -> None:
-    world.job = make_job(tick=at("09:58:00"), creation_time=at("09:58:00"))
-    world.observer.look(UID)
-    assert world.lateness("job_created") is None
-    pod = make_pod(creation_time=at("09:59:00"))
-    world.now, world.pods = at("09:59:00"), (pod,)
-    world.observer.look(UID)
-    assert world.lateness("pod_created") == (1, 60)
+def test_what_happened_before_this_operator_is_not_measured_but_what_follows_is(world: World) -> None:
+    job = make_job(tick=at("09:58:00"), creation_time=at("09:58:00"))
+    early = make_pod(creation_time=at("09:58:01"), acknowledged_time=at("09:58:01"))
+    world.look(-60, job)
+    # The Pods are listed after the Jobs.
+    world.look(-59, job, early)
+    stages = ("job_created", "admitted", "pod_created", "pod_started")
+    assert {stage: world.lateness(stage) for stage in stages} == dict.fromkeys(stages)
+    world.look(-50, job, replace(early, start_time=at("09:59:09")))
+    assert world.lateness("running") == (1, 70)
+
+
+def test_one_that_has_waited_for_the_lease_begins_with_it(world: World) -> None:
+    world.now = at("10:00:30")
+    world.observer.begin()
+    world.look(31, tick_job(start_time=at("10:00:01")))
     assert world.lateness("job_created") is None
 
 
@@ -112,27 +122,15 @@ def test_a_manual_run_counts_from_its_request(world: World) -> None:
 def test_somebodys_own_job_is_nothing(world: World) -> None:
     world.look(1, make_job())
     assert world.lateness("job_created") is None
-    assert world.observer.open_executions() == {"waiting": 0, "running": 0, "unrecorded": 0}
 
 
-def test_open_executions_are_counted_as_they_change_and_go(world: World) -> None:
-    def states() -> str:
-        return "".join(state[0] * count for state, count in world.observer.open_executions().items())
+def test_a_tick_that_starts_later_by_its_share_is_not_late_for_that(world: World) -> None:
+    world.offset = timedelta(seconds=40)
+    world.look(40.5, tick_job(creation_time=at("10:00:40")))
+    assert world.lateness("job_created") == (1, 0.5)
 
-    job = tick_job(suspended=True)
-    world.look(0, job)
-    assert states() == "w"
-    job = replace(job, suspended=False)
-    world.look(1, job)
-    assert states() == "r"
-    job = replace(job, failed=JobFailure("BackoffLimitExceeded", "", at("10:00:05")))
-    world.look(5, job)
-    world.look(6, job)
-    assert states() == "u"
-    world.look(7, replace(job, recorded_time=at("10:00:07")))
-    assert states() == ""
-    world.look(8, None)
-    world.look(9, job)
-    assert states() == "u"
-    world.look(10, None)
-    assert states() == ""
+
+def test_a_job_that_is_gone_is_forgotten(world: World) -> None:
+    world.look(1, tick_job())
+    world.look(2, None)
+    assert not world.observer._seen

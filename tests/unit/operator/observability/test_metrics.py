@@ -10,10 +10,9 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
 
 from cronwright_core.domain.execution import ExecutionState, ExecutionStatus
-from cronwright_core.domain.gate import Block
 from cronwright_core.domain.task import Condition
 from cronwright_core.metrics import Vocabulary
-from cronwright_operator.observability.launching import LaunchMetrics
+from cronwright_operator.observability.launching import Stage
 from cronwright_operator.observability.metrics import OperatorMetrics
 from cronwright_operator.observability.recording import RecordingMetrics
 from cronwright_operator.observability.state import Sources
@@ -31,13 +30,14 @@ def sources(leader: bool = True, depth: int = 0) -> Sources:
         kopf_restarts=lambda: 2,
         queue_depths=lambda: {"reconcile": depth},
         open_executions=lambda: {"waiting": 3},
+        blocked_executions=lambda: {"GlobalLimit": 2},
     )
 
 
 def test_the_answer_is_what_prometheus_reads() -> None:
     metrics = OperatorMetrics()
     metrics.show(sources())
-    metrics.launch.job_created(0.2, "Cron")
+    metrics.launch.reached(Stage.JOB_CREATED, 0.2, "Cron")
     metrics.database.watch_pool(lambda: (1, 2, 20))
     families = {family.name: family for family in text_string_to_metric_families(metrics.render().decode())}
     ours = {name: family for name, family in families.items() if name.startswith("cronwright_")}
@@ -53,6 +53,7 @@ def test_the_answer_is_what_prometheus_reads() -> None:
     assert values["cronwright_watch_age_seconds", "pods"] == 1.5
     assert values["cronwright_kopf_restarts_total",] == 2
     assert values["cronwright_executions_open", "waiting"] == 3
+    assert values["cronwright_executions_blocked", "GlobalLimit"] == 2
     assert values["cronwright_database_connections", "idle"] == 2
 
 
@@ -68,18 +69,6 @@ def test_an_operator_that_starts_anew_shows_itself_and_keeps_its_counters() -> N
     assert value("cronwright_workqueue_depth", {"queue": "reconcile"}) == 0
     assert value("cronwright_ticks_skipped_total", {"reason": "MissedSchedule"}) == 4
     assert value("cronwright_database_connections", {"state": "lent"}) == 0
-
-
-def test_what_no_longer_waits_is_zero_and_not_forgotten() -> None:
-    registry = CollectorRegistry()
-    launch = LaunchMetrics(registry)
-
-    def blocked(reason: str) -> float | None:
-        return registry.get_sample_value("cronwright_executions_blocked", {"reason": reason})
-
-    launch.waiting({Block.TASK: 3, Block.TOTAL: 1})
-    launch.waiting({Block.TOTAL: 2})
-    assert (blocked("MaxInstances"), blocked("GlobalLimit"), blocked("ProjectLimit")) == (0, 2, None)
 
 
 def test_a_label_does_not_grow_whatever_comes() -> None:

@@ -163,7 +163,7 @@ def test_a_job_of_unknown_outcome_keeps_its_place() -> None:
     assert ledger.load().total == 1
 
 
-def test_a_refused_job_decides_no_tick_and_holds_up_no_pause() -> None:
+def test_a_refused_job_is_told_and_holds_up_neither_a_pause_nor_an_edit() -> None:
     client = Client({("create", "Job"): KubeForbidden(403, "Forbidden", "exceeded quota: jobs")})
     steps = (
         PAUSE,
@@ -178,9 +178,15 @@ def test_a_refused_job_decides_no_tick_and_holds_up_no_pause() -> None:
         ("patch", "ScheduledTask"),
     ]
     written = status_written(client)
-    assert "lastScheduleTime" not in written, "the watermark stays"
+    assert "lastScheduleTime" in written, "an edit has moved it, with the hash that stands beside it"
     assert written["conditions"][0]["reason"] == "JobRefused"
     assert "exceeded quota" in written["conditions"][0]["message"]
+
+
+def test_a_skipped_tick_is_decided_although_a_manual_run_was_made_in_the_same_pass() -> None:
+    client = Client()
+    apply(client, SKIP, CREATE, actions.WriteStatus(STATUS))
+    assert "lastScheduleTime" in status_written(client), "judged once more it might run"
 
 
 def test_a_refusal_that_is_told_already_is_not_told_again() -> None:

@@ -249,7 +249,18 @@ class TestOwnClock:
         first = decide(task)
         assert not of(first, actions.CreateJob)
         resumed = replace(task, spec=replace(task.spec, suspend=False), status=status_of(first))
-        assert len(of(decide(resumed, now="11:00:00"), actions.CreateJob)) == 1
+        noted = decide(resumed, now="11:00:00")
+        assert not of(noted, actions.CreateJob), "its tick is the moment of resuming, which must stand somewhere first"
+        resumed = replace(resumed, status=status_of(noted))
+        (create,) = of(decide(resumed, now="11:00:02"), actions.CreateJob)
+        assert create.tick == at("11:00:00")
+
+    def test_once_that_was_started_before_a_crash_and_a_pause_is_not_started_again(self) -> None:
+        task = make_task(ScheduleType.ONCE, "")
+        task = replace(task, status=settled(task))
+        jobs = made(decide(task))
+        paused = replace(task, spec=replace(task.spec, suspend=True))
+        assert status_of(decide(paused, jobs=jobs)).completion_time is not None
 
     def test_date_runs_at_its_time(self) -> None:
         task = make_task(ScheduleType.DATE, "2026-03-02T10:30:00Z")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cronwright_operator.recording.lines import LineSplitter, Position
@@ -73,6 +73,7 @@ def test_since_time_overlaps() -> None:
     assert Position().since_time() is None
 
 
+@settings(deadline=None)  # a busy machine
 @given(
     st.lists(st.tuples(st.integers(0, 3), st.binary(max_size=12)), max_size=40),
     st.lists(st.integers(0, 40), max_size=5),
@@ -91,3 +92,38 @@ def test_every_line_once_however_the_reads_overlap(steps: list[tuple[int, bytes]
         stored += new
     assert stored == b"".join(text + b"\n" for _, text in lines)
     assert position.lines == len(lines)
+
+
+def test_a_line_of_many_parts_that_the_other_stream_interrupted() -> None:
+    """The kubelet puts a stamp between two parts; a word on the border of both stays whole."""
+    first, second = b"a" * (16 * 1024 - 3) + b"sec", b"ret" + b"b" * 100
+    data = f"{stamp(1)} ".encode() + first + f"{stamp(2)} ".encode() + second + b"\n"
+    assert read(data, Position(), cut=5000)[0] == first + second + b"\n"
+
+
+def test_a_line_that_is_too_long_is_stored_in_pieces_the_same_however_it_is_read() -> None:
+    text = bytes(range(32, 127)) * 40
+    data = f"{stamp(1)} short\n{stamp(2)} ".encode() + text + f"\n{stamp(3)} behind\n".encode()
+
+    def pieces(position: Position, cut: int) -> tuple[list[bytes], Position]:
+        splitter = LineSplitter(position, max_line=1000, look_ahead=100)
+        portions = [splitter.feed(data[at : at + cut]) for at in range(0, len(data), cut)]
+        assert not any(portions)
+        rest = splitter.end(final=True)
+        return (rest.data.split(b"\n")[:-1], rest.position) if rest else ([], position)
+
+    whole, end = pieces(Position(), len(data))
+    assert b"".join(whole) == b"short" + text + b"behind"
+    assert max(map(len, whole)) == 1000
+    for cut in (7, 333, 1200, 2500):
+        assert pieces(Position(), cut) == (whole, end)
+        # A successor that stopped behind the second piece goes on with the third.
+        assert pieces(Position(3, stamp(2), 2), cut)[0] == whole[3:]
+
+
+def test_bytes_of_megabytes_that_are_no_log_are_not_kept() -> None:
+    splitter = LineSplitter(Position(), max_line=1000, look_ahead=100)
+    for _ in range(10):
+        splitter.feed(b"x" * 1000)
+    assert splitter.end(final=True) is None
+    assert splitter.complaint == "x" * 200

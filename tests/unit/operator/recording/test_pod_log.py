@@ -3,102 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
-from datetime import datetime, timedelta
-from typing import Any
+from datetime import timedelta
 
 import pytest
 
-from cronwright_core.domain.errors import Message
 from cronwright_core.kube.errors import KubeForbidden, KubeInvalid, KubeNotFound, KubeUnreachable
-from cronwright_core.store.errors import CursorMoved
-from cronwright_core.store.records import LogAppend, LogCursor
-from cronwright_operator.recording.pod_log import GAP_LINE, PATIENCE, PodLog, StreamSupport
+from cronwright_operator.recording.pod_log import BEGINNING, PATIENCE, ROTATED, gap_line
+from cronwright_operator.recording.redaction import Redactor
+from cronwright_operator.recording.sources import LogSources
 from support.builders import CREATED
+from support.pod_logs import Clock, Kubelet, Store, make_log, poll
 
 ONE = b"2026-03-02T10:00:01.000000001Z one\n"
 TWO = b"2026-03-02T10:00:02.000000001Z two\n"
-
-
-class Kubelet:
-    """Answers log reads: bytes by stream (None: merged), or an error."""
-
-    def __init__(self, **streams: bytes | Exception) -> None:
-        self.streams = streams
-        self.asked: list[tuple[str | None, str | None]] = []
-
-    async def read_log(
-        self, namespace: str, pod: str, *, stream: str | None, since_time: str | None, **_: Any
-    ) -> AsyncIterator[bytes]:
-        self.asked.append((stream, since_time))
-        answer = self.streams.get((stream or "all").lower(), b"")
-        if isinstance(answer, Exception):
-            raise answer
-        yield answer
-
-
-class Store:
-    """The store's promises, in memory: appends are guarded by the stored position."""
-
-    def __init__(self) -> None:
-        self.data: dict[str, bytes] = {}
-        self.rows: dict[str, LogCursor] = {}
-        self.finished: dict[str, str | None] = {}
-
-    def cursors(self, execution_id: str) -> list[LogCursor]:
-        return list(self.rows.values())
-
-    def append(self, batch: Sequence[LogAppend]) -> None:
-        for new in batch:
-            row = self.rows.get(new.stream)
-            if (row.lines if row else 0) != new.from_line:
-                raise CursorMoved(Message("移动", "moved"))
-            self.data[new.stream] = self.data.get(new.stream, b"") + new.lines
-            self.rows[new.stream] = LogCursor(
-                attempt=new.attempt,
-                stream=new.stream,
-                lines=new.from_line + new.line_count,
-                bytes=len(self.data[new.stream]),
-                last_stamp=new.last_stamp,
-                last_stamp_count=new.last_stamp_count,
-                last_line_time=None,
-                partial_line=False,
-                complete=False,
-                incomplete_reason=None,
-            )
-
-    def finish(self, _: str, __: int, stream: str, *, complete: bool, incomplete_reason: str | None) -> None:
-        assert complete is (incomplete_reason is None)
-        self.finished[stream] = incomplete_reason
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.time = CREATED
-
-    def __call__(self) -> datetime:
-        return self.time
-
-
-def make_log(
-    kubelet: Kubelet, store: Store, clock: Clock | None = None, support: StreamSupport | None = None
-) -> PodLog:
-    return PodLog(
-        kubelet,
-        store,  # type: ignore[arg-type]
-        support or StreamSupport(),
-        namespace="ns",
-        pod="pod",
-        container="task",
-        execution_id="exec-1",
-        execution_time=CREATED,
-        attempt=1,
-        now=clock or Clock(),
-    )
-
-
-def poll(log: PodLog, *, final: bool = False) -> bool:
-    return asyncio.run(log.poll(final=final))
 
 
 def test_apart_where_the_cluster_offers_it() -> None:
@@ -117,10 +34,10 @@ def test_apart_where_the_cluster_offers_it() -> None:
 )
 def test_merged_where_it_does_not(error: KubeInvalid) -> None:
     kubelet, store = Kubelet(stdout=error, stderr=error, all=ONE + TWO), Store()
-    support = StreamSupport()
-    poll(make_log(kubelet, store, support=support), final=True)
+    sources = LogSources(kubelet)
+    poll(make_log(kubelet, store, sources=sources), final=True)
     assert store.data == {"all": b"one\ntwo\n"}
-    poll(make_log(kubelet, Store(), support=support))
+    poll(make_log(kubelet, Store(), sources=sources))
     assert [stream for stream, _ in kubelet.asked] == ["Stdout", None, None], "it is asked only once"
 
 
@@ -174,7 +91,10 @@ def test_a_sentence_of_the_kubelet_is_a_gap_and_no_line() -> None:
     poll(
         make_log(Kubelet(stdout=b"unable to retrieve container logs for containerd://x", stderr=TWO), store), final=True
     )
-    assert store.data == {"stderr": b"two\n"}
+    assert store.data == {
+        "stdout": gap_line("the node no longer has the log").encode() + b"\n",
+        "stderr": b"two\n",
+    }
     assert store.finished["stderr"] is None
     assert "unable to retrieve" in (store.finished["stdout"] or "")
 
@@ -198,7 +118,8 @@ def test_what_was_stored_of_a_deleted_pod_stays_and_is_marked() -> None:
     log = make_log(kubelet, store)
     poll(log)
     asyncio.run(log.abandon("its Pod was deleted"))
-    assert store.data == {"stdout": b"one\n"}
+    marker = gap_line("its Pod was deleted").encode() + b"\n"
+    assert store.data == {"stdout": b"one\n" + marker, "stderr": marker}
     assert store.finished == {"stdout": "its Pod was deleted", "stderr": "its Pod was deleted"}
 
 
@@ -222,25 +143,13 @@ def test_a_rotation_between_two_reads_is_marked_in_the_text_and_in_the_answer() 
     assert poll(log)
     assert not poll(log)
     poll(log, final=True)
-    assert store.data["stdout"].decode() == f"one\n{GAP_LINE}\nmuch later\n"
-    assert "rotated away" in (store.finished["stdout"] or "")
+    assert store.data["stdout"].decode() == f"one\n{gap_line(ROTATED)}\nmuch later\n"
+    assert store.finished["stdout"] == ROTATED
 
 
 def test_tells_of_what_was_stored_once_and_of_its_end() -> None:
     kubelet, store, heard = Kubelet(stdout=ONE), Store(), []
-    log = PodLog(
-        kubelet,
-        store,  # type: ignore[arg-type]
-        StreamSupport(),
-        namespace="ns",
-        pod="pod",
-        container="task",
-        execution_id="exec-1",
-        execution_time=CREATED,
-        attempt=1,
-        now=Clock(),
-        stored=heard.append,
-    )
+    log = make_log(kubelet, store, stored=heard.append)
     assert not log.finished
     poll(log)
     assert (heard, log.finished) == ([b"one\n"], False)
@@ -250,3 +159,60 @@ def test_tells_of_what_was_stored_once_and_of_its_end() -> None:
     asked = len(kubelet.asked)
     poll(log, final=True)
     assert (heard, len(kubelet.asked)) == ([b"one\n", b"two\n"], asked), "what is finished is not read again"
+
+
+def test_a_file_that_was_emptied_by_rotation_is_a_marked_gap() -> None:
+    kubelet, store = Kubelet(stdout=ONE), Store()
+    log = make_log(kubelet, store)
+    poll(log)
+    kubelet.streams["stdout"] = b""
+    assert not poll(log), "nothing is known yet"
+    poll(log, final=True)
+    assert store.data["stdout"].decode() == f"one\n{gap_line(ROTATED)}\n"
+    assert store.finished == {"stdout": ROTATED, "stderr": None}
+
+
+def test_a_successor_knows_of_a_gap_that_was_marked_before() -> None:
+    kubelet, store = Kubelet(stdout=ONE), Store()
+    poll(make_log(kubelet, store))
+    kubelet.streams["stdout"] = b"2026-03-02T11:00:00.000000001Z much later\n"
+    poll(make_log(kubelet, store))
+    poll(make_log(kubelet, store), final=True)
+    assert store.data["stdout"].decode() == f"one\n{gap_line(ROTATED)}\nmuch later\n"
+    assert store.finished["stdout"] == ROTATED
+
+
+def test_a_beginning_that_was_rotated_away_before_the_first_read_is_marked() -> None:
+    """300 kB a second, first seen a minute after the container began: a file was full by then."""
+    noisy = b"".join(b"2026-03-02T10:01:%02d.000000001Z %s\n" % (second, b"x" * 300_000) for second in range(10))
+    store = Store()
+    start = CREATED.replace(year=2026, month=3, day=2, hour=10, minute=0, second=0)
+    poll(make_log(Kubelet(stdout=noisy), store, start_time=start), final=True)
+    assert store.data["stdout"].startswith(gap_line(BEGINNING).encode() + b"\n")
+    assert store.finished["stdout"] == BEGINNING
+    late = Store()
+    poll(make_log(Kubelet(stdout=ONE), late, start_time=start - timedelta(hours=1)), final=True)
+    assert (late.data["stdout"], late.finished["stdout"]) == (b"one\n", None), "one that was just silent"
+
+
+def test_what_is_stored_is_redacted_and_so_is_what_is_told() -> None:
+    heard: list[bytes] = []
+    kubelet, store = Kubelet(stdout=ONE + b"2026-03-02T10:00:02.000000001Z the hunter22 is here\n"), Store()
+    poll(make_log(kubelet, store, redactor=Redactor(["hunter22"]), stored=heard.append), final=True)
+    assert store.data["stdout"] == b"one\nthe [redacted] is here\n"
+    assert heard == [store.data["stdout"]]
+
+
+def test_a_cluster_that_changes_its_mind_merges_what_begins_afterwards() -> None:
+    refusal = KubeInvalid(422, "Invalid", "stream: Forbidden: may not be specified")
+    kubelet, store = Kubelet(stdout=ONE), Store()
+    sources = LogSources(kubelet)
+    begun = make_log(kubelet, store, sources=sources)
+    poll(begun)
+    kubelet.streams = {"stdout": refusal, "stderr": refusal, "all": ONE + TWO}
+    later = Store()
+    poll(make_log(kubelet, later, sources=sources), final=True)
+    assert later.data == {"all": b"one\ntwo\n"}
+    poll(begun, final=True)
+    assert store.data["stdout"].startswith(b"one\n[cronwright: output may be missing here")
+    assert set(store.finished) == {"stdout", "stderr"}

@@ -46,22 +46,29 @@ class Server:
         self.objects = list(objects)
         self.lease = lease
         self.writes: list[str] = []
+        self.selectors: list[str] = []
         self.refuse: dict[str, list[Exception]] = {}
 
-    async def list(self, resource: Resource, namespace: str | None) -> Listing:
+    async def list(
+        self, resource: Resource, namespace: str | None, *, label_selector: str = "", field_selector: str = ""
+    ) -> Listing:
+        assert label_selector == ""
+        self.selectors.append(field_selector)
         self._maybe(f"list {namespace}")
-        found = [body for plural, body in self.objects if plural == resource.plural]
+        field, _, name = field_selector.partition("=")
+        found = [
+            body
+            for plural, body in self.objects
+            if plural == resource.plural and (field != "metadata.name" or name == body["metadata"]["name"])
+        ]
         return Listing([b for b in found if namespace in (None, b["metadata"]["namespace"])], "1")
 
     async def get(self, resource: Resource, namespace: str, name: str) -> Json:
-        if resource.plural == "leases":
-            if self.lease is None:
-                raise KubeNotFound(404, "NotFound", name)
-            return {"metadata": {"name": name}, "spec": dict(self.lease)}
-        for plural, body in self.objects:
-            if (plural, body["metadata"]["name"]) == (resource.plural, name):
-                return body
-        raise KubeNotFound(404, "NotFound", name)
+        if resource.plural != "leases":
+            raise AssertionError("the uninstallation's account may list, not get")
+        if self.lease is None:
+            raise KubeNotFound(404, "NotFound", name)
+        return {"metadata": {"name": name}, "spec": dict(self.lease)}
 
     async def patch(self, resource: Resource, namespace: str, name: str, patch: Any, **_: Any) -> Json:
         self._maybe(f"patch {name}")
@@ -83,7 +90,12 @@ class Server:
 
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch) -> Any:
-    for variable in ("CRONWRIGHT_WATCH_NAMESPACES", "CRONWRIGHT_LEASE_NAME", "POD_NAMESPACE"):
+    for variable in (
+        "CRONWRIGHT_WATCH_NAMESPACES",
+        "CRONWRIGHT_IGNORE_NAMESPACES",
+        "CRONWRIGHT_LEASE_NAME",
+        "POD_NAMESPACE",
+    ):
         monkeypatch.delenv(variable, raising=False)
 
     async def no_sleep(_: float) -> None:
@@ -173,6 +185,14 @@ def test_without_a_lease_there_is_nobody_to_stop(run: Any, capsys: pytest.Captur
     assert run(server, "--all", "--suspend-cronjobs", "--lease", "sys/op") == 0
     assert run(server, "--all", "--suspend-cronjobs") == 0
     assert "would undo the suspension" in capsys.readouterr().err
+
+
+def test_another_installations_namespaces_are_left_alone(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CRONWRIGHT_IGNORE_NAMESPACES", "second")
+    server = Server()
+    assert run(server, "--all") == 0
+    assert run(server, "--namespace", "second") == 0, "named, it is meant"
+    assert server.selectors == ["metadata.namespace!=second", ""]
 
 
 def test_a_list_that_moved_is_looked_at_again_and_what_is_gone_is_done(run: Any) -> None:

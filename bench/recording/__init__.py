@@ -1,0 +1,1 @@
+"""What recording costs, beside what the same costs without it."""

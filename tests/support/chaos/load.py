@@ -1,0 +1,213 @@
+"""Many executions at once in a namespace, and what must be true of them afterwards."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections import Counter
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from support.cluster import FINAL, KubectlFailed, Rest, Space, eventually, kubectl
+
+LINES = 6
+LIMIT = 8
+"""How many executions of the Project may run at a time."""
+_PROGRAM = (
+    f"n=0; while [ $n -lt {LINES} ]; do n=$((n+1)); echo out $n; echo err $n >&2; sleep 0.$((n % 4)); done; exit "
+)
+_OUT = [f"out {n}" for n in range(1, LINES + 1)]
+_ERR = [f"err {n}" for n in range(1, LINES + 1)]
+
+
+@dataclass(frozen=True)
+class Kind:
+    """Tasks of one sort: how they end, and what is then in the record."""
+
+    name: str
+    exit_code: int
+    retries: int
+    status: str
+
+    @property
+    def attempts(self) -> int:
+        return 1 if self.exit_code == 0 else self.retries + 1
+
+
+KINDS = (
+    Kind("good", 0, 0, "SUCCESS"),
+    Kind("fine", 0, 2, "SUCCESS"),
+    Kind("bad", 3, 0, "FAILED"),
+    Kind("retried", 4, 1, "FAILED"),
+)
+
+
+@dataclass
+class Load:
+    """`asked` manual runs over some tasks of each kind, and two tasks that tick."""
+
+    space: Space
+    alice: Rest
+    asked: int
+    tasks: dict[str, tuple[Kind, int, int]] = field(default_factory=dict)
+    """By name: its kind, its id, and how many runs of it were asked for."""
+    most_running: int = 0
+
+    def begin(self) -> None:
+        """Makes the tasks and asks for all runs, a patch a task."""
+        self.space.apply_project("limited", maxConcurrentExecutions=LIMIT, args=[_PROGRAM + "0"])
+        # A retry waits ten seconds for its Job's back-off: few of those.
+        shares = {"good": 0.45, "fine": 0.3, "bad": 0.2, "retried": 0.05}
+        each = max(1, self.asked // 40)
+        counts = {kind: max(1, round(self.asked * shares[kind.name])) for kind in KINDS}
+        counts[KINDS[0]] += self.asked - sum(counts.values())
+        for kind in KINDS:
+            tasks = max(1, counts[kind] // (each * 10))
+            for number in range(tasks):
+                name = f"{kind.name}-{number}"
+                share = counts[kind] // tasks + (number < counts[kind] % tasks)
+                self.space.apply_task(
+                    name,
+                    _PROGRAM + str(kind.exit_code),
+                    projectName="limited",
+                    scheduleType="Cron",
+                    schedule="0 0 1 1 *",
+                    backoffLimit=kind.retries,
+                    maxInstances=3,
+                )
+                self.tasks[name] = (kind, self.space.task_id(name), share)
+        self.space.apply_task("minutely", _PROGRAM + "0", scheduleType="Cron", schedule="* * * * *")
+        self.space.apply_task("interval", _PROGRAM + "0", scheduleType="Interval", schedule="60", maxInstances=2)
+        for name, (_, _, share) in self.tasks.items():
+            requests = {f"trigger.cronwright.dev/{number:03}": "now" for number in range(share)}
+            patch = json.dumps({"metadata": {"annotations": requests}})
+            kubectl("patch", "scheduledtask", name, "-n", self.space.namespace, "--type=merge", "-p", patch)
+
+    def look(self) -> bool:
+        """Samples how many run; returns whether every run that was asked for has ended in the record."""
+        with suppress(KubectlFailed):
+            jobs = self.space.jobs("cronwright.dev/project=limited")
+            running = [job for job in jobs if not job["spec"].get("suspend") and not _condition(job)]
+            self.most_running = max(self.most_running, len(running))
+        return all(self._ended(task_id) >= share for _, task_id, share in self.tasks.values())
+
+    def _ended(self, task_id: int) -> int:
+        return sum(1 for run in self.known(task_id) if run["status"] in FINAL)
+
+    def known(self, task_id: int) -> list[dict[str, Any]]:
+        """The executions; none while the API says, as it must, that the database is away."""
+        answer = self.alice.call("GET", f"/tasks/{task_id}/executions", params={"size": 100})
+        if answer.status_code == 503:
+            return []
+        assert answer.status_code == 200, answer.text
+        items: list[dict[str, Any]] = answer.json()["items"]
+        return items
+
+    def stop_ticking(self) -> None:
+        """No further ticks; those that run go on."""
+        for name in ("minutely", "interval"):
+            patch = '{"spec":{"suspend":true}}'
+            kubectl("patch", "scheduledtask", name, "-n", self.space.namespace, "--type=merge", "-p", patch)
+
+
+@dataclass
+class Findings:
+    """What was compared, and what is wrong."""
+
+    executions: int = 0
+    ticks: int = 0
+    lines: int = 0
+    wrong: list[str] = field(default_factory=list)
+
+
+def compare(load: Load) -> Findings:
+    """The records against what was asked for, and against what the Jobs of the cluster really did."""
+    found = Findings()
+    jobs = load.space.jobs()
+    by_task: dict[str, list[dict[str, Any]]] = {}
+    for job in jobs:
+        by_task.setdefault(job["metadata"]["labels"]["cronwright.dev/task"], []).append(job)
+    for name, (kind, task_id, share) in load.tasks.items():
+        runs = load.alice.executions(task_id)
+        _compare_ids(found, name, runs, by_task.get(name, []))
+        if len(runs) != share:
+            found.wrong.append(f"{name}: {share} runs were asked for, {len(runs)} are recorded")
+        for run in runs:
+            _compare_run(found, load.alice, run, kind.status, kind.attempts)
+        found.executions += len(runs)
+    for name, good in (("minutely", "SUCCESS"), ("interval", "SUCCESS")):
+        runs = load.alice.executions(load.space.task_id(name))
+        ran = [run for run in runs if run["start_time"] is not None]
+        _compare_ids(found, name, ran, by_task.get(name, []))
+        for run in ran:
+            _compare_run(found, load.alice, run, good, 1)
+        for run in runs:
+            if run["start_time"] is None and not run["error_message"]:
+                found.wrong.append(f"{name}: {run['execution_id']} did not run, and nothing says why")
+        _compare_ticks(found, load.space, name, runs)
+    if load.most_running > LIMIT:
+        found.wrong.append(f"{load.most_running} ran at a time, the limit is {LIMIT}")
+    return found
+
+
+def _compare_ids(found: Findings, name: str, runs: list[dict[str, Any]], jobs: list[dict[str, Any]]) -> None:
+    recorded = Counter(run["execution_id"] for run in runs)
+    real = Counter(job["metadata"]["annotations"].get("cronwright.dev/execution", "none") for job in jobs)
+    for id_, count in (recorded | real).items():
+        if (recorded[id_], real[id_]) != (1, 1):
+            found.wrong.append(f"{name}: {id_}: {recorded[id_]} records, {real[id_]} Jobs (at most {count})")
+    ends = {job["metadata"]["annotations"].get("cronwright.dev/execution"): _condition(job) for job in jobs}
+    for run in runs:
+        expected = {"Complete": "SUCCESS", "Failed": "FAILED"}.get(ends.get(run["execution_id"]) or "")
+        if expected is not None and run["status"] != expected:
+            found.wrong.append(f"{name}: {run['execution_id']} is {run['status']}, its Job {expected}")
+
+
+def _compare_run(found: Findings, alice: Rest, run: dict[str, Any], status: str, attempts: int) -> None:
+    id_ = run["execution_id"]
+    if run["status"] != status:
+        found.wrong.append(f"{id_} is {run['status']} ({run['error_message']}), not {status}")
+    for log_type, lines in (("output", _OUT), ("error", _ERR)):
+        log = alice.log(id_, log_type)
+        if log != lines * attempts:
+            found.wrong.append(f"{id_}: {log_type} is {log}, not {attempts} times {lines}")
+        found.lines += len(log)
+
+
+def _compare_ticks(found: Findings, space: Space, name: str, runs: list[dict[str, Any]]) -> None:
+    """Every tick between the first and the last that is recorded has one record."""
+    times = sorted(_time(run["execution_id"]) for run in runs)
+    found.ticks += len(times)
+    if not times:
+        found.wrong.append(f"{name}: no tick at all")
+        return
+    steps = {int((later - earlier).total_seconds()) for earlier, later in itertools.pairwise(times)}
+    if steps - {60}:
+        found.wrong.append(f"{name}: between its recorded ticks are {sorted(steps)} seconds, not 60")
+    created = datetime.fromisoformat(space.get("scheduledtask", name)["metadata"]["creationTimestamp"])
+    if (times[0] - created).total_seconds() > 60:
+        found.wrong.append(f"{name}: created {created}, but its first recorded tick is {times[0]}")
+
+
+def _time(execution_id: str) -> datetime:
+    return datetime.strptime(execution_id.split("-")[1], "%Y%m%d%H%M%S").replace(tzinfo=UTC)
+
+
+def _condition(job: dict[str, Any]) -> str | None:
+    conditions = job.get("status", {}).get("conditions", [])
+    return next((c["type"] for c in conditions if c["type"] in ("Complete", "Failed") and c["status"] == "True"), None)
+
+
+def wait_recorded(load: Load, seconds: float) -> None:
+    """Waits until all is recorded, sampling as it goes; the ticking tasks are stopped and end as well."""
+    eventually(load.look, seconds=seconds, what="every run that was asked for to be recorded")
+    load.stop_ticking()
+
+    def quiet() -> bool:
+        ids = [load.space.task_id(name) for name in ("minutely", "interval")]
+        runs = [load.known(id_) for id_ in ids]
+        return all(runs) and all(run["status"] in FINAL for task in runs for run in task)
+
+    eventually(quiet, seconds=90, what="the ticking tasks to end")
