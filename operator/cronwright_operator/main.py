@@ -39,6 +39,7 @@ from cronwright_operator.launching.admission import Admissions
 from cronwright_operator.launching.clock import Clock, system_now
 from cronwright_operator.launching.ledger import Ledger, Place
 from cronwright_operator.launching.limits import build_limits
+from cronwright_operator.launching.waits import REFRESH_SECONDS, Waits
 from cronwright_operator.leadership import Leadership, LeadershipLost
 from cronwright_operator.observability.jobs import JobObserver
 from cronwright_operator.observability.metrics import OperatorMetrics
@@ -150,6 +151,7 @@ class Operator:
         self._cache = DefinitionCache(self._task_changed, self._project_changed)
         limits = build_limits(self._cache, total=settings.max_concurrent_executions, unrecorded=settings.max_unrecorded)
         self._ledger = Ledger(limits, priority_of=self._priority_of, changed=self._gate_changed)
+        self._waits = Waits(self._ledger, limits, self._wait_changed)
         self._workloads = Workloads(
             lists,
             namespaces,
@@ -225,6 +227,7 @@ class Operator:
             wake_task=self._task_queue.add,
             look_again=self._job_queue.add_after,
             usage_of_pod=self._sampler.usage if self._sampler is not None else lambda _: Usage(),
+            wait_of=self._waits.of,
             now=system_now,
             metrics=metrics.recording,
         )
@@ -243,6 +246,7 @@ class Operator:
             step_in=settings.cron_jobs_step_in,
             priority_class=settings.priority_class,
             look_again=self._task_queue.add,
+            wait_of=self._waits.of,
             now=system_now,
         )
         self._cleaning = WorkspaceCleaning(
@@ -343,6 +347,7 @@ class Operator:
                 group.create_task(self._every(30, self._cleanup.sweep))
                 group.create_task(self._every(60, self._orphans.sweep))
                 group.create_task(self._every(30, self._admissions.resolve))
+                group.create_task(self._every(REFRESH_SECONDS, self._waits.refresh))
                 group.create_task(self._every(600, self._retention.sweep))
                 group.create_task(self._every(60, self._retry_refused))
                 group.create_task(self._every(10, self._beat))
@@ -441,6 +446,10 @@ class Operator:
 
     def _gate_changed(self) -> None:
         self._admissions.wake()
+
+    def _wait_changed(self, job_uid: str, task_uid: str) -> None:
+        self._job_queue.add(job_uid)
+        self._task_queue.add(task_uid)
 
     def _priority_of(self, task_uid: str) -> int:
         task = self._cache.task(task_uid)

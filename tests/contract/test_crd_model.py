@@ -110,7 +110,10 @@ def test_every_field_of_the_status_is_written_and_read_back() -> None:
         last_execution_id="exec-1",
         last_execution_status="SUCCESS",
         last_successful_time=time,
-        active=(ActiveExecution("exec-2", "job", "RUNNING"),),
+        active=(
+            ActiveExecution("exec-2", "job", "RUNNING"),
+            ActiveExecution("exec-3", "job-3", "PENDING", "MaxInstances", "waits"),
+        ),
         conditions=(Condition("Ready", True, "Scheduled", "fine", time, 2),),
         unrecorded_skips=UnrecordedSkips((SkippedGroup("R", "m", (time,)),), OlderSkips(3, time, time)),
     )

@@ -14,7 +14,7 @@ from cronwright_api.deps import CurrentBackends, TaskId
 from cronwright_api.envelope import Envelope, success
 from cronwright_api.schemas.fields import QueryInt
 from cronwright_api.schemas.openapi import body_of
-from cronwright_api.schemas.schedules import DEFAULT_COUNT, NextRuns, SchedulePreview, TaskNextRuns
+from cronwright_api.schemas.schedules import DEFAULT_COUNT, PreviewedRuns, SchedulePreview, TaskNextRuns
 from cronwright_api.services.previews import next_runs, preview_schedule
 from cronwright_core.domain.schedule import MAX_PREVIEW
 
@@ -23,7 +23,7 @@ Count = Annotated[QueryInt, Query(ge=1, le=MAX_PREVIEW, description="返回的�
 
 
 @router.post("/schedules/preview", summary="预览调度时间", openapi_extra=body_of(SchedulePreview))
-async def preview(user: CurrentUser, backends: CurrentBackends, body: Body) -> Envelope[NextRuns]:
+async def preview(user: CurrentUser, backends: CurrentBackends, body: Body) -> Envelope[PreviewedRuns]:
     """When a schedule would run; judged as in creating a task, and nothing is stored."""
     # A rare line over many years is work for a moment, which must not hold up the event loop.
     return success(messages.FETCHED, await run_in_threadpool(preview_schedule, backends, body))

@@ -81,7 +81,7 @@ class ExecutionDetail(ExecutionItem):
     task_name: str
     workspace_path: str | None = Field(description="null: the run has no workspace volume")
     resource_usage: ResourceUsage
-    message: str | None
+    message: str | None = Field(description="the same in a sentence")
     project_id: int | None
     project_name: str | None
     attempts: list[AttemptOut]

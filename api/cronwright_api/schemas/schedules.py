@@ -6,7 +6,7 @@ from pydantic import BaseModel, Field
 
 from cronwright_api.envelope import Instant
 from cronwright_api.schemas.fields import BODY, Text
-from cronwright_api.schemas.tasks import ScheduleTypeName
+from cronwright_api.schemas.tasks import ScheduleTypeName, bounds_of
 from cronwright_core.domain.clock_changes import ClockEffect
 from cronwright_core.domain.schedule import MAX_PREVIEW
 
@@ -32,6 +32,9 @@ class SchedulePreview(BaseModel):
         examples=["2027-01-01T00:00:00Z"],
     )
     count: int = Field(default=DEFAULT_COUNT, ge=1, le=MAX_PREVIEW)
+    spread_seconds: int = Field(
+        default=0, description="as in endpoint 1", json_schema_extra=bounds_of("spread_seconds"), examples=[600]
+    )
 
 
 class ClockNoteOut(BaseModel):
@@ -56,9 +59,23 @@ class NextRuns(BaseModel):
     notes: list[ClockNoteOut]
 
 
+class PreviewedRuns(NextRuns):
+    """The next runs of a schedule that no task has yet. Without spread_seconds both lists of times are the same.
+
+    By how much a task's runs start later follows from its uid, so a preview shows the times as the schedule has them
+    and the latest possible start of each.
+    """
+
+    spread_seconds: int = Field(description="each run starts less than so many seconds after its time")
+    latest_run_times: list[Instant] = Field(description="the last second at which each of them may start")
+
+
 class TaskNextRuns(NextRuns):
-    """The next scheduled runs of a task; none while it is paused, and none after its only run."""
+    """The next scheduled runs of a task; none while it is paused, and none after its only run.
+
+    The times are those at which they start: `spread_offset_seconds` after the times that the schedule has.
+    """
 
     is_active: bool
-    spread_seconds: int = Field(description="runs start up to so many seconds after their times")
+    spread_seconds: int = Field(description="runs start less than so many seconds after their times")
     spread_offset_seconds: int = Field(description="by how much this task's runs start later")

@@ -26,8 +26,8 @@ ScheduleTypeName = Literal["ONCE", "CRON", "INTERVAL", "DATE"]
 ConcurrencyPolicyName = Literal["Forbid", "Queue", "Replace"]
 
 
-def _bounds(field: str) -> dict[str, Any]:
-    # Said in the OpenAPI document, judged by domain.validation: API and operator must agree on the rule and its words.
+def bounds_of(field: str) -> dict[str, Any]:
+    """For the OpenAPI document; judged by domain.validation: API and operator must agree on the rule and its words."""
     low, high, _ = BOUNDS[field]
     return {"minimum": low, "maximum": high}
 
@@ -47,20 +47,22 @@ class TaskCreate(BaseModel):
         default="", description="required unless schedule_type is ONCE", examples=["0 2 * * *"]
     )
     is_active: bool = True
-    timeout_seconds: int = Field(default=DEFAULT_TIMEOUT_SECONDS, json_schema_extra=_bounds("timeout_seconds"))
-    max_instances: int = Field(default=1, json_schema_extra=_bounds("max_instances"))
-    retry_count: int = Field(default=0, json_schema_extra=_bounds("retry_count"))
-    priority: int = Field(default=0, json_schema_extra=_bounds("priority"))
+    timeout_seconds: int = Field(default=DEFAULT_TIMEOUT_SECONDS, json_schema_extra=bounds_of("timeout_seconds"))
+    max_instances: int = Field(default=1, json_schema_extra=bounds_of("max_instances"))
+    retry_count: int = Field(default=0, json_schema_extra=bounds_of("retry_count"))
+    priority: int = Field(default=0, json_schema_extra=bounds_of("priority"))
     time_zone: Text = Field(
         default="UTC", description="IANA name; the default is the installation's", examples=["Asia/Shanghai"]
     )
     concurrency_policy: ConcurrencyPolicyName = "Forbid"
-    max_queued: int = Field(default=10, json_schema_extra=_bounds("max_queued"))
-    starting_deadline_seconds: int | None = Field(default=None, json_schema_extra=_bounds("starting_deadline_seconds"))
-    pending_deadline_seconds: int = Field(
-        default=DEFAULT_PENDING_DEADLINE_SECONDS, json_schema_extra=_bounds("pending_deadline_seconds")
+    max_queued: int = Field(default=10, json_schema_extra=bounds_of("max_queued"))
+    starting_deadline_seconds: int | None = Field(
+        default=None, json_schema_extra=bounds_of("starting_deadline_seconds")
     )
-    spread_seconds: int = Field(default=0, json_schema_extra=_bounds("spread_seconds"))
+    pending_deadline_seconds: int = Field(
+        default=DEFAULT_PENDING_DEADLINE_SECONDS, json_schema_extra=bounds_of("pending_deadline_seconds")
+    )
+    spread_seconds: int = Field(default=0, json_schema_extra=bounds_of("spread_seconds"))
     image: Text | None = Field(default=None, description="only where the project allows overrides")
     command: list[Text] | None = Field(default=None, description="only where the project allows overrides")
     args: list[Text] | None = None

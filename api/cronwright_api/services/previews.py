@@ -3,31 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from cronwright_api import request_context
 from cronwright_api.bodies import invalid, read_form, required
 from cronwright_api.deps import Backends
-from cronwright_api.schemas.schedules import ClockNoteOut, NextRuns, SchedulePreview, TaskNextRuns
+from cronwright_api.schemas.schedules import ClockNoteOut, NextRuns, PreviewedRuns, SchedulePreview, TaskNextRuns
 from cronwright_api.services.tasks import first_base
 from cronwright_api.services.time_window import read_instant
 from cronwright_api.tokens import User
 from cronwright_core.domain.clock_changes import clock_notes
 from cronwright_core.domain.errors import FieldError, Message
 from cronwright_core.domain.schedule import Schedule, ScheduleType, preview
-from cronwright_core.domain.ticks import is_spread, spread_offset
+from cronwright_core.domain.ticks import is_spread, start_offset
 from cronwright_core.domain.times import whole_seconds
 from cronwright_core.domain.timezones import load_zone
 from cronwright_core.domain.upcoming import upcoming
-from cronwright_core.domain.validation import check_schedule, check_schedule_not_past
+from cronwright_core.domain.validation import check_bound, check_schedule, check_schedule_not_past
 
 FIRST_START, LAST_START = datetime(2012, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
 """Before 2012 zones changed in ways that the cluster's own arithmetic does not survive (docs/adr/0004)."""
 _PLACEHOLDERS = {"schedule_type": "ONCE"}
 
 
-def preview_schedule(backends: Backends, raw: Mapping[str, Any]) -> NextRuns:
+def preview_schedule(backends: Backends, raw: Mapping[str, Any]) -> PreviewedRuns:
     """The next runs of the schedule in the body.
 
     Raises:
@@ -46,13 +46,21 @@ def preview_schedule(backends: Backends, raw: Mapping[str, Any]) -> NextRuns:
     if body.start is not None:
         start, wrong = _read_start(body.start, zone if schedule is not None else "UTC")
         rules += wrong
+    rules += check_bound("spread_seconds", body.spread_seconds)
     errors = form.with_rules(*rules)
     if errors or schedule is None or start is None:
         raise invalid(errors)
     anchor = whole_seconds(start)
     base = first_base(schedule, anchor)
     ticks = preview(schedule, base=base, anchor=anchor, count=body.count)
-    return NextRuns(**_fields(schedule, body.schedule_config, zone, base, ticks))
+    spread = body.spread_seconds if is_spread(schedule) else 0
+    # The share of a task follows from its uid, and there is no task yet: it lies within 0 <= share < spread.
+    widest = timedelta(seconds=max(spread - 1, 0))
+    return PreviewedRuns(
+        **_fields(schedule, body.schedule_config, zone, base, ticks, timedelta()),
+        spread_seconds=spread,
+        latest_run_times=[tick + widest for tick in ticks],
+    )
 
 
 def next_runs(backends: Backends, user: User, task_id: int, count: int) -> TaskNextRuns:
@@ -72,13 +80,14 @@ def next_runs(backends: Backends, user: User, task_id: int, count: int) -> TaskN
             **none.model_dump(), is_active=task.is_active, spread_seconds=spec.spread_seconds, spread_offset_seconds=0
         )
     now = whole_seconds(backends.clock())
-    ticks = upcoming(schedule, first, now, count)
     spread = spec.spread_seconds if is_spread(schedule) else 0
+    offset = start_offset(schedule, task.cr_uid or "", spread)
+    ticks = upcoming(schedule, first, now, count, offset)
     return TaskNextRuns(
-        **_fields(schedule, spec.schedule, spec.time_zone, now, ticks),
+        **_fields(schedule, spec.schedule, spec.time_zone, now - offset, ticks, offset),
         is_active=task.is_active,
         spread_seconds=spread,
-        spread_offset_seconds=int(spread_offset(task.cr_uid or "", spread).total_seconds()),
+        spread_offset_seconds=int(offset.total_seconds()),
     )
 
 
@@ -89,13 +98,17 @@ def _read_start(text: str, zone: str) -> tuple[datetime | None, list[FieldError]
     return start, errors
 
 
-def _fields(schedule: Schedule, text: str, zone: str, base: datetime, ticks: Sequence[datetime]) -> dict[str, Any]:
+def _fields(
+    schedule: Schedule, text: str, zone: str, base: datetime, ticks: Sequence[datetime], offset: timedelta
+) -> dict[str, Any]:
     say = request_context.current().text
+    # What a change of the clock does, it does to the tick; the start follows at the same distance.
     notes = clock_notes(schedule, text, zone, base=base, ticks=ticks) if ticks else []
     local = load_zone(zone)
+    starts = [tick + offset for tick in ticks]
     return {
-        "next_run_times": list(ticks),
-        "local_run_times": [tick.astimezone(local).isoformat() for tick in ticks],
+        "next_run_times": starts,
+        "local_run_times": [start.astimezone(local).isoformat() for start in starts],
         "time_zone": zone,
         "notes": [ClockNoteOut(effect=note.effect, time=note.time, message=say(note.message)) for note in notes],
     }

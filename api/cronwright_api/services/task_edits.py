@@ -24,6 +24,7 @@ from cronwright_api.tokens import User
 from cronwright_core.domain.errors import Conflict, FieldError, Message, NotFound
 from cronwright_core.domain.schedule import ScheduleType, parse_schedule
 from cronwright_core.domain.task import ScheduledTask, TaskSpec
+from cronwright_core.domain.ticks import start_offset
 from cronwright_core.domain.validation import (
     check_image,
     check_overrides,
@@ -201,8 +202,13 @@ def _project_edit(
         schedule = parse_schedule(spec.schedule_type, spec.schedule, spec.time_zone)
         # A run that was had is not had again by a mere pause and resume.
         had_run = task.completed and _schedule_of(spec) == _schedule_of(before)
-        next_run = None if had_run else first_run(schedule, since=now, suspended=spec.suspend)
+        next_run = None if had_run else first_run(schedule, spec, changed.uid, since=now)
         backends.tasks.set_next_run_time(changed.uid, next_run)
+    elif spec.spread_seconds != before.spread_seconds and task.next_run_time is not None:
+        # The same tick starts at another time.
+        schedule = parse_schedule(spec.schedule_type, spec.schedule, spec.time_zone)
+        old, new = (start_offset(schedule, changed.uid, given.spread_seconds) for given in (before, spec))
+        backends.tasks.set_next_run_time(changed.uid, task.next_run_time - old + new)
     return backends.tasks.get(task.task_id, owner=None)
 
 

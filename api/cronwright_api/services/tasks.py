@@ -17,6 +17,7 @@ from cronwright_api.tokens import User
 from cronwright_core.domain.errors import Conflict, FieldError, Message, NotFound, Unavailable
 from cronwright_core.domain.schedule import Schedule, next_time, parse_schedule
 from cronwright_core.domain.task import TaskSpec
+from cronwright_core.domain.ticks import start_offset
 from cronwright_core.domain.times import whole_seconds
 from cronwright_core.domain.validation import (
     check_image,
@@ -115,10 +116,11 @@ def usable_project(backends: Backends, user: User, project_id: int) -> ProjectRe
     return project if project.may_use(user.name, is_admin=user.is_admin) else None
 
 
-def first_run(schedule: Schedule, *, since: datetime, suspended: bool) -> datetime | None:
-    """When a task that became active at `since` runs first; None while it is paused."""
+def first_run(schedule: Schedule, spec: TaskSpec, uid: str, *, since: datetime) -> datetime | None:
+    """When a task that became active at `since` starts first, its share of the spread included; None while paused."""
     since = whole_seconds(since)
-    return None if suspended else next_time(schedule, base=first_base(schedule, since), anchor=since)
+    tick = None if spec.suspend else next_time(schedule, base=first_base(schedule, since), anchor=since)
+    return None if tick is None else tick + start_offset(schedule, uid, spec.spread_seconds)
 
 
 def first_base(schedule: Schedule, since: datetime) -> datetime:
@@ -188,7 +190,7 @@ def _activate(backends: Backends, task_id: int, created: Json, schedule: Schedul
             namespace=metadata["namespace"],
             cr_name=metadata["name"],
             generation=int(metadata.get("generation") or 1),
-            next_run_time=first_run(schedule, since=codec.creation_time(created), suspended=spec.suspend),
+            next_run_time=first_run(schedule, spec, metadata["uid"], since=codec.creation_time(created)),
             now=backends.clock(),
         )
     except (NotFound, Conflict) as error:

@@ -14,6 +14,8 @@ from enum import StrEnum
 from cronwright_core.domain.cluster import JobFacts, PodFacts, StopIntent, StopReason
 from cronwright_core.domain.progress import Progress
 
+QUEUED = "Queued"
+"""The reason of an execution that waits for its turn, as long as nobody says what it waits for (`domain.waits`)."""
 _KILLED = 137
 """128 + SIGKILL, as shells tell it."""
 
@@ -156,7 +158,7 @@ def execution_state(
     if waiting is not None:
         return replace(running, reason=waiting.reason, message=waiting.message)
     if job.suspended:
-        return replace(running, reason="Queued", message="waits for its turn")
+        return replace(running, reason=QUEUED, message="waits for its turn")
     return running
 
 

@@ -73,11 +73,13 @@ class Condition:
 
 @dataclass(frozen=True, slots=True)
 class ActiveExecution:
-    """An execution that waits or runs, as `status.active` lists it."""
+    """An execution that waits or runs, as `status.active` lists it; one that waits for its turn says for what."""
 
     execution_id: str
     job_name: str
     status: str
+    reason: str | None = None
+    message: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

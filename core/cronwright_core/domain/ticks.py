@@ -62,6 +62,11 @@ def is_spread(schedule: Schedule) -> bool:
     return not (isinstance(schedule, OnceSchedule) and schedule.at is None)
 
 
+def start_offset(schedule: Schedule, uid: str, spread_seconds: int) -> timedelta:
+    """By how much later than its tick each run of the task with this uid starts."""
+    return spread_offset(uid, spread_seconds) if is_spread(schedule) else timedelta()
+
+
 def due_ticks(
     schedule: Schedule,
     *,

@@ -7,11 +7,15 @@ from datetime import datetime, timedelta
 from cronwright_core.domain.schedule import IntervalSchedule, Schedule, preview
 
 
-def upcoming(schedule: Schedule, first: datetime, now: datetime, count: int) -> list[datetime]:
-    """The next `count` ticks after `now` (fewer if there are no more), from `first` on, the one that was named.
+def upcoming(
+    schedule: Schedule, first: datetime, now: datetime, count: int, offset: timedelta = timedelta()
+) -> list[datetime]:
+    """The next `count` ticks (fewer if there are no more) that start after `now`, from the one that was named on.
 
+    `first` is when that one starts; each starts `offset` later than its tick (the task's share of its spread).
     What is overdue (the operator is away) comes as the operator decides; these are the times that lie ahead.
     """
-    ticks = [first] if first > now else []
-    anchor = first - timedelta(seconds=schedule.seconds) if isinstance(schedule, IntervalSchedule) else first
-    return ticks + preview(schedule, base=max(first, now), anchor=anchor, count=count - len(ticks))
+    tick = first - offset
+    ticks = [tick] if first > now else []
+    anchor = tick - timedelta(seconds=schedule.seconds) if isinstance(schedule, IntervalSchedule) else tick
+    return ticks + preview(schedule, base=max(tick, now - offset), anchor=anchor, count=count - len(ticks))

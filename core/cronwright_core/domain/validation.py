@@ -67,12 +67,18 @@ def check_task(spec: TaskSpec) -> tuple[Schedule | None, list[FieldError]]:
                 f"the description must not exceed {DESCRIPTION_LENGTH} characters",
             )
         )
-    for field, (low, high, kube_field) in BOUNDS.items():
-        value = getattr(spec, field)
-        if value is not None and not low <= value <= high:
-            errors.append(_error(field, kube_field, f"必须在{low}到{high}之间", f"must be between {low} and {high}"))
+    for field in BOUNDS:
+        errors += check_bound(field, getattr(spec, field))
     schedule, wrong = check_schedule(spec.schedule_type, spec.schedule, spec.time_zone)
     return schedule, errors + wrong
+
+
+def check_bound(field: str, value: int | None) -> list[FieldError]:
+    """Checks one number of a TaskSpec against `BOUNDS`."""
+    low, high, kube_field = BOUNDS[field]
+    if value is None or low <= value <= high:
+        return []
+    return [_error(field, kube_field, f"必须在{low}到{high}之间", f"must be between {low} and {high}")]
 
 
 def check_schedule(type_: ScheduleType, text: str, time_zone: str) -> tuple[Schedule | None, list[FieldError]]:

@@ -154,7 +154,10 @@ def to_task_status(status: Mapping[str, Any]) -> TaskStatus:
         last_execution_status=status.get("lastExecutionStatus"),
         last_successful_time=_time_or_none(status.get("lastSuccessfulTime")),
         active=tuple(
-            ActiveExecution(item["executionId"], item["jobName"], item["status"]) for item in status.get("active") or ()
+            ActiveExecution(
+                item["executionId"], item["jobName"], item["status"], item.get("reason"), item.get("message")
+            )
+            for item in status.get("active") or ()
         ),
         conditions=to_conditions(status.get("conditions") or ()),
         unrecorded_skips=to_unrecorded_skips(status.get("unrecordedSkips") or {}),
@@ -175,12 +178,19 @@ def from_task_status(status: TaskStatus) -> Json:
         "lastExecutionId": status.last_execution_id,
         "lastExecutionStatus": status.last_execution_status,
         "lastSuccessfulTime": _text_or_none(status.last_successful_time),
-        "active": [
-            {"executionId": item.execution_id, "jobName": item.job_name, "status": item.status}
-            for item in status.active
-        ],
+        "active": [_from_active(item) for item in status.active],
         "conditions": from_conditions(status.conditions),
         "unrecordedSkips": from_unrecorded_skips(status.unrecorded_skips) or None,
+    }
+
+
+def _from_active(item: ActiveExecution) -> Json:
+    why = {"reason": item.reason, "message": item.message}
+    return {
+        "executionId": item.execution_id,
+        "jobName": item.job_name,
+        "status": item.status,
+        **{key: text for key, text in why.items() if text is not None},
     }
 
 

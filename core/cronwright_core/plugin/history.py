@@ -9,6 +9,7 @@ from typing import Any
 
 from cronwright_core.domain import naming
 from cronwright_core.domain.clock_changes import clock_notes
+from cronwright_core.domain.ticks import start_offset
 from cronwright_core.domain.times import from_rfc3339, whole_seconds
 from cronwright_core.domain.timezones import load_zone
 from cronwright_core.domain.upcoming import upcoming
@@ -62,11 +63,16 @@ def next_runs(kubectl: Kubectl, name: str, *, count: int, headers: bool, now: da
     if spec.suspend or first is None or schedule is None:
         note(f"{name} {'is paused' if spec.suspend else 'has no further run'}")
         return DONE
-    ticks = upcoming(schedule, from_rfc3339(first), moment, count)
+    offset = start_offset(schedule, task["metadata"]["uid"], spec.spread_seconds)
+    ticks = upcoming(schedule, from_rfc3339(first), moment, count, offset)
     zone = load_zone(spec.time_zone)
-    rows = [(tick.astimezone(zone).isoformat(), instant(tick), span(tick - moment)) for tick in ticks]
+    starts = [tick + offset for tick in ticks]
+    rows = [(start.astimezone(zone).isoformat(), instant(start), span(start - moment)) for start in starts]
     write(render((f"LOCAL ({spec.time_zone})", "UTC", "IN"), rows, headers=headers))
-    for change in clock_notes(schedule, spec.schedule, spec.time_zone, base=moment, ticks=ticks) if ticks else ():
+    if offset:
+        note(f"each starts {span(offset)} after its time (spreadSeconds {spec.spread_seconds})")
+    base = moment - offset
+    for change in clock_notes(schedule, spec.schedule, spec.time_zone, base=base, ticks=ticks) if ticks else ():
         note(change.message.en)
     return DONE
 

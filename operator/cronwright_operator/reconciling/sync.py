@@ -8,6 +8,7 @@ from datetime import datetime
 
 from cronwright_core.domain.cluster import CronJobFacts, JobFacts, PodFacts
 from cronwright_core.domain.execution import ExecutionStatus, execution_state, with_deletion
+from cronwright_core.domain.waits import Wait, with_wait
 from cronwright_operator.cache import DefinitionCache
 from cronwright_operator.launching.clock import Clock
 from cronwright_operator.launching.ledger import Ledger
@@ -40,6 +41,7 @@ class TaskSync:
         step_in: bool,
         priority_class: Callable[[int], str | None],
         look_again: Callable[[str], None],
+        wait_of: Callable[[JobFacts], Wait | None],
         now: Callable[[], datetime],
     ) -> None:
         self._cache = cache
@@ -56,6 +58,7 @@ class TaskSync:
         self._step_in = step_in
         self._priority_class = priority_class
         self._look_again = look_again
+        self._wait_of = wait_of
         self._now = now
         self._gone: dict[str, datetime] = {}
 
@@ -108,6 +111,5 @@ class TaskSync:
             execution_id = execution_id_of(job)
             if execution_id is None:
                 continue  # somebody's own Job with our labels: neither a tick nor a request
-            yield JobView(
-                job, execution_state(with_deletion(job, task_gone=False), tuple(self._pods_of(job.uid))), execution_id
-            )
+            state = execution_state(with_deletion(job, task_gone=False), tuple(self._pods_of(job.uid)))
+            yield JobView(job, with_wait(state, self._wait_of(job)), execution_id)

@@ -9,14 +9,14 @@ from cronwright_core.domain.execution import ExecutionStatus
 from cronwright_core.domain.schedule import CronSchedule, Schedule
 from cronwright_core.domain.task import ActiveExecution, Condition, ScheduledTask, TaskStatus
 from cronwright_core.domain.times import latest, whole_seconds
-from cronwright_operator.reconciling.observed import Observed
+from cronwright_operator.reconciling.observed import JobView, Observed
 
 
 def with_observed_runs(seen: Observed, status: TaskStatus) -> TaskStatus:
     """The parts of the status that speak of executions; what is no longer in the cluster stays as it was."""
     views = [view for view in seen.jobs if view.job.accepted or view.job.deletion_time is None]
     active = tuple(
-        ActiveExecution(view.execution_id, view.job.name, view.state.status.value)
+        _active(view)
         for view in sorted(views, key=lambda view: (view.job.creation_time, view.job.name))
         if not view.state.status.ended
     )[:1000]
@@ -37,6 +37,17 @@ def with_observed_runs(seen: Observed, status: TaskStatus) -> TaskStatus:
         last_execution_id=newest.execution_id if newest else status.last_execution_id,
         last_execution_status=newest.state.status.value if newest else status.last_execution_status,
         last_successful_time=latest(status.last_successful_time, *succeeded),
+    )
+
+
+def _active(view: JobView) -> ActiveExecution:
+    waits = view.job.suspended and not view.job.stopping
+    return ActiveExecution(
+        view.execution_id,
+        view.job.name,
+        view.state.status.value,
+        view.state.reason if waits else None,
+        view.state.message if waits else None,
     )
 
 

@@ -30,6 +30,7 @@ from cronwright_core.domain.execution import (
 from cronwright_core.domain.progress import Progress, Said
 from cronwright_core.domain.times import to_rfc3339
 from cronwright_core.domain.usage import Usage
+from cronwright_core.domain.waits import Wait, with_wait
 from cronwright_core.kube.errors import KubeConflict, KubeInvalid, KubeNotFound
 from cronwright_core.kube.ports import ListWatchClient, ObjectClient, PatchKind
 from cronwright_core.kube.reflector import Reflector
@@ -98,6 +99,7 @@ class Recorder:
         wake_task: Callable[[str], None],
         look_again: Callable[[str, float], None],
         usage_of_pod: Callable[[str], Usage],
+        wait_of: Callable[[JobFacts], Wait | None],
         now: Callable[[], datetime],
         metrics: RecordingMetrics,
     ) -> None:
@@ -116,6 +118,7 @@ class Recorder:
         self._wake_task = wake_task
         self._look_again = look_again
         self._usage_of_pod = usage_of_pod
+        self._wait_of = wait_of
         self._now = now
         self._metrics = metrics
         self._releases = asyncio.Semaphore(_RELEASES_AT_ONCE)
@@ -155,7 +158,7 @@ class Recorder:
         job = with_deletion(job, task_gone=self._task_gone(job.task_uid))
         state = execution_state(job, pods, numbers_of(memory.attempts))
         state = with_vanished(state, memory.attempts, pods, self._now())
-        state = with_usage(state, self._usage_of_pod)
+        state = with_wait(with_usage(state, self._usage_of_pod), self._wait_of(job))
         if not state.status.ended:
             await self._record(job, execution_id, state, pods, memory)
             self._follow(job, execution_id, pods, memory)

@@ -297,6 +297,14 @@ class TestRequest:
         store.request(self.draft(task_id, "k1"), max_waiting=1)
         assert not store.request(self.draft(task_id, "k1"), max_waiting=1).created
 
+    def test_what_waits_as_a_suspended_job_counts_and_what_runs_does_not(self, store, task_id) -> None:
+        store.record([make_execution(task_id, later(1), Status.PENDING, job_uid="u1")])
+        store.record([make_execution(task_id, later(2), Status.PENDING, request_key="by-hand", job_uid="u2")])
+        with pytest.raises(Conflict):
+            store.request(self.draft(task_id, "k1"), max_waiting=2)
+        store.record([make_execution(task_id, later(2), Status.RUNNING, request_key="by-hand", job_uid="u2")])
+        assert store.request(self.draft(task_id, "k1"), max_waiting=2).created
+
     def test_the_operator_records_into_the_same_row(self, database, store, task_id) -> None:
         requested = store.request(self.draft(task_id, "k1"))
         store.record([make_execution(task_id, status=Status.SUCCESS, request_key="k1", job_uid="u")])

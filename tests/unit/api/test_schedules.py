@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from cronwright_core.domain.schedule import ScheduleType
 from cronwright_core.domain.ticks import spread_offset
+from cronwright_core.domain.times import from_rfc3339, to_rfc3339
 from support.api import World
 
 NEW_YORK = {"schedule_type": "CRON", "schedule_config": "30 2 * * *", "time_zone": "America/New_York"}
@@ -46,7 +47,29 @@ def test_every_type(world: World, type_: str, config: str, expected: list[str]) 
         "local_run_times": [time.replace("Z", "+00:00") for time in expected],
         "time_zone": "UTC",
         "notes": [],
+        "spread_seconds": 0,
+        "latest_run_times": expected,
     }
+
+
+def test_a_preview_shows_the_window_of_a_spread(world: World) -> None:
+    hourly = {"schedule_type": "CRON", "schedule_config": "0 * * * *"}
+    data = ask(world, **hourly, spread_seconds=600, count=2)
+    assert data["next_run_times"] == ["2026-03-04T13:00:00Z", "2026-03-04T14:00:00Z"]
+    assert data["latest_run_times"] == ["2026-03-04T13:09:59Z", "2026-03-04T14:09:59Z"]
+    assert data["spread_seconds"] == 600
+    # What runs as soon as it is there is not spread.
+    at_once = ask(world, schedule_type="ONCE", spread_seconds=600)
+    assert (at_once["spread_seconds"], at_once["latest_run_times"]) == (0, at_once["next_run_times"])
+
+
+@pytest.mark.parametrize("value", [-1, 86_401, "600", 1.5, None])
+def test_a_preview_judges_the_spread_as_a_new_task_is(world: World, value: Any) -> None:
+    schedule = {"schedule_type": "CRON", "schedule_config": "0 * * * *", "spread_seconds": value}
+    body = {"name": "a task", "project_id": world.make_project(), **schedule}
+    refused = world.call("POST", "/tasks", json=body, headers={"Accept-Language": "en"}).json()["errors"]
+    assert wrong(world, **schedule) == [(error["field"], error["message"]) for error in refused]
+    assert [field for field, _ in wrong(world, **schedule)] == ["spread_seconds"]
 
 
 def test_a_change_of_the_clock_is_explained(world: World) -> None:
@@ -172,12 +195,43 @@ def test_a_task_whose_schedule_cannot_be_used_has_none(world: World) -> None:
     assert runs(world, task_id)["next_run_times"] == []
 
 
-def test_the_spread_is_shown(world: World) -> None:
-    task = world.make_task(spread_seconds=600)
+@pytest.mark.parametrize(
+    ("type_", "config", "times"),
+    [
+        ("CRON", "0 */2 * * *", ["2026-03-04T14:00:00Z", "2026-03-04T16:00:00Z", "2026-03-04T18:00:00Z"]),
+        ("INTERVAL", "3600", ["2026-03-04T13:30:15Z", "2026-03-04T14:30:15Z", "2026-03-04T15:30:15Z"]),
+        ("DATE", "2027-01-01T15:30:00Z", ["2027-01-01T15:30:00Z"]),
+    ],
+)
+def test_next_runs_are_when_they_start_with_the_spread(world: World, type_: str, config: str, times: list[str]) -> None:
+    task = world.make_task(schedule_type=type_, schedule_config=config, spread_seconds=3000)
     uid = world.tasks.rows[task["id"]].cr_uid
     assert uid is not None
-    data = runs(world, task["id"])
-    assert (data["spread_seconds"], data["spread_offset_seconds"]) == (600, spread_offset(uid, 600).total_seconds())
+    offset = spread_offset(uid, 3000)
+    assert offset, "a share of nothing would show nothing"
+    starts = [to_rfc3339(from_rfc3339(time) + offset) for time in times]
+    data = runs(world, task["id"], "count=3")
+    assert data["next_run_times"] == starts
+    assert data["notes"] == [], "the tick fits the line, by however much later it starts"
+    assert task["next_run_time"] == starts[0]
+    assert (data["spread_seconds"], data["spread_offset_seconds"]) == (3000, offset.total_seconds())
+    # An edit of the spread alone: the same tick, at another time.
+    world.call("PUT", f"/tasks/{task['id']}", json={"spread_seconds": 0})
+    assert runs(world, task["id"], "count=3")["next_run_times"] == times
+
+
+def test_a_run_that_has_its_time_and_not_its_share_comes_still(world: World) -> None:
+    task = world.make_task(schedule_type="CRON", schedule_config="0 * * * *", spread_seconds=86_400)
+    row = world.tasks.rows[task["id"]]
+    assert row.cr_uid is not None
+    offset = spread_offset(row.cr_uid, 86_400)
+    # The world's clock stands at 12:30:15; this tick is of the day before, and starts an hour from now.
+    start = datetime(2026, 3, 4, 13, 30, tzinfo=UTC)
+    world.tasks.rows[task["id"]] = replace(row, next_run_time=start)
+    times = [from_rfc3339(time) for time in runs(world, task["id"], "count=2")["next_run_times"]]
+    assert times[0] == start
+    assert start < times[1] <= start + timedelta(hours=1)
+    assert (times[1] - offset).minute == 0
 
 
 def test_others_see_nothing(world: World) -> None:

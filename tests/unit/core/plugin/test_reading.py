@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from cronwright_core.domain import naming
-from cronwright_core.domain.times import from_rfc3339
+from cronwright_core.domain.ticks import spread_offset
+from cronwright_core.domain.times import from_rfc3339, to_rfc3339
 from cronwright_core.plugin import logs as logs_module
 from cronwright_core.plugin.errors import NoRestApi, PluginError
 from cronwright_core.plugin.history import history, next_runs
@@ -185,6 +186,17 @@ def test_next_runs_show_the_zone_and_its_clock_changes(capsys: pytest.CaptureFix
     ]
     assert "02:30" in said.err
     assert "does not exist and is skipped" in said.err
+
+
+def test_next_runs_say_by_how_much_they_are_spread(capsys: pytest.CaptureFixture[str]) -> None:
+    offset = spread_offset(UID, 3000)
+    starts = [to_rfc3339(from_rfc3339(f"2026-03-28T{hour}:00:00Z") + offset) for hour in (10, 11)]
+    seen = task(spec={"schedule": "0 * * * *", "spreadSeconds": 3000}, status={"nextScheduleTime": starts[0]})
+    now = from_rfc3339("2026-03-28T09:55:00Z")
+    assert next_runs(FakeKubectl(seen), "nightly", count=2, headers=False, now=now) == 0  # type: ignore[arg-type]
+    said = capsys.readouterr()
+    assert [line.split()[1] for line in said.out.splitlines()] == starts
+    assert "after its time (spreadSeconds 3000)" in said.err
 
 
 @pytest.mark.parametrize(
