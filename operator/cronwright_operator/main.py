@@ -13,6 +13,7 @@ from datetime import timedelta
 from typing import Any
 
 from cronwright_core import __version__
+from cronwright_core.domain.cluster import JobFacts
 from cronwright_core.domain.errors import Unavailable
 from cronwright_core.domain.gate import Block
 from cronwright_core.domain.schedule import ScheduleType
@@ -55,6 +56,7 @@ from cronwright_operator.recording.following import LogFollower
 from cronwright_operator.recording.identity import Identities, NotRegistered
 from cronwright_operator.recording.recorder import PodsStillEnding, Recorder
 from cronwright_operator.recording.redaction import compile_patterns
+from cronwright_operator.recording.release import would_come_back
 from cronwright_operator.recording.skipped import SkippedTicks
 from cronwright_operator.recording.sources import LogSources
 from cronwright_operator.settings import OperatorSettings
@@ -224,6 +226,7 @@ class Operator:
             batcher=self._batcher,
             follower=self._follower,
             task_gone=lambda uid: self._cache.task(uid) is None,
+            would_come_back=self._would_come_back,
             wake_task=self._task_queue.add,
             look_again=self._job_queue.add_after,
             usage_of_pod=self._sampler.usage if self._sampler is not None else lambda _: Usage(),
@@ -425,6 +428,9 @@ class Operator:
         freed = await (self._projector.sync_task(uid) if kind == "task" else self._projector.sync_project(uid))
         if freed:
             await self._retry_refused()  # somebody may have waited for the name
+
+    def _would_come_back(self, job: JobFacts) -> bool:
+        return would_come_back(job, self._cache.task(job.task_uid), self._workloads.cronjob_of(job.task_uid))
 
     def _kind_of(self, task_uid: str) -> str | None:
         task = self._cache.task(task_uid)

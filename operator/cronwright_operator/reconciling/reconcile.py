@@ -137,7 +137,7 @@ def _not_ready(seen: Observed, errors: list[tuple[str, FieldError]]) -> Decision
         next_schedule_time=None,
         conditions=with_ready(task, False, reason, message, seen.now),
     )
-    actions = [*accepted, *_retire(seen.cronjob)]
+    actions = [*accepted, *_retire(seen.cronjob), *_fulfilled(seen)]
     return _with_status(task, new, actions, wake_at=None)
 
 
@@ -193,18 +193,27 @@ def _accept(seen: Observed) -> list[Action]:
 
 def _accepted_tick(seen: Observed, actions: list[Action]) -> datetime | None:
     """The newest tick whose Job is accepted, now or before: also if the status could not be written then."""
-    before = [view.job.tick for view in seen.jobs if view.job.accepted and view.job.owner_kind == "CronJob"]
+    before = [view.job.tick for view in seen.jobs if view.job.accepted]
     return latest(*before, *(action.job.tick for action in actions if isinstance(action, AcceptJob)))
 
 
+def _fulfilled(seen: Observed) -> list[Action]:
+    """When the Job of a trigger stands the annotation goes."""
+    made = _requests_made(seen)
+    return [RemoveRequest(request_annotation(request)) for request in seen.task.triggers if request.key in made]
+
+
+def _requests_made(seen: Observed) -> set[str]:
+    return {view.job.request_key for view in seen.jobs if view.job.request_key is not None}
+
+
 def _requests(seen: Observed, project: Project, owner: str) -> list[Action]:
-    """Each trigger becomes a Job; when its Job stands the annotation goes."""
-    actions: list[Action] = []
+    """Each trigger becomes a Job."""
     task = seen.task
-    made = {view.job.request_key for view in seen.jobs if view.job.request_key is not None}
+    actions: list[Action] = _fulfilled(seen)
+    made = _requests_made(seen)
     for request in task.triggers:
         if request.key in made:
-            actions.append(RemoveRequest(request_annotation(request)))
             continue
         asked = read_request(request, seen.now)
         manifest = build_request_job(

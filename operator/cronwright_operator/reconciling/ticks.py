@@ -248,7 +248,8 @@ def _decided(seen: Observed, schedule: Schedule, status: TaskStatus, due: DueTic
 
 def _cover(seen: Observed, claim: datetime | None) -> tuple[Action, ...]:
     """Brings the CronJob's status up to the Jobs that we made in the controller's place, as it would write it itself,
-    and up to a tick that is claimed.
+    and up to a tick that is claimed. Also to a Job that the controller made, if its own write met one of ours and
+    failed: it would try that tick, with errors, until the next one.
 
     Without the tick there the controller would try to make the same Job again; without the Job in `active` it warns of
     an unexpected one.
@@ -256,7 +257,12 @@ def _cover(seen: Observed, claim: datetime | None) -> tuple[Action, ...]:
     cronjob = seen.cronjob
     if cronjob is None or cronjob.deleting:
         return ()
-    ours = [view.job for view in seen.jobs if view.job.stepped_in and view.job.owner_uid == cronjob.uid]
+    ours = [
+        view.job
+        for view in seen.jobs
+        if view.job.owner_uid == cronjob.uid
+        and (view.job.stepped_in or (view.job.accepted and _lags(cronjob.last_schedule_time, view.job.tick)))
+    ]
     listed = {uid for _, uid in cronjob.active}
     missing = [job for job in ours if not job.finished and job.deletion_time is None and job.uid not in listed]
     time = latest(cronjob.last_schedule_time, claim, *(job.tick for job in ours))
@@ -303,5 +309,5 @@ def _job_name(seen: Observed, schedule: Schedule, tick: datetime) -> str:
     return naming.tick_job_name(naming.cronjob_name(seen.task.name, seen.task.uid), tick)
 
 
-def _lags(time: datetime | None, tick: datetime) -> bool:
-    return time is None or time < tick
+def _lags(time: datetime | None, tick: datetime | None) -> bool:
+    return tick is not None and (time is None or time < tick)

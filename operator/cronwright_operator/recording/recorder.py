@@ -58,6 +58,7 @@ _TAIL_LINES = 20
 _MAX_OUTCOMES = 10_000
 _RELEASES_AT_ONCE = 16
 """More would only wait in the API server, and the lease's renewal behind them."""
+_UNSETTLED_SECONDS = 1.0
 _VANISHED = "its Pod was deleted before its output was read to the end"
 
 
@@ -96,6 +97,7 @@ class Recorder:
         batcher: RecordBatcher,
         follower: LogFollower,
         task_gone: Callable[[str], bool],
+        would_come_back: Callable[[JobFacts], bool],
         wake_task: Callable[[str], None],
         look_again: Callable[[str, float], None],
         usage_of_pod: Callable[[str], Usage],
@@ -115,6 +117,7 @@ class Recorder:
         self._batcher = batcher
         self._follower = follower
         self._task_gone = task_gone
+        self._would_come_back = would_come_back
         self._wake_task = wake_task
         self._look_again = look_again
         self._usage_of_pod = usage_of_pod
@@ -173,6 +176,10 @@ class Recorder:
         # If we die here, the record is committed and the finalizer stands: a successor records the same, which changes
         # nothing, and releases. Pods without an owner go first: once the Job is gone nobody would look for them.
         await self._remove_orphans(pods)
+        if job.deletion_time is not None and self._would_come_back(job):
+            # Somebody has deleted it, and with the finalizer it goes: not before its tick or request is known as done.
+            self._look_again(uid, _UNSETTLED_SECONDS)
+            return
         await self._release(job)
         self._forget(uid)
         self._metrics.ended(state, committed)

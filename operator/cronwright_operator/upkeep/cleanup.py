@@ -15,6 +15,7 @@ from cronwright_core.kube.errors import KubeConflict, KubeNotFound
 from cronwright_core.kube.ports import ObjectClient
 from cronwright_core.kube.resources import JOBS
 from cronwright_operator.cache import DefinitionCache
+from cronwright_operator.recording.release import would_come_back
 
 logger = logging.getLogger(__name__)
 
@@ -31,22 +32,10 @@ class Keep:
 
 
 def may_delete(job: JobFacts, task: ScheduledTask | None, cronjob: CronJobFacts | None) -> bool:
-    """Whether a Job may go: its record is committed and nobody would make it again.
-
-    A tick that the CronJob's lastScheduleTime does not cover is made again by the CronJob controller (tried), one that
-    the task's does not cover by us; a manual run comes back while its request still stands on the task.
-    """
+    """Whether a Job may go: its record is committed and nobody would make it again."""
     if job.recorded_time is None or job.has_finalizer or job.deletion_time is not None:
         return False
-    if task is None:
-        return True
-    if job.request_key is not None:
-        return all(request.key != job.request_key for request in task.triggers)
-    if job.tick is None or task.status.last_schedule_time is None or task.status.last_schedule_time < job.tick:
-        return False
-    if job.owner_kind == "CronJob" and cronjob is not None and cronjob.uid == job.owner_uid:
-        return cronjob.last_schedule_time is not None and cronjob.last_schedule_time >= job.tick
-    return True
+    return not would_come_back(job, task, cronjob)
 
 
 def surplus(jobs: Iterable[JobFacts], keep: Keep, now: datetime) -> list[JobFacts]:

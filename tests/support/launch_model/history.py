@@ -1,0 +1,200 @@
+"""Watches everything that happens in the simulated cluster and says what must never be: the invariants."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from cronwright_core.domain import naming
+from cronwright_core.domain.cluster import JobFacts
+from cronwright_core.domain.execution import ExecutionKind
+from cronwright_core.domain.schedule import OnceSchedule, Schedule, parse_schedule, ticks_between
+from cronwright_core.domain.task import ScheduledTask
+from cronwright_core.domain.times import from_rfc3339, to_rfc3339
+from cronwright_core.kube.codec import to_task
+from cronwright_core.kube.ports import Json
+from cronwright_core.kube.resources import JOBS, PODS, PROJECTS, SCHEDULED_TASKS
+from cronwright_core.kube.workloads import to_job
+from cronwright_operator.reconciling.observed import execution_id_of
+from cronwright_operator.reconciling.reconcile import schedule_hash
+from support.launch_model.database import Database
+from support.launch_model.operator import DECIDED_ON
+
+RECENT_SECONDS = 4.0
+"""What somebody has just changed may not have come to the operator's eyes yet."""
+CALM_SECONDS = 14.0
+"""So long before a tick nothing may go wrong, if its slot shall have been reserved or claimed in time."""
+
+
+class Present(Protocol):
+    """What of the world the judge must know."""
+
+    database: Database
+
+    def seconds(self) -> float: ...
+    def now(self) -> datetime: ...
+    def last_disturbance(self) -> float: ...
+
+
+@dataclass
+class Values:
+    """A limit over time."""
+
+    changes: list[tuple[float, int | None]] = field(default_factory=list)
+
+    def set(self, time: float, value: int | None) -> None:
+        self.changes.append((time, value))
+
+    def allowed(self, since: float) -> int | None:
+        """The highest value in force after `since`; None: no limit."""
+        before = [value for time, value in self.changes if time <= since][-1:]
+        values = before + [value for time, value in self.changes if time > since]
+        known = [value for value in values if value is not None]
+        return max(known) if len(known) == len(values) and known else None
+
+
+@dataclass
+class History:
+    """`violations` in words; empty is what is wanted."""
+
+    world: Present
+    total: int | None
+    violations: list[str] = field(default_factory=list)
+    started: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+    """Execution id -> uids of the Jobs of it that got a Pod."""
+    running: dict[str, JobFacts] = field(default_factory=dict)
+    excused: set[str] = field(default_factory=set)
+    limits: dict[str, Values] = field(default_factory=lambda: defaultdict(Values))
+    schedules: dict[str, tuple[Schedule, datetime | None]] = field(default_factory=dict)
+    edits: dict[str, list[tuple[int, datetime]]] = field(default_factory=lambda: defaultdict(list))
+    decided: dict[str, set[datetime]] = field(default_factory=lambda: defaultdict(set))
+    """Ticks that a task's watermark has passed, while nobody edited it."""
+
+    def changed(self, plural: str, by: str, old: Json | None, new: Json | None) -> None:
+        """A hook of the API server."""
+        if plural == JOBS.plural:
+            self._job(by, to_job(old) if old else None, to_job(new) if new else None)
+        elif plural == PODS.plural and old is None and new is not None:
+            self._pod(new)
+        elif plural == SCHEDULED_TASKS.plural and new is not None:
+            self._task(to_task(old) if old else None, to_task(new))
+        elif plural == PROJECTS.plural and new is not None:
+            name = naming.project_key(new["metadata"]["namespace"], new["metadata"]["name"])
+            self.limits[name].set(self.world.seconds(), new["spec"].get("maxConcurrentExecutions"))
+
+    def _tell(self, text: str) -> None:
+        self.violations.append(f"{to_rfc3339(self.world.now())} {text}")
+
+    def _pod(self, pod: Json) -> None:
+        uid = pod["metadata"]["ownerReferences"][0]["uid"]
+        job = self.running.get(uid)
+        id_ = execution_id_of(job) if job is not None else None
+        if id_ is None:
+            self._tell(f"a Pod of {uid}, which should not run")
+            return
+        self.started[id_].add(uid)
+        if len(self.started[id_]) > 1:
+            self._tell(f"{id_} ran twice: {sorted(self.started[id_])}")
+        row = self.world.database.rows.get(id_)
+        if row is not None:
+            self._tell(f"{id_} runs although the history says {row.status} {row.reason}")
+
+    def _job(self, by: str, old: JobFacts | None, new: JobFacts | None) -> None:
+        job = new or old
+        assert job is not None
+        if new is None or new.finished or new.suspended or (new.stop is not None and new.parallelism == 0):
+            self.running.pop(job.uid, None)
+            return
+        starts = job.uid not in self.running
+        self.running[job.uid] = job
+        if starts:
+            self._start(by, job)
+        if old is None and by == "operator" and job.tick is not None:
+            self._made(job)
+
+    def _start(self, by: str, job: JobFacts) -> None:
+        if by == "controller" and job.tick is not None:
+            age = (self.world.now() - job.tick).total_seconds()
+            if self.world.last_disturbance() > self.world.seconds() - age - CALM_SECONDS:
+                self.excused.add(job.uid)
+                return
+        counted = [other for uid, other in self.running.items() if uid not in self.excused]
+        since = self.world.seconds() - RECENT_SECONDS
+        key = f"{job.namespace}/{job.project}"
+        for name, count, limit in (
+            ("task", sum(1 for other in counted if other.task_uid == job.task_uid), self._limit(job.task_uid, since)),
+            ("project", sum(1 for other in counted if other.project == job.project), self._limit(key, since)),
+            ("total", len(counted), self.total),
+        ):
+            if limit is not None and count > limit:
+                self._tell(f"{job.name} was started by the {by}: {count} run, the {name}'s limit is {limit}")
+
+    def _limit(self, name: str, since: float) -> int | None:
+        return self.limits[name].allowed(since) if name in self.limits else None
+
+    def _made(self, job: JobFacts) -> None:
+        """An edit or a resume fires nothing for times before it."""
+        assert job.tick is not None
+        for generation, time in self.edits.get(job.task_uid, ()):
+            if generation <= DECIDED_ON.get() and job.tick <= time:
+                self._tell(f"{job.name}: tick {to_rfc3339(job.tick)} was started after an edit at {to_rfc3339(time)}")
+
+    def _task(self, old: ScheduledTask | None, new: ScheduledTask) -> None:
+        spec = new.spec
+        self.limits[new.uid].set(self.world.seconds(), spec.max_instances)
+        schedule = parse_schedule(spec.schedule_type, spec.schedule, spec.time_zone)
+        self.schedules[schedule_hash(new)] = (schedule, None)
+        if old is not None and schedule_hash(old) != schedule_hash(new):
+            at_once = isinstance(schedule, OnceSchedule) and schedule.at is None
+            if not at_once:
+                self.edits[new.uid].append((new.generation, self.world.now()))
+        before, after = (old.status if old else new.status), new.status
+        if after.schedule_hash is None or after.schedule_hash.endswith("suspended"):
+            return
+        if before.schedule_hash not in (None, after.schedule_hash):
+            return  # an edit was seen: what lies before that moment is nobody's
+        if after.last_schedule_time is None or after.last_schedule_time == before.last_schedule_time:
+            return
+        if before.last_schedule_time is not None and after.last_schedule_time < before.last_schedule_time:
+            self._tell(f"the watermark of {new.name} went back")
+            return
+        anchor = after.anchor_time or new.creation_time
+        schedule, _ = self.schedules[after.schedule_hash]
+        base = before.last_schedule_time or anchor
+        passed = ticks_between(schedule, base=base, until=after.last_schedule_time, anchor=anchor, limit=100_000)
+        self.decided[new.uid] |= set(passed.newest)
+
+    # When all has come to rest
+
+    def unaccounted(self, task_uid: str) -> list[datetime]:
+        """Ticks that are decided and of which the history says nothing."""
+        rows = self.world.database.rows
+        spans = [span for row in rows.values() if (span := _span(row.message)) is not None]
+        return [
+            tick
+            for tick in sorted(self.decided.get(task_uid, ()))
+            if naming.execution_id(task_uid, ExecutionKind.SCHEDULED, tick, "") not in rows
+            and not any(first <= tick <= last for first, last in spans)
+        ]
+
+    def overdue(self, task: ScheduledTask, patience: timedelta) -> datetime | None:
+        """A tick of an active task that is due so long and was not decided."""
+        if task.spec.suspend or task.deleting or task.status.completion_time is not None:
+            return None
+        schedule = parse_schedule(task.spec.schedule_type, task.spec.schedule, task.spec.time_zone)
+        anchor = task.status.anchor_time or task.creation_time
+        base = task.status.last_schedule_time or anchor
+        if isinstance(schedule, OnceSchedule) and schedule.at is None:
+            return anchor
+        due = ticks_between(schedule, base=base, until=self.world.now() - patience, anchor=anchor, limit=1)
+        return due.newest[-1] if due.newest else None
+
+
+def _span(message: str | None) -> tuple[datetime, datetime] | None:
+    """The times of a summary: `7 runs from A to B: ...`."""
+    words = (message or "").split()
+    if len(words) < 6 or words[1:3] != ["runs", "from"]:
+        return None
+    return from_rfc3339(words[3]), from_rfc3339(words[5].rstrip(":"))

@@ -1,0 +1,291 @@
+"""The simulated world: API server, controllers, database, network, people - and an operator, when there is one."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from random import Random
+from typing import Any
+
+from cronwright_core.domain import naming
+from cronwright_core.domain.task import ScheduledTask
+from cronwright_core.kube.codec import to_task
+from cronwright_core.kube.ports import Json
+from cronwright_core.kube.resources import CRON_JOBS, JOBS, PROJECTS, SCHEDULED_TASKS
+from cronwright_core.kube.workloads import to_job
+from support.builders import at
+from support.launch_model.api_server import ApiServer
+from support.launch_model.controllers import CronJobController, JobController
+from support.launch_model.database import Database
+from support.launch_model.history import History
+from support.launch_model.link import Death, Link, Weather
+from support.launch_model.operator import Operator
+from support.launch_model.virtual_loop import VirtualLoop
+
+BEGIN = at("10:00:20")
+NAMESPACE = "team-a"
+
+
+class World:
+    """Verbs for tests; all act at once or let time pass. `close` it."""
+
+    def __init__(self, *, seed: int = 0, total: int = 0, step_in: bool = True, keep_seconds: int = 120) -> None:
+        self.loop = VirtualLoop()
+        self.weather = Weather(Random(seed))
+        self.death = Death()
+        self.database = Database()
+        self.step_in = step_in
+        self.jump = timedelta()
+        """How far the operator's clock is ahead."""
+        self.runs_for: dict[str, float] = {}
+        self._total, self._keep_seconds = total, keep_seconds
+        self._disturbed = -1000.0
+        self._operator: Operator | None = None
+        self._life: asyncio.Task[None] | None = None
+        self._controller: asyncio.Task[None] | None = None
+        self.log = _Errors()
+        logging.getLogger("cronwright_operator").addHandler(self.log)
+        logging.getLogger("cronwright_core").addHandler(self.log)
+        self.loop.play(self._begin())
+
+    async def _begin(self) -> None:
+        self.server = ApiServer(self.now)
+        self.history = History(self, self._total or None)
+        self.server.hooks.append(self.history.changed)
+        self.cron = CronJobController(self.server, self.now)
+        JobController(self.server, self.now, self._seconds_of)
+        for name in ("p", "q"):
+            self.server.create(
+                PROJECTS, NAMESPACE, {"metadata": {"name": name}, "spec": {"image": "i", "owner": "a"}}, by="user"
+            )
+        self._controller = self.loop.create_task(self.cron.run())
+
+    def close(self) -> None:
+        for name in ("cronwright_operator", "cronwright_core"):
+            logging.getLogger(name).removeHandler(self.log)
+        self.loop.play(self._end())
+        self.loop.close()
+        asyncio.set_event_loop(None)
+
+    async def _end(self) -> None:
+        for work in (self._life, self._controller):
+            await _cancelled(work)
+        await self.loop.shutdown_asyncgens()
+
+    # What history asks
+
+    def seconds(self) -> float:
+        return self.loop.time()
+
+    def now(self) -> datetime:
+        return BEGIN + timedelta(seconds=self.loop.time())
+
+    def last_disturbance(self) -> float:
+        blind = self._operator is None or self.death.happened or self.weather.lag_seconds > 1
+        return self.loop.time() if blind else max(self._disturbed, min(self.weather.outage_until, self.loop.time()))
+
+    def disturb(self) -> None:
+        """From now on a slot may not have been reserved in time."""
+        self._disturbed = self.loop.time()
+
+    # The operator
+
+    @property
+    def operator(self) -> Operator | None:
+        return self._operator
+
+    def start_operator(self) -> None:
+        self.loop.play(self._start())
+
+    async def _start(self) -> None:
+        if self._operator is not None:
+            return
+        self.disturb()
+        link = Link(self.server, self.weather, self.death, self.disturb)
+        self._operator = Operator(
+            link,
+            self.database,
+            lambda: self.now() + self.jump,
+            total=self._total,
+            step_in=self.step_in,
+            keep_seconds=self._keep_seconds,
+        )
+        self._life = self.loop.create_task(self._operator.run())
+
+    def end_operator(self) -> None:
+        """At once, whatever it is at; all that it knew is lost."""
+        self.disturb()
+        self.loop.play(_cancelled(self._life))
+        if self._operator is not None:
+            self.log.bugs += self._operator.bugs
+        self._operator, self._life = None, None
+
+    def replace_dead_operator(self) -> None:
+        """If it has met its death, another one takes over."""
+        if self.death.happened:
+            self.end_operator()
+            self.death = Death()
+            self.start_operator()
+
+    def let_operator_die(self, write: int, arrives: bool) -> None:
+        """At its write number `write` from now on, which still arrives or does not."""
+        if self._operator is not None and not self.death.happened:
+            self.death.at, self.death.arrives = len(self.death.writes) + write, arrives
+
+    def change_weather(self, lag: float, slow: float) -> None:
+        """How long watches lag and requests take."""
+        self.disturb()
+        self.weather.lag_seconds, self.weather.slow_seconds = lag, slow
+
+    def disturb_for(self, seconds: float) -> None:
+        """The operator, and it alone, does not reach the API server."""
+        self.weather.outage_until = self.loop.time() + seconds
+
+    @property
+    def controller_there(self) -> bool:
+        return self._controller is not None
+
+    def away_controller(self) -> None:
+        self.loop.play(_cancelled(self._controller))
+        self._controller = None
+
+    def back_controller(self) -> None:
+        async def back() -> None:
+            self._controller = self.loop.create_task(self.cron.run())
+
+        if self._controller is None:
+            self.loop.play(back())
+
+    # People
+
+    def create_task(self, name: str, *, runs_for: float = 5.0, **spec: Any) -> str:
+        async def create() -> Json:
+            body = {"metadata": {"name": name}, "spec": {"projectName": "p", "pendingDeadlineSeconds": 900, **spec}}
+            return self.server.create(SCHEDULED_TASKS, NAMESPACE, body, by="user")
+
+        uid: str = self.loop.play(create())["metadata"]["uid"]
+        self.runs_for[uid] = runs_for
+        return uid
+
+    def edit(self, name: str, **spec: Any) -> None:
+        self.disturb()
+        self._patch(SCHEDULED_TASKS, name, {"spec": spec})
+
+    def edit_project(self, name: str, limit: int | None) -> None:
+        self.disturb()
+        self._patch(PROJECTS, name, {"spec": {"maxConcurrentExecutions": limit}})
+
+    def trigger(self, name: str, key: str) -> None:
+        self._patch(SCHEDULED_TASKS, name, {"metadata": {"annotations": {naming.TRIGGER_PREFIX + key: "now"}}})
+
+    def cancel(self, name: str, execution_id: str) -> None:
+        self._patch(SCHEDULED_TASKS, name, {"metadata": {"annotations": {naming.CANCEL_PREFIX + execution_id: "now"}}})
+
+    def delete(self, resource: Any, name: str) -> None:
+        async def delete() -> None:
+            with contextlib.suppress(Exception):
+                self.server.delete(resource, NAMESPACE, name, by="user")
+
+        self.disturb()
+        self.loop.play(delete())
+
+    def _patch(self, resource: Any, name: str, patch: Json) -> None:
+        async def act() -> None:
+            if self.server.find(resource, NAMESPACE, name) is not None:
+                self.server.patch(resource, NAMESPACE, name, patch, by="user")
+
+        self.loop.play(act())
+
+    def _seconds_of(self, job: Json) -> float:
+        return self.runs_for.get(to_job(job).task_uid, 5.0)
+
+    # Time, and looking
+
+    def wait(self, seconds: float) -> None:
+        """Lets time pass, and says what went wrong meanwhile."""
+        self.loop.play(asyncio.sleep(seconds))
+        self.check()
+
+    def wait_until(self, clock: str) -> None:
+        self.wait((at(clock) - self.now()).total_seconds())
+
+    def check(self) -> None:
+        assert self.history.violations == [], "\n".join(self.history.violations)
+        assert self.log.bugs == [], self.log.bugs
+        assert self._life is None or not self._life.done(), self._life
+        if self._operator is not None:
+            assert self._operator.bugs == []
+
+    def tasks(self) -> Iterator[ScheduledTask]:
+        return (to_task(body) for body in self.server.all(SCHEDULED_TASKS))
+
+    def task(self, name: str) -> ScheduledTask:
+        return to_task(self.server.get(SCHEDULED_TASKS, NAMESPACE, name))
+
+    def jobs(self) -> list[Any]:
+        return [to_job(body) for body in self.server.all(JOBS)]
+
+    def settle(self) -> None:
+        """Load ends, everybody is there, nothing fails: waits until all has come to rest, and checks it."""
+        self.check()
+        self.weather.faults.clear()
+        self.weather.outage_until = 0.0
+        self.change_weather(0.02, 0.02)
+        self.database.away = False
+        self.jump = timedelta()
+        self.replace_dead_operator()
+        self.death.at = None
+        self.start_operator()
+        self.back_controller()
+        self.runs_for = dict.fromkeys(self.runs_for, 1.0)
+        self.wait(240 if self.step_in else 600)
+        for _ in range(200):
+            self.wait(1)
+            if not self._busy():
+                break
+        self.check_settled()
+
+    def _busy(self) -> bool:
+        open_ = any(not job.finished or job.has_finalizer for job in self.jobs())
+        overdue = any(self.history.overdue(task, timedelta()) is not None for task in self.tasks())
+        return open_ or overdue or any(task.triggers or task.cancels for task in self.tasks())
+
+    def check_settled(self) -> None:
+        """To be asked when load has ended, everybody is there and nothing fails: all has come to its end."""
+        self.check()
+        patience = timedelta(seconds=10) if self.step_in else timedelta(minutes=6)
+        for task in self.tasks():
+            spread = timedelta(seconds=task.spec.spread_seconds)
+            assert self.history.overdue(task, patience + spread) is None, (task.name, task.status)
+            assert self.history.unaccounted(task.uid) == [], task.name
+            assert (task.triggers, task.cancels) == ((), ()), task.name
+        jobs = self.jobs()
+        waiting = [job.name for job in jobs if job.suspended and not job.finished]
+        assert waiting == [], "these starve"
+        assert [job.name for job in jobs if job.has_finalizer and job.finished] == [], "not recorded"
+        for cronjob in self.server.all(CRON_JOBS):
+            active = (cronjob.get("status") or {}).get("active") or ()
+            known = {job.uid for job in jobs}
+            assert all(item["uid"] in known for item in active) or not active
+
+
+async def _cancelled(work: asyncio.Task[None] | None) -> None:
+    if work is None:
+        return
+    work.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await work
+
+
+class _Errors(logging.Handler):
+    """Errors in the log are bugs: trouble outside is told as a warning at most."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.ERROR)
+        self.bugs: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.bugs.append(record.getMessage() + (str(record.exc_info[1]) if record.exc_info else ""))
