@@ -250,7 +250,10 @@ class World:
 
     def _busy(self) -> bool:
         open_ = any(not job.finished or job.has_finalizer for job in self.jobs())
-        overdue = any(self.history.overdue(task, timedelta()) is not None for task in self.tasks())
+        # A tick that waits for its share of the spread is not late: a task that has always one would never rest.
+        overdue = any(
+            self.history.overdue(task, timedelta(seconds=task.spec.spread_seconds)) is not None for task in self.tasks()
+        )
         return open_ or overdue or any(task.triggers or task.cancels for task in self.tasks())
 
     def check_settled(self) -> None:
