@@ -15,7 +15,7 @@ from cronwright_core.domain.task import ScheduledTask
 from cronwright_core.domain.times import from_rfc3339, to_rfc3339
 from cronwright_core.kube.codec import to_task
 from cronwright_core.kube.ports import Json
-from cronwright_core.kube.resources import JOBS, PODS, PROJECTS, SCHEDULED_TASKS
+from cronwright_core.kube.resources import CRON_JOBS, JOBS, PODS, PROJECTS, SCHEDULED_TASKS
 from cronwright_core.kube.workloads import to_job
 from cronwright_operator.reconciling.observed import execution_id_of
 from cronwright_operator.reconciling.reconcile import schedule_hash
@@ -66,6 +66,7 @@ class History:
     """Execution id -> uids of the Jobs of it that got a Pod."""
     running: dict[str, JobFacts] = field(default_factory=dict)
     excused: set[str] = field(default_factory=set)
+    cronjobs_gone: set[str] = field(default_factory=set)
     limits: dict[str, Values] = field(default_factory=lambda: defaultdict(Values))
     schedules: dict[str, tuple[Schedule, datetime | None]] = field(default_factory=dict)
     edits: dict[str, list[tuple[int, datetime]]] = field(default_factory=lambda: defaultdict(list))
@@ -74,7 +75,9 @@ class History:
 
     def changed(self, plural: str, by: str, old: Json | None, new: Json | None) -> None:
         """A hook of the API server."""
-        if plural == JOBS.plural:
+        if plural == CRON_JOBS.plural and new is None and old is not None:
+            self.cronjobs_gone.add(old["metadata"]["uid"])
+        elif plural == JOBS.plural:
             self._job(by, to_job(old) if old else None, to_job(new) if new else None)
         elif plural == PODS.plural and old is None and new is not None:
             self._pod(new)
@@ -104,6 +107,10 @@ class History:
     def _job(self, by: str, old: JobFacts | None, new: JobFacts | None) -> None:
         job = new or old
         assert job is not None
+        id_ = execution_id_of(job)
+        if new is None and not job.accepted and job.owner_uid in self.cronjobs_gone and id_ is not None:
+            # Nobody had taken it on, and who deleted its CronJob has taken away all that told of it: nobody can know.
+            self.started[id_].discard(job.uid)
         if new is None or new.finished or new.suspended or (new.stop is not None and new.parallelism == 0):
             self.running.pop(job.uid, None)
             return
