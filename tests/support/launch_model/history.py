@@ -83,9 +83,11 @@ class History:
             self._pod(new)
         elif plural == SCHEDULED_TASKS.plural and new is not None:
             self._task(to_task(old) if old else None, to_task(new))
-        elif plural == PROJECTS.plural and new is not None:
-            name = naming.project_key(new["metadata"]["namespace"], new["metadata"]["name"])
-            self.limits[name].set(self.world.seconds(), new["spec"].get("maxConcurrentExecutions"))
+        elif plural == PROJECTS.plural and (body := new or old) is not None:
+            name = naming.project_key(body["metadata"]["namespace"], body["metadata"]["name"])
+            # What waits of a Project that is gone has no limit any more.
+            limit = None if new is None else new["spec"].get("maxConcurrentExecutions")
+            self.limits[name].set(self.world.seconds(), limit)
 
     def _tell(self, text: str) -> None:
         self.violations.append(f"{to_rfc3339(self.world.now())} {text}")
@@ -158,8 +160,8 @@ class History:
             if not at_once:
                 self.edits[new.uid].append((new.generation, self.world.now()))
         before, after = (old.status if old else new.status), new.status
-        if after.schedule_hash is None or after.schedule_hash.endswith("suspended"):
-            return
+        if after.schedule_hash is None or not after.schedule_hash.endswith("active"):
+            return  # suspended, or it cannot run: what comes due is told when it can again
         if before.schedule_hash not in (None, after.schedule_hash):
             return  # an edit was seen: what lies before that moment is nobody's
         if after.last_schedule_time is None or after.last_schedule_time == before.last_schedule_time:
