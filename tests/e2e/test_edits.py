@@ -4,7 +4,7 @@ cluster. tests/unit/operator/reconciling/test_edits.py has the others."""
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from support.cluster import Rest, Space, eventually, kubectl
@@ -171,3 +171,29 @@ def test_deleted_and_made_again_at_once_it_is_another_task(space: Space, alice: 
     assert 0 < (due - made).total_seconds() <= 60, "its own first tick"
     assert alice.log(run["execution_id"]) == ["ran"]
     assert old not in {other["execution_id"] for other in alice.executions(new_id)}
+
+
+def test_everybody_tells_the_same_start_of_a_spread_run(space: Space, alice: Rest) -> None:
+    space.apply_task("spread", "echo ran", spreadSeconds=3000, **NEVER)
+    task_id = space.task_id("spread")
+
+    def told_by_the_operator() -> str:
+        return str(space.get("scheduledtask", "spread")["status"]["nextScheduleTime"])
+
+    def agreed() -> dict[str, Any] | None:
+        runs: dict[str, Any] = alice.data("GET", f"/tasks/{task_id}/next-runs")
+        times = (told_by_the_operator(), alice.data("GET", f"/tasks/{task_id}")["next_run_time"])
+        return runs if set(times) == {runs["next_run_times"][0]} else None
+
+    runs = eventually(agreed, seconds=30, what="operator, task and next-runs to agree")
+    share = timedelta(seconds=runs["spread_offset_seconds"])
+    assert timedelta() <= share < timedelta(seconds=3000)
+    tick = datetime.fromisoformat(runs["next_run_times"][0]) - share
+    assert (tick.month, tick.day, tick.hour, tick.minute, tick.second) == (1, 1, 0, 0, 0)
+    # A new spread is known to the next read, before the operator has seen it.
+    changed = alice.data("PUT", f"/tasks/{task_id}", json={"spread_seconds": 7000})
+    runs = alice.data("GET", f"/tasks/{task_id}/next-runs")
+    assert changed["next_run_time"] == runs["next_run_times"][0]
+    share = timedelta(seconds=runs["spread_offset_seconds"])
+    assert datetime.fromisoformat(changed["next_run_time"]) == tick + share
+    eventually(lambda: told_by_the_operator() == changed["next_run_time"], seconds=30, what="the operator to agree")
