@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 from cronwright_core.domain.cluster import StopReason
-from cronwright_core.domain.schedule import CronSchedule, Schedule
+from cronwright_core.domain.schedule import CronSchedule, OnceSchedule, Schedule
 from cronwright_core.domain.task import TaskStatus
 from cronwright_core.domain.ticks import due_ticks
 from cronwright_operator.reconciling.actions import RecordSkipped
@@ -47,6 +47,8 @@ def passed_over(seen: Observed, schedule: Schedule, moved: TaskStatus, sure_afte
     made = {view.job.tick for view in seen.jobs if view.job.tick is not None}
     if before == ACTIVE and kind != new_kind:
         # The schedule as it was is not known any more, only the tick that was taken from the controller.
+        if isinstance(schedule, OnceSchedule) and schedule.at is None and moved.anchor_time is not None:
+            made.add(moved.anchor_time)  # it runs at this very moment, and a run is known by its time
         return [RecordSkipped(tick, RESCHEDULED, _WAS_RESCHEDULED) for tick in _claimed(old, moved) if tick not in made]
     if kind != new_kind or before == SUSPENDED or moved.last_schedule_time is None:
         return []

@@ -343,6 +343,11 @@ class TestSpread:
         assert not of(decision, actions.CreateJob)
         assert skips(decision) == [("10:00", reason)]
 
+    def test_a_once_that_runs_in_the_second_of_the_dropped_tick_is_not_told_as_dropped(self) -> None:
+        once = edited(self.task, schedule_type=ScheduleType.ONCE, schedule="")
+        assert skips(decide(once, now="10:00:00", cronjob=self.cronjob)) == []
+        assert skips(decide(once, now="10:00:01", cronjob=self.cronjob)) == [("10:00", "Rescheduled")]
+
     def test_one_that_has_started_is_not_told_as_dropped(self) -> None:
         job = make_job("nightly-copy-0", tick=at("10:00:00"), has_finalizer=True)
         for edit in ({"suspend": True}, {"schedule": "30 * * * *"}):
