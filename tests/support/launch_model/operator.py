@@ -21,6 +21,7 @@ from cronwright_operator.launching.admission import Admissions
 from cronwright_operator.launching.clock import Clock
 from cronwright_operator.launching.ledger import Ledger
 from cronwright_operator.launching.limits import build_limits
+from cronwright_operator.launching.waits import REFRESH_SECONDS, Waits
 from cronwright_operator.reconciling.actions import Action, Event, RecordCancelled
 from cronwright_operator.reconciling.apply import Applier, NameNotOurs
 from cronwright_operator.reconciling.observed import Registration
@@ -115,6 +116,7 @@ class Operator:
             gone=lambda uid, tick: self._task_sync.gone(uid, tick),
             cancelled=self._record_cancelled,
         )
+        self._waits = Waits(self.ledger, limits, lambda _, task_uid: self._tasks.add(task_uid))
         events: Any = _Events()
         applier.apply = _noting(applier.apply)  # type: ignore[method-assign]
         self._task_sync = TaskSync(
@@ -131,6 +133,7 @@ class Operator:
             ledger=self.ledger,
             step_in=step_in,
             priority_class=lambda _: None,
+            wait_of=self._waits.of,
             look_again=self._tasks.add,
             now=now,
         )
@@ -157,6 +160,7 @@ class Operator:
                 group.create_task(work())
             group.create_task(self._every(30, self._cleanup.sweep))
             group.create_task(self._every(30, self._admissions.resolve))
+            group.create_task(self._every(REFRESH_SECONDS, self._waits.refresh))
 
     def _queue(self, name: str, work: Callable[[str], Awaitable[None]]) -> WorkQueue[str]:
         def observe(_: str, seconds: float, failure: str | None) -> None:
