@@ -157,3 +157,25 @@ def test_each_rule_stands_below_its_reason(part: str) -> None:
     assert rules
     unexplained = [lines[number] for number in rules if not lines[number - 1].lstrip().startswith("#")]
     assert unexplained == []
+
+
+@pytest.mark.parametrize("namespaces", [[], ["team-a"]])
+def test_every_right_of_the_operator_goes_to_the_account_that_it_runs_as(namespaces: list[str]) -> None:
+    rendered = chart.render(
+        {
+            "operator.serviceAccount.name": "mine",
+            "settings.watchNamespaces": namespaces,
+            "settings.namespace": namespaces[0] if namespaces else "",
+            "nodeMetrics.enabled": True,
+            "logs.kubeletFiles": True,
+            "logs.redact.secrets": True,
+        }
+    )
+    of_operator = [
+        item
+        for item in rendered.objects
+        if item["kind"] in ("RoleBinding", "ClusterRoleBinding")
+        and item["metadata"]["labels"].get("app.kubernetes.io/component") == "operator"
+    ]
+    assert len(of_operator) >= 4
+    assert {subject["name"] for item in of_operator for subject in item["subjects"]} == {"mine"}

@@ -28,9 +28,14 @@ def test_runs_of_an_absence_are_all_in_the_history(cluster: Cluster, space: Spac
     left = f"/tasks/{space.task_id('leaving')}", f"/projects/{space.project_id('leaving')}"
     assert [alice.call("GET", path).status_code for path in left] == [200, 200]
     task_id, slow_id, cancelled_id = (space.task_id(name) for name in ("minutely", "slow", "cancelled"))
-    eventually(lambda: len(space.names("cronjobs")) == 3, seconds=30, what="the CronJobs")
+    space.apply_task("paused", "echo ran", scheduleType="Cron", schedule="* * * * *")
+    space.apply_task("deleted", "trap 'exit 1' TERM; echo working; sleep 600 & wait", scheduleType="Once")
+    paused_id, deleted_id = space.task_id("paused"), space.task_id("deleted")
+    eventually(lambda: len(space.names("cronjobs")) == 4, seconds=30, what="the CronJobs")
     running = alice.trigger(cancelled_id)
     eventually(lambda: alice.data("GET", f"/executions/{running}")["status"] == "RUNNING", seconds=60, what="it to run")
+    (orphan,) = eventually(lambda: alice.executions(deleted_id), seconds=60, what="the run of what will be deleted")
+    eventually(lambda: alice.log(orphan["execution_id"]), seconds=60, what="its output")
     operators = cluster.replicas("deployment", "cronwright-operator")
     cluster.scale("deployment", "cronwright-operator", 0)
     try:
@@ -41,6 +46,9 @@ def test_runs_of_an_absence_are_all_in_the_history(cluster: Cluster, space: Spac
         waiting = alice.data("GET", f"/executions/{answer.headers['location'].rsplit('/', 1)[1]}")
         assert (waiting["status"], waiting["start_time"]) == ("PENDING", None)
         kubectl("delete", "-n", space.namespace, "scheduledtask/leaving", "project.cronwright.dev/leaving")
+        # Edits are seen when the operator is back; until then Kubernetes goes on with what stands.
+        assert alice.call("POST", f"/tasks/{paused_id}/pause").status_code == 200
+        kubectl("delete", "-n", space.namespace, "scheduledtask/deleted")
         # A cancel waits as well, of what runs and of what was never begun.
         unbegun = alice.trigger(cancelled_id)
         for execution in (running, unbegun):
@@ -51,6 +59,7 @@ def test_runs_of_an_absence_are_all_in_the_history(cluster: Cluster, space: Spac
             what="three Jobs made by the cluster alone",
         )
         made = {name.removeprefix("job.batch/") for name in space.names("jobs", MINUTELY)}
+        while_paused = len(space.names("jobs", "cronwright.dev/task=paused"))
     finally:
         cluster.scale("deployment", "cronwright-operator", operators)
     runs = alice.ended(task_id, count=len(made) + 1, seconds=120)
@@ -71,6 +80,14 @@ def test_runs_of_an_absence_are_all_in_the_history(cluster: Cluster, space: Spac
     assert both[unbegun]["start_time"] is None
     assert alice.log(running) == ["working"]
     assert len(space.names("jobs", "cronwright.dev/task=cancelled")) == 1, "what was never begun got no Job"
+    # What ran before the pause was seen is a run like any other, and from then on nothing is.
+    runs = alice.ended(paused_id, count=while_paused)
+    assert all(run["status"] == "SUCCESS" for run in runs)
+    (cronjob,) = space.items("cronjobs", "cronwright.dev/task=paused")
+    assert cronjob["spec"]["suspend"] is True
+    gone = alice.data("GET", f"/executions/{orphan['execution_id']}")
+    assert (gone["status"], gone["error_message"]) == ("CANCELLED", "TaskDeleted: its task was deleted")
+    assert alice.log(orphan["execution_id"]) == ["working"]
     # The time limit stands on the Pod: the kubelet kept it, and the output stayed.
     first, *_ = alice.ended(slow_id)
     assert (first["status"], first["error_message"]) == ("TIMEOUT", "DeadlineExceeded: ended at its time limit of 10 s")

@@ -40,9 +40,10 @@ from cronwright_operator.reconciling.actions import (
 from cronwright_operator.reconciling.cancels import decide_cancels
 from cronwright_operator.reconciling.manifests import build_cronjob, build_request_job
 from cronwright_operator.reconciling.observed import Observed
+from cronwright_operator.reconciling.passed_over import ACTIVE, REFUSED, SUSPENDED, UNACCEPTED, passed_over, state_of
 from cronwright_operator.reconciling.requests import read_request, refuse_requests, request_annotation
 from cronwright_operator.reconciling.task_status import ready_message, with_observed_runs, with_ready
-from cronwright_operator.reconciling.ticks import decide_ticks, tick_candidate
+from cronwright_operator.reconciling.ticks import HANDS_OFF, decide_ticks, tick_candidate
 
 _CREATION_SLACK = timedelta(seconds=1)
 """Times of the cluster have whole seconds, and the watermark is cut to them."""
@@ -78,6 +79,7 @@ def _reconcile(seen: Observed) -> Decision:
     else:
         # A CronJob of an earlier type is kept, suspended: deleting it would take its Jobs and their output with it.
         actions += _retire(seen.cronjob)
+    actions += passed_over(seen, schedule, status, HANDS_OFF)
     ticks = decide_ticks(seen, seen.project, schedule, owner, status)
     actions += ticks.actions
     actions += _requests(seen, seen.project, owner)
@@ -92,10 +94,13 @@ def _reconcile(seen: Observed) -> Decision:
 
 
 def schedule_hash(task: ScheduledTask) -> str:
-    """What the watermark belongs to: `<schedule>-active` or `<schedule>-suspended`."""
+    """What the watermark belongs to: `<schedule>-active` or `<schedule>-suspended`.
+
+    `<schedule>-refused` or `-new` stands in the status of a task that cannot run: it is an edit when it can again.
+    """
     spec = task.spec
     kind = naming.short_hash(spec.schedule_type.value, spec.schedule, spec.time_zone)
-    return f"{kind}-{'suspended' if spec.suspend else 'active'}"
+    return f"{kind}-{SUSPENDED if spec.suspend else ACTIVE}"
 
 
 def _check(seen: Observed) -> tuple[Schedule | None, list[tuple[str, FieldError]]]:
@@ -112,13 +117,12 @@ def _check(seen: Observed) -> tuple[Schedule | None, list[tuple[str, FieldError]
         errors += [("OverrideNotAllowed", e) for e in check_overrides(seen.task.spec, seen.project.spec)]
     if seen.registration.name_taken:
         errors.append(("NameTaken", name_taken(seen.task.spec.display_name)))
-    changed = seen.task.status.schedule_hash is None or _kind(seen.task.status.schedule_hash) != _kind(
-        schedule_hash(seen.task)
-    )
-    if schedule is not None and changed:
+    kind, state = state_of(seen.task.status.schedule_hash or f"-{UNACCEPTED}")
+    unedited = kind in ("", _kind(schedule_hash(seen.task)))
+    if schedule is not None and (state == UNACCEPTED or not unedited):
         # "In the past" is judged at the moment that the date was set: for a new task its creation, which stands even if
         # the operator was away; for an edit the moment of seeing it.
-        set_at = seen.task.creation_time if seen.task.status.schedule_hash is None else seen.now
+        set_at = seen.task.creation_time if unedited else seen.now
         errors += [("InvalidSchedule", e) for e in check_schedule_not_past(schedule, set_at)]
     return schedule, errors
 
@@ -134,6 +138,7 @@ def _not_ready(seen: Observed, errors: list[tuple[str, FieldError]]) -> Decision
         with_observed_runs(seen, status),
         task_id=seen.registration.task_id or task.status.task_id,
         observed_generation=task.generation,
+        schedule_hash=_refused_hash(task),
         next_schedule_time=None,
         conditions=with_ready(task, False, reason, message, seen.now),
     )
@@ -142,7 +147,8 @@ def _not_ready(seen: Observed, errors: list[tuple[str, FieldError]]) -> Decision
 
 
 def _with_current_schedule(seen: Observed, schedule: Schedule) -> TaskStatus:
-    """Moves the watermark to now if schedule, type, zone or suspend changed: an edit and a resume fire nothing."""
+    """Moves the watermark to now if schedule, type, zone or suspend changed, or the task can run again: an edit and a
+    resume fire nothing."""
     task = seen.task
     status, current = task.status, schedule_hash(task)
     if status.schedule_hash == current:
@@ -167,8 +173,16 @@ def _with_current_schedule(seen: Observed, schedule: Schedule) -> TaskStatus:
     )
 
 
+def _refused_hash(task: ScheduledTask) -> str:
+    """`scheduleHash` of a task that cannot run: what comes due from now on is not made up for when it can again."""
+    kind, state = state_of(task.status.schedule_hash or f"-{UNACCEPTED}")
+    if state == UNACCEPTED:
+        return f"{_kind(schedule_hash(task))}-{UNACCEPTED}"
+    return f"{kind}-{SUSPENDED if task.spec.suspend else REFUSED}"
+
+
 def _kind(hash_: str) -> str:
-    return hash_.partition("-")[0]
+    return state_of(hash_)[0]
 
 
 def _accept(seen: Observed) -> list[Action]:

@@ -15,7 +15,7 @@ from cronwright_core.domain.task import ScheduledTask
 from cronwright_core.domain.times import from_rfc3339, to_rfc3339
 from cronwright_core.kube.codec import to_task
 from cronwright_core.kube.ports import Json
-from cronwright_core.kube.resources import JOBS, PODS, PROJECTS, SCHEDULED_TASKS
+from cronwright_core.kube.resources import CRON_JOBS, JOBS, PODS, PROJECTS, SCHEDULED_TASKS
 from cronwright_core.kube.workloads import to_job
 from cronwright_operator.reconciling.observed import execution_id_of
 from cronwright_operator.reconciling.reconcile import schedule_hash
@@ -66,6 +66,7 @@ class History:
     """Execution id -> uids of the Jobs of it that got a Pod."""
     running: dict[str, JobFacts] = field(default_factory=dict)
     excused: set[str] = field(default_factory=set)
+    cronjobs_gone: set[str] = field(default_factory=set)
     limits: dict[str, Values] = field(default_factory=lambda: defaultdict(Values))
     schedules: dict[str, tuple[Schedule, datetime | None]] = field(default_factory=dict)
     edits: dict[str, list[tuple[int, datetime]]] = field(default_factory=lambda: defaultdict(list))
@@ -74,15 +75,19 @@ class History:
 
     def changed(self, plural: str, by: str, old: Json | None, new: Json | None) -> None:
         """A hook of the API server."""
-        if plural == JOBS.plural:
+        if plural == CRON_JOBS.plural and new is None and old is not None:
+            self.cronjobs_gone.add(old["metadata"]["uid"])
+        elif plural == JOBS.plural:
             self._job(by, to_job(old) if old else None, to_job(new) if new else None)
         elif plural == PODS.plural and old is None and new is not None:
             self._pod(new)
         elif plural == SCHEDULED_TASKS.plural and new is not None:
             self._task(to_task(old) if old else None, to_task(new))
-        elif plural == PROJECTS.plural and new is not None:
-            name = naming.project_key(new["metadata"]["namespace"], new["metadata"]["name"])
-            self.limits[name].set(self.world.seconds(), new["spec"].get("maxConcurrentExecutions"))
+        elif plural == PROJECTS.plural and (body := new or old) is not None:
+            name = naming.project_key(body["metadata"]["namespace"], body["metadata"]["name"])
+            # What waits of a Project that is gone has no limit any more.
+            limit = None if new is None else new["spec"].get("maxConcurrentExecutions")
+            self.limits[name].set(self.world.seconds(), limit)
 
     def _tell(self, text: str) -> None:
         self.violations.append(f"{to_rfc3339(self.world.now())} {text}")
@@ -104,6 +109,10 @@ class History:
     def _job(self, by: str, old: JobFacts | None, new: JobFacts | None) -> None:
         job = new or old
         assert job is not None
+        id_ = execution_id_of(job)
+        if new is None and not job.accepted and job.owner_uid in self.cronjobs_gone and id_ is not None:
+            # Nobody had taken it on, and who deleted its CronJob has taken away all that told of it: nobody can know.
+            self.started[id_].discard(job.uid)
         if new is None or new.finished or new.suspended or (new.stop is not None and new.parallelism == 0):
             self.running.pop(job.uid, None)
             return
@@ -151,8 +160,8 @@ class History:
             if not at_once:
                 self.edits[new.uid].append((new.generation, self.world.now()))
         before, after = (old.status if old else new.status), new.status
-        if after.schedule_hash is None or after.schedule_hash.endswith("suspended"):
-            return
+        if after.schedule_hash is None or not after.schedule_hash.endswith("active"):
+            return  # suspended, or it cannot run: what comes due is told when it can again
         if before.schedule_hash not in (None, after.schedule_hash):
             return  # an edit was seen: what lies before that moment is nobody's
         if after.last_schedule_time is None or after.last_schedule_time == before.last_schedule_time:

@@ -1,4 +1,4 @@
-"""One operator's life: the launching half of `cronwright_operator.main`, wired as there, on a link instead of a
+"""One operator's life: the launching half of `cronwright_operator.wiring`, wired as there, on a link instead of a
 network. Everything that decides or writes is the product's own; what it knew is gone when it ends."""
 
 from __future__ import annotations
@@ -63,6 +63,7 @@ class Operator:
         self.ledger = Ledger(
             limits, priority_of=self._priority_of, changed=lambda: self._admissions.wake(), clock=loop.time
         )
+        self._waits = Waits(self.ledger, limits, lambda _, task_uid: self._tasks.add(task_uid))
         self.workloads = Workloads(
             link,
             (None,),
@@ -135,6 +136,7 @@ class Operator:
             priority_class=lambda _: None,
             wait_of=self._waits.of,
             look_again=self._tasks.add,
+            wait_of=self._waits.of,
             now=now,
         )
         keep = Keep(timedelta(seconds=keep_seconds), 1000, 10_000)

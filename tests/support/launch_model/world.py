@@ -57,10 +57,7 @@ class World:
         self.server.hooks.append(self.history.changed)
         self.cron = CronJobController(self.server, self.now)
         JobController(self.server, self.now, self._seconds_of)
-        for name in ("p", "q"):
-            self.server.create(
-                PROJECTS, NAMESPACE, {"metadata": {"name": name}, "spec": {"image": "i", "owner": "a"}}, by="user"
-            )
+        self._create_projects("p", "q")
         self._controller = self.loop.create_task(self.cron.run())
 
     def close(self) -> None:
@@ -178,6 +175,23 @@ class World:
         self.disturb()
         self._patch(PROJECTS, name, {"spec": {"maxConcurrentExecutions": limit}})
 
+    def remove_or_restore_project(self, name: str) -> None:
+        self.disturb()
+
+        async def act() -> None:
+            if self.server.find(PROJECTS, NAMESPACE, name) is None:
+                self._create_projects(name)
+            else:
+                self.server.delete(PROJECTS, NAMESPACE, name, by="user")
+
+        self.loop.play(act())
+
+    def _create_projects(self, *names: str) -> None:
+        for name in names:
+            if self.server.find(PROJECTS, NAMESPACE, name) is None:
+                body = {"metadata": {"name": name}, "spec": {"image": "i", "owner": "a"}}
+                self.server.create(PROJECTS, NAMESPACE, body, by="user")
+
     def trigger(self, name: str, key: str) -> None:
         self._patch(SCHEDULED_TASKS, name, {"metadata": {"annotations": {naming.TRIGGER_PREFIX + key: "now"}}})
 
@@ -238,6 +252,7 @@ class World:
         self.jump = timedelta()
         self.replace_dead_operator()
         self.death.at = None
+        self.loop.play(self._restore_projects())
         self.start_operator()
         self.back_controller()
         self.runs_for = dict.fromkeys(self.runs_for, 1.0)
@@ -248,9 +263,15 @@ class World:
                 break
         self.check_settled()
 
+    async def _restore_projects(self) -> None:
+        self._create_projects("p", "q")
+
     def _busy(self) -> bool:
         open_ = any(not job.finished or job.has_finalizer for job in self.jobs())
-        overdue = any(self.history.overdue(task, timedelta()) is not None for task in self.tasks())
+        # A tick that waits for its share of the spread is not late: a task that has always one would never rest.
+        overdue = any(
+            self.history.overdue(task, timedelta(seconds=task.spec.spread_seconds)) is not None for task in self.tasks()
+        )
         return open_ or overdue or any(task.triggers or task.cancels for task in self.tasks())
 
     def check_settled(self) -> None:

@@ -118,6 +118,10 @@ class Launching(RuleBasedStateMachine):
     def limit_project(self, name: str, limit: int | None) -> None:
         self.world.edit_project(name, limit)
 
+    @step(name=st.sampled_from(["p", "q"]))
+    def remove_or_restore_project(self, name: str) -> None:
+        self.world.remove_or_restore_project(name)
+
     @step(name=NAMES, count=st.integers(1, 3))
     def trigger(self, name: str, count: int) -> None:
         for _ in range(count):

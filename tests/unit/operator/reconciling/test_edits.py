@@ -1,0 +1,371 @@
+"""What an edit does to a task that waits, runs, is between two ticks, or was edited while nobody looked.
+
+The rows of the table in docs/launching.md. An edit and a resume fire nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from cronwright_core.domain.cluster import CronJobFacts, StopReason
+from cronwright_core.domain.project import ContainerTemplate
+from cronwright_core.domain.schedule import ScheduleType
+from cronwright_core.domain.task import Overrides, Request, ScheduledTask
+from cronwright_core.domain.ticks import spread_offset
+from cronwright_operator.reconciling import actions
+from support.builders import CREATED, MINUTE, at, make_cronjob, make_job, make_project, make_task, settled
+from support.decisions import decide, made, of, ready, status_of
+
+HOURLY = "0 * * * *"
+
+
+def running(task: ScheduledTask, **status: Any) -> ScheduledTask:
+    """The task as it was, accepted and settled."""
+    return replace(task, status=settled(task, **status))
+
+
+def edited(task: ScheduledTask, **spec: Any) -> ScheduledTask:
+    """The same task after an edit that the operator has not seen yet."""
+    return replace(task, generation=task.generation + 1, spec=replace(task.spec, **spec))
+
+
+def after(task: ScheduledTask, decision: actions.Decision) -> ScheduledTask:
+    """The task once the decision's status is written."""
+    return replace(task, status=status_of(decision)) if of(decision, actions.WriteStatus) else task
+
+
+def skips(decision: actions.Decision) -> list[tuple[str, str]]:
+    return [(skip.tick.strftime("%H:%M"), skip.reason) for skip in of(decision, actions.RecordSkipped)]
+
+
+def moved(decision: actions.Decision, cronjob: CronJobFacts) -> CronJobFacts:
+    """The CronJob once the decision is carried out."""
+    for action in decision.actions:
+        match action:
+            case actions.MoveCronJobWatermark(time=time) | actions.CoverTick(time=time):
+                cronjob = replace(cronjob, last_schedule_time=time)
+            case actions.UpdateCronJob(patch=patch):
+                spec = patch["spec"]
+                cronjob = replace(
+                    cronjob,
+                    suspend=spec["suspend"],
+                    schedule=spec.get("schedule", cronjob.schedule),
+                    spec_hash=patch["metadata"]["annotations"]["cronwright.dev/spec-hash"],
+                )
+    return cronjob
+
+
+class TestPauseAndResume:
+    def test_a_pause_ends_the_scheduled_runs_that_wait_and_nothing_else(self) -> None:
+        jobs = [
+            make_job("runs", tick=at("10:00:00"), has_finalizer=True),
+            make_job("waits", tick=at("10:01:00"), has_finalizer=True, suspended=True),
+            make_job("by-hand", request_key="k", has_finalizer=True, suspended=True),
+        ]
+        task = edited(running(make_task(), last_schedule_time=at("10:01:00")), suspend=True)
+        decision = decide(task, now="10:01:10", jobs=jobs, cronjob=make_cronjob(last_schedule_time=at("10:01:00")))
+        (stop,) = of(decision, actions.StopExecution)
+        assert (stop.job_uid, stop.stop.reason) == ("uid-waits", StopReason.SUSPENDED)
+        assert of(decision, actions.UpdateCronJob)[0].patch["spec"]["suspend"] is True
+        assert decision.reserve is None, "a slot that was held is given back"
+        assert skips(decision) == []
+
+    @pytest.mark.parametrize(
+        ("type_", "schedule", "next_"),
+        [
+            (ScheduleType.CRON, "* * * * *", "10:31:00"),
+            (ScheduleType.INTERVAL, "60", "10:31:10"),
+            (ScheduleType.DATE, "2026-03-02T11:00:00Z", "11:00:00"),
+        ],
+    )
+    def test_a_resume_fires_nothing_and_goes_on_from_there(
+        self, type_: ScheduleType, schedule: str, next_: str
+    ) -> None:
+        task = edited(running(make_task(type_, schedule, suspend=True)), suspend=False)
+        decision = decide(task, now="10:30:10", cronjob=make_cronjob(suspend=True))
+        assert (of(decision, actions.CreateJob), skips(decision)) == ([], [])
+        assert status_of(decision).next_schedule_time == at(next_)
+
+    def test_a_date_that_waits_when_it_is_paused_does_not_come_again(self) -> None:
+        task = running(
+            make_task(ScheduleType.DATE, "2026-03-02T10:00:00Z"),
+            last_schedule_time=at("10:00:00"),
+            completion_time=at("10:00:00"),
+        )
+        waiting = make_job("waits", tick=at("10:00:00"), has_finalizer=True, suspended=True)
+        paused = edited(task, suspend=True)
+        decision = decide(paused, now="10:05:00", jobs=[waiting])
+        assert [stop.job_uid for stop in of(decision, actions.StopExecution)] == ["uid-waits"]
+        resumed = edited(after(paused, decision), suspend=False)
+        assert not of(decide(resumed, now="10:06:00"), actions.CreateJob)
+
+
+class TestBetweenTwoTicks:
+    @pytest.mark.parametrize("back", [{"suspend": True}, {"schedule": HOURLY}])
+    def test_a_claimed_tick_that_is_edited_away_and_back_runs_once(self, back: dict[str, Any]) -> None:
+        # 10:01 has been taken from the controller; seven seconds before, the task is edited, and edited back.
+        task = running(make_task(), last_schedule_time=at("10:00:00"), claimed_time=at("10:01:00"))
+        cronjob = make_cronjob(last_schedule_time=at("10:01:00"))
+        away = edited(task, **back)
+        decision = decide(away, now="10:00:53", cronjob=cronjob)
+        assert not of(decision, actions.CreateJob)
+        again = edited(after(away, decision), suspend=False, schedule="* * * * *")
+        cronjob = moved(decision, cronjob)
+        decision = decide(again, now="10:00:55", cronjob=cronjob)
+        assert (of(decision, actions.CreateJob), decision.wake_at) == ([], at("10:01:00"))
+        due = after(again, decision)
+        decision = decide(due, now="10:01:00", cronjob=moved(decision, cronjob))
+        (create,) = of(decision, actions.CreateJob)
+        assert create.tick == at("10:01:00")
+        assert not of(decide(due, now="10:01:01", cronjob=cronjob, jobs=made(decision)), actions.CreateJob)
+
+    def test_an_edit_gives_back_the_slot_of_a_tick_that_does_not_come(self) -> None:
+        task = running(make_task(), last_schedule_time=at("10:00:00"))
+        cronjob = make_cronjob(last_schedule_time=at("10:00:00"))
+        assert decide(task, now="10:00:53", cronjob=cronjob).reserve == at("10:01:00")
+        decision = decide(
+            edited(task, schedule=HOURLY), now="10:00:54", cronjob=cronjob, reserved=at("10:01:00"), room=True
+        )
+        assert (decision.reserve, of(decision, actions.CreateJob)) == (None, [])
+
+    @pytest.mark.parametrize(
+        "change",
+        [
+            {"display_name": "another name"},
+            {"description": "words"},
+            {"timeout_seconds": 7},
+            {"priority": 5},
+            {"max_instances": 2},
+            {"overrides": Overrides(args=("new",))},
+        ],
+    )
+    def test_what_is_not_the_schedule_moves_no_watermark(self, change: dict[str, Any]) -> None:
+        task = running(make_task(), last_schedule_time=at("10:00:00"))
+        first = decide(task)
+        stands = of(first, actions.CreateCronJob)[0].manifest["metadata"]["annotations"]["cronwright.dev/spec-hash"]
+        cronjob = make_cronjob(spec_hash=stands, last_schedule_time=at("10:00:00"))
+        decision = decide(edited(task, **change), cronjob=cronjob)
+        assert not of(decision, actions.MoveCronJobWatermark)
+        assert not of(decision, actions.CreateJob)
+        assert status_of(decision).last_schedule_time == at("10:00:00")
+        assert status_of(decision).next_schedule_time == at("10:01:00")
+
+    def test_a_projects_new_program_is_that_of_later_runs(self) -> None:
+        task = running(make_task(), last_schedule_time=at("10:00:00"))
+        cronjob = make_cronjob(spec_hash="as it was", last_schedule_time=at("10:00:00"))
+        project = make_project(container=ContainerTemplate(image="busybox:2"))
+        job = make_job("runs", tick=at("10:00:00"), has_finalizer=True)
+        decision = decide(task, cronjob=cronjob, project=project, jobs=[job])
+        (update,) = of(decision, actions.UpdateCronJob)
+        template = update.patch["spec"]["jobTemplate"]["spec"]["template"]
+        assert template["spec"]["containers"][0]["image"] == "busybox:2"
+        kinds = {type(action) for action in decision.actions}
+        assert kinds == {actions.UpdateCronJob, actions.WriteStatus}, "what runs is left alone, and nothing fires"
+
+
+class TestChangeOfType:
+    def test_there_and_back_fires_nothing(self) -> None:
+        task = running(make_task(), last_schedule_time=at("10:00:00"))
+        cronjob = make_cronjob(last_schedule_time=at("10:00:00"))
+        interval = edited(task, schedule_type=ScheduleType.INTERVAL, schedule="90")
+        decision = decide(interval, now="10:00:40", cronjob=cronjob)
+        assert not of(decision, actions.CreateJob)
+        assert decision.wake_at == at("10:02:10"), "the grid begins at the change"
+        cronjob = moved(decision, cronjob)
+        assert cronjob.suspend, "kept, as its Jobs and their output hang on it"
+        back = edited(after(interval, decision), schedule_type=ScheduleType.CRON, schedule="* * * * *")
+        decision = decide(back, now="10:05:20", cronjob=cronjob)
+        kinds = [type(action) for action in decision.actions]
+        assert kinds.index(actions.MoveCronJobWatermark) < kinds.index(actions.UpdateCronJob)
+        assert (of(decision, actions.CreateJob), skips(decision)) == ([], [])
+        assert status_of(decision).next_schedule_time == at("10:06:00")
+
+    def test_what_waits_of_the_old_type_stays(self) -> None:
+        task = running(make_task(), last_schedule_time=at("10:00:00"))
+        waiting = make_job("waits", tick=at("10:00:00"), has_finalizer=True, suspended=True)
+        decision = decide(edited(task, schedule_type=ScheduleType.INTERVAL, schedule="90"), jobs=[waiting])
+        assert not of(decision, actions.StopExecution)
+        assert [run.status for run in status_of(decision).active] == ["PENDING"]
+
+    def test_from_interval_to_cron_makes_a_new_cronjob(self) -> None:
+        task = running(make_task(ScheduleType.INTERVAL, "60"), last_schedule_time=at("10:00:30"))
+        decision = decide(edited(task, schedule_type=ScheduleType.CRON, schedule=HOURLY), now="10:05:00")
+        assert len(of(decision, actions.CreateCronJob)) == 1
+        assert not of(decision, actions.CreateJob)
+
+
+class TestWhileTheOperatorWasAway:
+    jobs = tuple(
+        make_job(f"nightly-copy-{n}", tick=at("10:00:00") + n * MINUTE, creation_time=at("10:00:00") + n * MINUTE)
+        for n in (1, 2, 3)
+    )
+
+    @pytest.mark.parametrize("edit", [{"suspend": True}, {"schedule": HOURLY}, {"time_zone": "Asia/Shanghai"}])
+    def test_what_kubernetes_ran_meanwhile_are_runs_and_nothing_more_fires(self, edit: dict[str, Any]) -> None:
+        # The CronJob went on as it stood: nobody was there to carry the edit out.
+        task = edited(running(make_task(), last_schedule_time=at("10:00:00")), **edit)
+        decision = decide(task, now="10:03:30", jobs=self.jobs, cronjob=make_cronjob(last_schedule_time=at("10:03:00")))
+        assert [action.job for action in of(decision, actions.AcceptJob)] == list(self.jobs)
+        assert (of(decision, actions.DeleteJob), of(decision, actions.CreateJob), skips(decision)) == ([], [], [])
+        assert status_of(decision).last_schedule_time == at("10:03:30")
+
+    def test_a_pause_tells_of_the_ticks_that_nobody_ran(self) -> None:
+        # The whole cluster was away; the controller has run the last one only.
+        task = edited(running(make_task(), last_schedule_time=at("10:00:00")), suspend=True)
+        cronjob = make_cronjob(last_schedule_time=at("10:10:00"))
+        job = make_job("nightly-copy-10", tick=at("10:10:00"), creation_time=at("10:10:00"))
+        decision = decide(task, now="10:10:30", jobs=[job], cronjob=cronjob)
+        # The Jobs of the last minutes may only not have come to our eyes yet.
+        assert skips(decision) == [(f"10:0{n}", "Suspended") for n in range(1, 6)]
+
+    def test_a_pause_and_a_resume_that_nobody_saw_are_none(self) -> None:
+        task = running(make_task(ScheduleType.INTERVAL, "60"), last_schedule_time=at("10:00:30"))
+        task = replace(task, generation=task.generation + 2)
+        decision = decide(task, now="10:03:00")
+        assert [create.tick for create in of(decision, actions.CreateJob)] == [at("10:02:30")]
+
+
+class TestWhatCannotRun:
+    @pytest.mark.parametrize(
+        ("type_", "schedule", "rows"),
+        [
+            (ScheduleType.CRON, "*/20 * * * *", ["10:20", "10:40"]),
+            (ScheduleType.INTERVAL, "1200", ["10:19", "10:39"]),
+            (ScheduleType.DATE, "2026-03-02T10:30:00Z", ["10:30"]),
+        ],
+    )
+    def test_what_came_due_meanwhile_is_told_and_not_made_up_for(
+        self, type_: ScheduleType, schedule: str, rows: list[str]
+    ) -> None:
+        task = running(make_task(type_, schedule), last_schedule_time=at("10:00:00"))
+        gone = decide(task, now="10:05:00", project=None, cronjob=make_cronjob(schedule=schedule))
+        task = after(task, gone)
+        assert decide(task, now="10:30:00", project=None, cronjob=make_cronjob(suspend=True)).actions == ()
+        back = decide(task, now="10:50:00", cronjob=make_cronjob(suspend=True))
+        assert not of(back, actions.CreateJob)
+        assert skips(back) == [(time, "NotReady") for time in rows]
+        assert ready(back)[0] is True
+        again = decide(after(task, back), now="10:50:01", cronjob=make_cronjob(suspend=True))
+        assert (of(again, actions.CreateJob), skips(again)) == ([], [])
+
+    def test_of_a_line_that_was_wrong_nobody_knows_what_was_due(self) -> None:
+        task = running(make_task(schedule="0 10 * * *"), last_schedule_time=CREATED)
+        wrong = edited(task, schedule="0 25 * * *")
+        wrong = after(wrong, decide(wrong, now="09:59:40"))
+        decision = decide(edited(wrong, schedule="30 10 * * *"), now="11:00:00")
+        assert (of(decision, actions.CreateJob), skips(decision)) == ([], [])
+
+    def test_a_new_task_that_is_put_right_makes_up_for_nothing(self) -> None:
+        wrong = make_task(schedule="0 25 * * *")
+        wrong = after(wrong, decide(wrong))
+        decision = decide(edited(wrong, schedule="0 10 * * *"), now="15:00:00")
+        assert (of(decision, actions.CreateJob), skips(decision)) == ([], [])
+
+    def test_a_new_task_whose_project_comes_later_tells_what_it_missed(self) -> None:
+        task = make_task(schedule=HOURLY)
+        task = after(task, decide(task, project=None))
+        decision = decide(task, now="11:10:00")
+        assert not of(decision, actions.CreateJob)
+        assert skips(decision) == [("10:00", "NotReady"), ("11:00", "NotReady")]
+
+    def test_a_once_runs_when_its_project_comes(self) -> None:
+        task = make_task(ScheduleType.ONCE, "")
+        task = after(task, decide(task, project=None))
+        decision = decide(task, now="11:10:00")
+        task = after(task, decision)
+        (create,) = of(decide(task, now="11:10:01"), actions.CreateJob)
+        assert create.tick == at("11:10:00")
+
+    def test_a_date_that_lay_in_the_past_stays_refused(self) -> None:
+        task = make_task(ScheduleType.DATE, "2026-03-02T09:00:00Z")
+        for now in ("10:00:00", "10:05:00"):
+            decision = decide(task, now=now)
+            task = after(task, decision)
+        assert task.status.conditions[0].reason == "InvalidSchedule"
+        # One that was in time when it was set is not made wrong by a Project that came too late.
+        task = make_task(ScheduleType.DATE, "2026-03-02T10:30:00Z")
+        task = after(task, decide(task, project=None))
+        decision = decide(task, now="11:00:00")
+        assert (ready(decision)[0], skips(decision)) == (True, [("10:30", "NotReady")])
+
+    def test_one_that_is_paused_too_is_paused_when_it_is_right_again(self) -> None:
+        task = running(make_task(schedule=HOURLY, suspend=True), last_schedule_time=CREATED)
+        task = after(task, decide(task, project=None, cronjob=make_cronjob(suspend=True)))
+        decision = decide(task, now="12:30:00", cronjob=make_cronjob(suspend=True))
+        assert (of(decision, actions.CreateJob), skips(decision)) == ([], [])
+        resumed = edited(after(task, decision), suspend=False)
+        assert skips(decide(resumed, now="13:30:00", cronjob=make_cronjob(suspend=True))) == []
+
+    def test_manual_runs_wait_until_it_can_run(self) -> None:
+        task = running(replace(make_task(), triggers=(Request("k", "now"),)), last_schedule_time=at("10:00:00"))
+        assert not of(decide(task, project=None), actions.CreateJob)
+        assert len(of(decide(task), actions.CreateJob)) == 1
+
+
+class TestSpread:
+    """A tick that waits for its share of the spread, 10:00 to be started later."""
+
+    offset = spread_offset(make_task().uid, 3000)
+    task = running(
+        make_task(schedule=HOURLY, spread_seconds=3000), last_schedule_time=CREATED, claimed_time=at("10:00:00")
+    )
+    cronjob = make_cronjob(schedule=HOURLY, last_schedule_time=at("10:00:00"))
+
+    def test_it_is_spread(self) -> None:
+        assert self.offset > 2 * MINUTE
+        decision = decide(self.task, now="10:00:30", cronjob=self.cronjob)
+        assert (of(decision, actions.CreateJob), decision.wake_at) == ([], at("10:00:00") + self.offset)
+
+    def test_without_a_spread_it_starts_at_once_and_once(self) -> None:
+        task = edited(self.task, spread_seconds=0)
+        decision = decide(task, now="10:00:30", cronjob=self.cronjob)
+        (create,) = of(decision, actions.CreateJob)
+        assert create.tick == at("10:00:00")
+        then = decide(task, now="10:00:31", cronjob=self.cronjob, jobs=made(decision))
+        assert not of(then, actions.CreateJob)
+        assert status_of(then).next_schedule_time == at("11:00:00")
+
+    def test_another_spread_starts_it_at_another_time(self) -> None:
+        task = edited(self.task, spread_seconds=7200)
+        decision = decide(task, now="10:00:30", cronjob=self.cronjob)
+        assert not of(decision, actions.CreateJob)
+        assert status_of(decision).next_schedule_time == at("10:00:00") + spread_offset(task.uid, 7200)
+
+    @pytest.mark.parametrize(
+        ("edit", "reason"),
+        [({"suspend": True}, "Suspended"), ({"schedule": "30 * * * *"}, "Rescheduled")],
+    )
+    def test_a_pause_and_another_schedule_drop_it_and_say_so(self, edit: dict[str, Any], reason: str) -> None:
+        decision = decide(edited(self.task, **edit), now="10:00:30", cronjob=self.cronjob)
+        assert not of(decision, actions.CreateJob)
+        assert skips(decision) == [("10:00", reason)]
+
+    def test_a_once_that_runs_in_the_second_of_the_dropped_tick_is_not_told_as_dropped(self) -> None:
+        once = edited(self.task, schedule_type=ScheduleType.ONCE, schedule="")
+        assert skips(decide(once, now="10:00:00", cronjob=self.cronjob)) == []
+        assert skips(decide(once, now="10:00:01", cronjob=self.cronjob)) == [("10:00", "Rescheduled")]
+
+    def test_one_that_has_started_is_not_told_as_dropped(self) -> None:
+        job = make_job("nightly-copy-0", tick=at("10:00:00"), has_finalizer=True)
+        for edit in ({"suspend": True}, {"schedule": "30 * * * *"}):
+            decision = decide(edited(self.task, **edit), now="10:40:00", cronjob=self.cronjob, jobs=[job])
+            assert skips(decision) == []
+
+
+def test_a_deleted_task_decides_nothing_more() -> None:
+    job = make_job("waits", tick=at("10:00:00"), has_finalizer=True, suspended=True)
+    assert decide(make_task(deleting=True), now="10:01:10", jobs=[job]) == actions.Decision()
+
+
+def test_one_of_the_same_name_begins_anew() -> None:
+    # Deleted and made again in the same minute: a tick before its own creation is none of its.
+    task = replace(make_task(), uid="another-uid", creation_time=at("10:00:20"))
+    decision = decide(task, now="10:00:21")
+    old = decide(make_task(), now="10:00:21")
+    names = [of(each, actions.CreateCronJob)[0].manifest["metadata"]["name"] for each in (decision, old)]
+    assert names[0] != names[1], "the old CronJob may still stand"
+    assert not of(decision, actions.CreateJob)
+    assert status_of(decision).next_schedule_time == at("10:01:00")
