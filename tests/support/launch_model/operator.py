@@ -117,7 +117,6 @@ class Operator:
             gone=lambda uid, tick: self._task_sync.gone(uid, tick),
             cancelled=self._record_cancelled,
         )
-        self._waits = Waits(self.ledger, limits, lambda _, task_uid: self._tasks.add(task_uid))
         events: Any = _Events()
         applier.apply = _noting(applier.apply)  # type: ignore[method-assign]
         self._task_sync = TaskSync(
@@ -134,7 +133,6 @@ class Operator:
             ledger=self.ledger,
             step_in=step_in,
             priority_class=lambda _: None,
-            wait_of=self._waits.of,
             look_again=self._tasks.add,
             wait_of=self._waits.of,
             now=now,
