@@ -157,7 +157,7 @@ def _upcoming(seen: Observed, schedule: Schedule, status: TaskStatus, due: DueTi
     if not seen.step_in:
         wakes.append(start + HANDS_OFF)
         open_tick = _next_tick(seen, schedule, status, latest(status.last_schedule_time, status.anchor_time) or now)
-        if open_tick is not None and open_tick < now:
+        if open_tick is not None and open_tick <= now:
             wakes.append(open_tick + HANDS_OFF)
             # The controller is late; a claim now would take that tick from it, too.
             held = seen.reserved if seen.reserved is not None and seen.reserved >= open_tick else None
