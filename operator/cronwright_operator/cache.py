@@ -8,9 +8,12 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Callable, Iterable
+from datetime import timedelta
 
 from cronwright_core.domain.project import Project
+from cronwright_core.domain.schedule import ScheduleType
 from cronwright_core.domain.task import ScheduledTask
+from cronwright_core.domain.ticks import spread_offset
 from cronwright_core.kube.codec import to_project, to_task
 from cronwright_core.kube.ports import Json
 
@@ -48,6 +51,31 @@ class DefinitionCache:
     def projects(self) -> Iterable[Project]:
         """All projects."""
         return self._projects.values()
+
+    def priority_of(self, task_uid: str) -> int:
+        """The task's priority as it is now; 0 for one that is gone."""
+        task = self._tasks.get(task_uid)
+        return task.spec.priority if task is not None else 0
+
+    def kind_of(self, task_uid: str) -> str | None:
+        """`Cron`, `Interval`, `Date` or `Once`; None for a task that is gone."""
+        task = self._tasks.get(task_uid)
+        return task.spec.schedule_type.capitalize() if task is not None else None
+
+    def offset_of(self, task_uid: str) -> timedelta:
+        """By how much later than its time each tick of the task starts."""
+        task = self._tasks.get(task_uid)
+        if task is None or (task.spec.schedule_type is ScheduleType.ONCE and not task.spec.schedule):
+            return timedelta()
+        return spread_offset(task_uid, task.spec.spread_seconds)
+
+    def take(self, kind: str, body: Json, *, deleted: bool) -> None:
+        """Takes an event of a watch; `kind` is ScheduledTask or Project."""
+        uid = body["metadata"]["uid"]
+        if kind == "ScheduledTask":
+            self.remove_task(uid) if deleted else self.put_task(body)
+        else:
+            self.remove_project(uid) if deleted else self.put_project(body)
 
     def put_task(self, body: Json) -> None:
         """Takes a task as read or written; an older one than is known is ignored."""

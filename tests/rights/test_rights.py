@@ -32,6 +32,7 @@ OPERATOR = "cronwright-operator"
 
 NEVER_SEEN = {
     Right(OPERATOR, EVERYWHERE, "", "nodes/stats", "get"): "asked of the kubelets, which check it under their own name",
+    Right(OPERATOR, EVERYWHERE, "", "nodes/log", "get"): "asked of the kubelets, which check it under their own name",
     Right(OPERATOR, EVERYWHERE, "metrics.k8s.io", "nodes", "list"): "only where a kubelet does not answer",
     Right(OPERATOR, EVERYWHERE, "metrics.k8s.io", "pods", "list"): "only where a kubelet does not answer",
     Right(OPERATOR, EVERYWHERE, "batch", "cronjobs", "get"): "only where the answer to a create was lost",

@@ -1,4 +1,4 @@
-"""One operator's life: the launching half of `cronwright_operator.main`, wired as there, on a link instead of a
+"""One operator's life: the launching half of `cronwright_operator.wiring`, wired as there, on a link instead of a
 network. Everything that decides or writes is the product's own; what it knew is gone when it ends."""
 
 from __future__ import annotations
