@@ -128,16 +128,17 @@ class Link:
 
     async def commit(self, act: Callable[[], Result], what: str) -> Result:
         """A transaction of PostgreSQL, which is a write as well; the network's weather is not its own."""
-        await self._die(what, before=True)
+        number = await self._begin_write(what)
         await asyncio.sleep(self._weather.slow_seconds)
         result = act()
-        await self._die(what, before=False)
+        await self._die_at(number, arrived=True)
         return result
 
     async def _request(self, act: Callable[[], Result], write: str | None = None, *, refusable: bool = False) -> Result:
         loop, weather = asyncio.get_running_loop(), self._weather
+        number = 0
         if write is not None:
-            await self._die(write, before=True)
+            number = await self._begin_write(write)
         elif self._death.happened:
             await asyncio.Event().wait()
         fault = weather.faults.pop(0) if weather.faults else None
@@ -150,17 +151,24 @@ class Link:
             raise KubeForbidden(403, "Forbidden", "exceeded quota: jobs")
         result = act()
         if write is not None:
-            await self._die(write, before=False)
+            await self._die_at(number, arrived=True)
         await asyncio.sleep(weather.random.uniform(0.0, 0.5) * weather.slow_seconds)
         if loop.time() < weather.outage_until or fault == "after":
             raise KubeUnreachable("the answer got lost")
         return result
 
-    async def _die(self, what: str, *, before: bool) -> None:
+    async def _begin_write(self, what: str) -> int:
+        """Notes a write and returns its number; others may begin before it has arrived."""
         death = self._death
-        if before and not death.happened:
+        if not death.happened:
             death.writes.append(what)
-        if len(death.writes) == death.at and before is not death.arrives:
+        number = len(death.writes)
+        await self._die_at(number, arrived=False)
+        return number
+
+    async def _die_at(self, number: int, *, arrived: bool) -> None:
+        death = self._death
+        if number == death.at and arrived is death.arrives and not death.happened:
             death.happened = True
             self._disturbed()
         if death.happened:
