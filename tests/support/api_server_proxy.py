@@ -85,9 +85,9 @@ class Door:
             call.status = answer.status
             response = web.StreamResponse(status=answer.status)
             response.content_type = answer.content_type
-            await response.prepare(request)
             # Who has gone away does not want the rest.
             with suppress(ConnectionError):
+                await response.prepare(request)
                 async for piece in answer.content.iter_any():
                     await response.write(piece)
                 await response.write_eof()

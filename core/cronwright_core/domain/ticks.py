@@ -20,6 +20,9 @@ from cronwright_core.domain.schedule import (
 )
 from cronwright_core.domain.times import to_rfc3339
 
+MISSED, TOO_LATE = "MissedSchedule", "StartingDeadlineExceeded"
+MISSED_REASONS = frozenset({MISSED, TOO_LATE})
+"""Why a tick did not run although nobody decided against it: whoever looks later finds the same."""
 MAX_SKIPPED_ROWS = 100
 """Missed ticks recorded one by one after an absence; the rest is one summary."""
 
@@ -98,13 +101,13 @@ def due_ticks(
             place = missed.older_last
             if place in made:
                 place = max(missed.older_first, place - timedelta(seconds=1))
-            skipped.append(Skip(place, "MissedSchedule", f"{span}: {missed_message}", missed.older_count - ran))
-    skipped += [Skip(tick, "MissedSchedule", missed_message) for tick in missed.newest[:-1] if tick not in made]
+            skipped.append(Skip(place, MISSED, f"{span}: {missed_message}", missed.older_count - ran))
+    skipped += [Skip(tick, MISSED, missed_message) for tick in missed.newest[:-1] if tick not in made]
     if newest in made:
         return DueTicks(None, tuple(skipped), newest)
     if deadline_seconds is not None and until - newest > timedelta(seconds=deadline_seconds):
         message = f"missed by more than startingDeadlineSeconds ({deadline_seconds} s)"
-        return DueTicks(None, (*skipped, Skip(newest, "StartingDeadlineExceeded", message)), newest)
+        return DueTicks(None, (*skipped, Skip(newest, TOO_LATE, message)), newest)
     return DueTicks(newest, tuple(skipped), newest)
 
 

@@ -88,7 +88,10 @@ def read_page(
     }
     given = {name: value for name, value in values.items() if value not in (None, "")}
     counted, listed = _statements(frozenset(given), sort)
-    rows = fetch(connection, listed, {**given, "size": size, "offset": offset_of(page, size)})
+    offset = offset_of(page, size)
+    rows = fetch(connection, listed, {**given, "size": size, "offset": offset})
+    if not rows and offset == 0:
+        return Page(0, page, size, ())
     if rows:
         return Page(int(rows[0][0]), page, size, tuple(ListedTask._make(row[1:]) for row in rows))
     total = fetch(connection, counted, given)[0][0]

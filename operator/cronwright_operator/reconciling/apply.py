@@ -13,6 +13,7 @@ from cronwright_core.domain import naming
 from cronwright_core.domain.cluster import JobFacts, StopIntent
 from cronwright_core.domain.skips import SkippedTick
 from cronwright_core.domain.task import Condition, ScheduledTask, TaskStatus
+from cronwright_core.domain.ticks import MISSED_REASONS
 from cronwright_core.domain.times import to_rfc3339, whole_seconds
 from cronwright_core.kube.codec import from_task_status
 from cronwright_core.kube.errors import (
@@ -144,11 +145,14 @@ class Applier:
     async def _with_skips(self, task: ScheduledTask, status: TaskStatus, skipped: list[SkippedTick]) -> TaskStatus:
         """The status to be written: skipped ticks are committed before it, or stand in it.
 
-        If we die before it is written, the same ticks are skipped again, and recording them again changes nothing.
+        If we die before it is written, a tick that was missed is found missed again, and recording it again changes
+        nothing. What a policy or an edit decides may be decided otherwise by then: such a tick stands in the status
+        that passes it, in the same write, and its row follows.
         """
-        if not skipped or await self._skipped(task, skipped):
-            return status
-        return replace(status, unrecorded_skips=status.unrecorded_skips.with_more(skipped))
+        missed = [tick for tick in skipped if tick.reason in MISSED_REASONS]
+        if missed and await self._skipped(task, missed):
+            skipped = [tick for tick in skipped if tick not in missed]
+        return replace(status, unrecorded_skips=status.unrecorded_skips.with_more(skipped)) if skipped else status
 
     async def _create_job(self, task: ScheduledTask, action: CreateJob) -> None:
         """Makes a Job, waiting or started as the gate says. An unknown outcome stays in the books as it was decided."""

@@ -118,15 +118,28 @@ class PodLog:
     async def abandon(self, reason: str) -> None:
         """Marks what was not read to its end: the Pod is gone, and its output with it. What is stored stays."""
         async with self._lock:
-            positions = await self._load()
-            if self._source(positions) == "files" and self._open_streams(positions):
-                # The node keeps the files for up to a minute longer than the Pod.
-                try:
-                    await self._poll(final=True)
-                except KubeError as error:
-                    logger.info("the log files of the deleted Pod %s cannot be read: %s", self._pod, error)
+            await self._read_what_is_left()
             for stream in self._open_streams(await self._load()):
                 await self._give_up(stream, reason)
+
+    async def _read_what_is_left(self) -> None:
+        """Reads on in the log files, which a node keeps for a while after their Pod is gone: up to where they are now.
+
+        The container may still be printing, so this is no end that one could be sure of.
+        """
+        positions = await self._load()
+        if self._sources.files is None or self._host is None or "all" in positions:
+            return
+        self._files = None
+        try:
+            self._redactor = await self._load_redactor()
+            await self._read_files(final=True)
+        except KubeError as error:
+            logger.info("the log files of the deleted Pod %s cannot be read: %s", self._pod, error)
+        except CursorMoved:
+            self._positions = None
+        finally:
+            self._files = None
 
     def _source(self, positions: dict[Stream, Position]) -> Source:
         usable = self._host is not None and (bool(positions) or self._file_failures < _FILE_TRIES)

@@ -165,5 +165,6 @@ def test_of_fifty_thousand_lists_are_served_by_indexes(database, database_url, s
     assert "ix_tasks_active_created" in plan
     assert "on owner_tasks" in plan
     assert "uq_tasks_live_owner_name" in plan_of(owner="owner 3", sort="name")
+    assert plan_of(owner="nobody"), "one statement also where there is nothing"
     plan = plan_of(owner="owner 3", search="42", sort="-priority")
     assert "ix_tasks_active_owner_created" in plan or "uq_tasks_live_owner_name" in plan

@@ -157,7 +157,11 @@ class History:
         self.schedules[schedule_hash(new)] = (schedule, None)
         if old is not None and schedule_hash(old) != schedule_hash(new):
             at_once = isinstance(schedule, OnceSchedule) and schedule.at is None
-            if not at_once:
+            seen = new.status.observed_generation or 0
+            if new.status.schedule_hash == schedule_hash(new):
+                # Back to what the operator knows: an edit and its contrary that it has not seen are none.
+                self.edits[new.uid] = [edit for edit in self.edits[new.uid] if edit[0] <= seen]
+            elif not at_once:
                 self.edits[new.uid].append((new.generation, self.world.now()))
         before, after = (old.status if old else new.status), new.status
         if after.schedule_hash is None or not after.schedule_hash.endswith("active"):
@@ -192,6 +196,8 @@ class History:
         """A tick of an active task that is due so long and was not decided."""
         if task.spec.suspend or task.deleting or task.status.completion_time is not None:
             return None
+        if any(condition.reason == "InvalidSchedule" for condition in task.status.conditions):
+            return None  # a date that had passed when the operator saw the edit
         schedule = parse_schedule(task.spec.schedule_type, task.spec.schedule, task.spec.time_zone)
         anchor = task.status.anchor_time or task.creation_time
         base = task.status.last_schedule_time or anchor

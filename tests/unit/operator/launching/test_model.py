@@ -13,7 +13,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
@@ -244,6 +244,8 @@ Launching.TestCase.settings = settings(
     stateful_step_count=STEPS,
     deadline=None,
     derandomize=not EXAMPLES,
+    # Shrinking takes minutes: what a failing life comes down to is asked for by CRONWRIGHT_MODEL_EXAMPLES.
+    phases=list(Phase) if EXAMPLES else [Phase.explicit, Phase.generate],
     database=None,
     print_blob=True,
     suppress_health_check=list(HealthCheck),

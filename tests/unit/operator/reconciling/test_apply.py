@@ -236,6 +236,18 @@ def test_skipped_ticks_are_recorded_before_the_watermark_passes_them() -> None:
     assert "unrecordedSkips" not in written
 
 
+def test_what_a_policy_decided_is_recorded_only_once_the_watermark_has_passed_it() -> None:
+    # Decided anew after a crash it may run: a row that says otherwise must not stand before the decision does.
+    client = Client()
+    busy = actions.RecordSkipped(CREATED, "AlreadyRunning", "m")
+    assert apply(client, busy, actions.WriteStatus(STATUS)) == []
+    assert [kind for _, kind, _ in client.calls] == ["ScheduledTask"]
+    written = status_written(client)
+    assert written["lastScheduleTime"]
+    account = UnrecordedSkips().with_more([SkippedTick(CREATED, "AlreadyRunning", "m")])
+    assert to_task_status(written).unrecorded_skips == account
+
+
 @pytest.mark.parametrize("with_status", [True, False])
 def test_what_cannot_be_recorded_stands_in_the_same_write_of_the_status(with_status: bool) -> None:
     client = Client()

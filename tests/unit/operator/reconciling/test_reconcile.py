@@ -137,6 +137,17 @@ class TestCron:
         assert of(decision, actions.CreateCronJob)[0].manifest["spec"]["suspend"] is True
 
 
+class TestTheControllersClock:
+    @pytest.mark.parametrize("now", ["10:00:55", "10:01:00", "10:01:01"])
+    def test_a_slot_is_held_until_the_controller_has_made_the_job(self, now: str) -> None:
+        task = make_task()
+        task = replace(task, status=settled(task, last_schedule_time=at("10:00:00")))
+        cronjob = make_cronjob(last_schedule_time=at("10:00:00"))
+        decision = decide(task, now=now, cronjob=cronjob, reserved=at("10:01:00"), step_in=False)
+        assert decision.reserve == at("10:01:00")
+        assert not of(decision, actions.CreateJob)
+
+
 class TestOwnClock:
     def test_interval_waits_for_its_first_tick(self) -> None:
         decision = decide(make_task(ScheduleType.INTERVAL, "60"), now="09:59:31")

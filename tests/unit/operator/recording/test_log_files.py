@@ -10,7 +10,7 @@ import pytest
 
 from cronwright_core.kube.errors import KubeForbidden, KubeNotFound, KubeRejected, KubeUnreachable
 from cronwright_operator.recording.pod_log import ROTATED, PodLog, gap_line
-from cronwright_operator.recording.sources import LogSources
+from cronwright_operator.recording.sources import LogSources, Setting
 from support.pod_logs import Kubelet, Store, make_log, poll
 
 FOLDER = "ns_pod_u1/task"
@@ -181,13 +181,17 @@ def test_a_folder_that_is_gone_is_marked(node: Node, store: Store) -> None:
     assert None not in store.finished.values()
 
 
-def test_what_a_deleted_pod_left_on_its_node_is_still_read(node: Node, store: Store) -> None:
-    log = log_of(node, store)
+@pytest.mark.parametrize("setting", ["streams", "files"])
+def test_what_a_deleted_pod_left_on_its_node_is_still_read(node: Node, store: Store, setting: Setting) -> None:
+    sources = LogSources(Kubelet(stdout=stamp(1) + b" line 1\n"), node, setting=setting)  # type: ignore[arg-type]
+    log = make_log(Kubelet(), store, sources=sources, pod_uid="u1", host="10.0.0.1")
     node.write(cri(1))
     poll(log)
     node.write(cri(2))
     asyncio.run(log.abandon("its Pod was deleted"))
-    assert (store.data["stdout"], store.finished["stdout"]) == (text(1, 2), None)
+    # Nobody knows whether the container has printed more since.
+    marker = gap_line("its Pod was deleted").encode() + b"\n"
+    assert (store.data["stdout"], store.finished["stdout"]) == (text(1, 2) + marker, "its Pod was deleted")
 
 
 @pytest.mark.parametrize(
