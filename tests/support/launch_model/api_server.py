@@ -24,7 +24,7 @@ class ApiServer:
     """All methods act at once; who wants a network puts one in front."""
 
     def __init__(self, now: Callable[[], datetime]) -> None:
-        self._now = now
+        self.now = now
         self._version = 100
         self._made = 0
         self.objects: dict[Key, Json] = {}
@@ -59,7 +59,7 @@ class ApiServer:
             "namespace": namespace,
             "uid": f"{resource.kind.lower()}-{self._made}",
             "generation": 1,
-            "creationTimestamp": to_rfc3339(self._now()),
+            "creationTimestamp": to_rfc3339(self.now()),
         }
         return self._put(key, by, None, {"kind": resource.kind, **body, "metadata": metadata})
 
@@ -103,7 +103,7 @@ class ApiServer:
             raise KubeConflict(409, "Conflict", "Precondition failed: UID in precondition")
         if "deletionTimestamp" in old["metadata"]:
             return
-        metadata = {**old["metadata"], "deletionTimestamp": to_rfc3339(self._now())}
+        metadata = {**old["metadata"], "deletionTimestamp": to_rfc3339(self.now())}
         self._put((resource.plural, namespace, name), by, old, {**old, "metadata": metadata})
 
     def _put(self, key: Key, by: str, old: Json | None, new: Json) -> Json:

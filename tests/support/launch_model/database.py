@@ -65,7 +65,7 @@ class SkipBatcher:
                 row = Row(state.status.value, state.reason, state.message, None)
                 self._database.store(execution.execution_id, row)
 
-        await self._link.commit(act, "skip rows")
+        await self._link.commit(act, "skipped ticks' rows")
 
 
 class EndRecorder:
@@ -102,7 +102,7 @@ class EndRecorder:
         if not state.status.ended or (job.finished and not all(pod.ended for pod in pods)):
             return
         row = Row(state.status.value, state.reason, state.message, uid)
-        await self._link.commit(lambda: self._database.store(id_, row), "record commit")
+        await self._link.commit(lambda: self._database.store(id_, row), "record's commit")
         if job.deletion_time is not None and self._would_come_back(job):
             self._look_again(uid)
             return

@@ -10,12 +10,21 @@ from random import Random
 from typing import Any, TypeVar
 
 from cronwright_core.domain import naming
+from cronwright_core.domain.times import from_rfc3339
 from cronwright_core.kube.errors import KubeForbidden, KubeUnreachable
 from cronwright_core.kube.ports import Json, Listing, PatchKind, WatchEvent
 from cronwright_core.kube.resources import JOBS, PODS, SCHEDULED_TASKS, Resource
 from support.launch_model.api_server import ApiServer
 
 Result = TypeVar("Result")
+
+_OF_JOBS = {
+    naming.STOP_ANNOTATION: "stop intent",
+    "/spec/suspend": "admission",
+    naming.RECORDED_ANNOTATION.replace("/", "~1"): "finalizer's removal",
+    naming.FINALIZER: "acceptance",
+}
+"""What a patch of a Job is, by what it holds."""
 
 
 @dataclass
@@ -57,7 +66,7 @@ class Link:
         def act() -> Json:
             return self._server.create(resource, namespace, body, by="operator")
 
-        return await self._request(act, f"create {resource.plural}", refusable=resource == JOBS)
+        return await self._request(act, f"{resource.kind}'s creation", refusable=resource == JOBS)
 
     async def patch(
         self,
@@ -74,7 +83,7 @@ class Link:
                 resource, namespace, name, patch, by="operator", subresource=subresource, kind=kind
             )
 
-        return await self._request(act, _named(resource, subresource, patch))
+        return await self._request(act, self._named(resource, namespace, name, subresource, patch))
 
     async def delete(
         self,
@@ -89,7 +98,7 @@ class Link:
         def act() -> None:
             self._server.delete(resource, namespace, name, by="operator", uid=uid)
 
-        await self._request(act, f"delete {resource.plural}")
+        await self._request(act, f"{resource.kind}'s deletion")
 
     async def list(
         self, resource: Resource, namespace: str | None, *, label_selector: str = "", field_selector: str = ""
@@ -128,17 +137,17 @@ class Link:
 
     async def commit(self, act: Callable[[], Result], what: str) -> Result:
         """A transaction of PostgreSQL, which is a write as well; the network's weather is not its own."""
-        number = await self._begin_write(what)
+        number = await self._begun(what)
         await asyncio.sleep(self._weather.slow_seconds)
         result = act()
-        await self._die_at(number, arrived=True)
+        await self._die(number, arrives=True)
         return result
 
     async def _request(self, act: Callable[[], Result], write: str | None = None, *, refusable: bool = False) -> Result:
         loop, weather = asyncio.get_running_loop(), self._weather
         number = 0
         if write is not None:
-            number = await self._begin_write(write)
+            number = await self._begun(write)
         elif self._death.happened:
             await asyncio.Event().wait()
         fault = weather.faults.pop(0) if weather.faults else None
@@ -151,24 +160,45 @@ class Link:
             raise KubeForbidden(403, "Forbidden", "exceeded quota: jobs")
         result = act()
         if write is not None:
-            await self._die_at(number, arrived=True)
+            await self._die(number, arrives=True)
         await asyncio.sleep(weather.random.uniform(0.0, 0.5) * weather.slow_seconds)
         if loop.time() < weather.outage_until or fault == "after":
             raise KubeUnreachable("the answer got lost")
         return result
 
-    async def _begin_write(self, what: str) -> int:
-        """Notes a write and returns its number; others may begin before it has arrived."""
-        death = self._death
-        if not death.happened:
-            death.writes.append(what)
-        number = len(death.writes)
-        await self._die_at(number, arrived=False)
+    def _named(self, resource: Resource, namespace: str, name: str, subresource: str | None, patch: Any) -> str:
+        """What a patch is, in the words of docs/crash-points.md."""
+        text = str(patch)
+        if resource == JOBS:
+            return next((what for key, what in _OF_JOBS.items() if key in text), "patch of a Job")
+        if resource == PODS:
+            return "Pod's deadline"
+        if resource == SCHEDULED_TASKS and subresource == "status":
+            before = (self._server.get(resource, namespace, name).get("status") or {}).get("claimedTime")
+            value = patch[-1].get("value")
+            noted = value.get("claimedTime") if value is not None else before
+            return "claim's note" if noted != before else "task's status"
+        if resource == SCHEDULED_TASKS:
+            return "request's removal"
+        if subresource == "status" and "active" in patch["status"]:
+            return (
+                "claim"
+                if from_rfc3339(patch["status"]["lastScheduleTime"]) > self._server.now()
+                else "CronJob's status"
+            )
+        return "CronJob's watermark" if subresource == "status" else "CronJob's spec"
+
+    async def _begun(self, what: str) -> int:
+        """Returns the write's number."""
+        if not self._death.happened:
+            self._death.writes.append(what)
+        number = len(self._death.writes)
+        await self._die(number, arrives=False)
         return number
 
-    async def _die_at(self, number: int, *, arrived: bool) -> None:
+    async def _die(self, number: int, *, arrives: bool) -> None:
         death = self._death
-        if number == death.at and arrived is death.arrives and not death.happened:
+        if number == death.at and arrives is death.arrives:
             death.happened = True
             self._disturbed()
         if death.happened:
@@ -180,23 +210,3 @@ def _selected(body: Json, label_selector: str) -> bool:
     return all(
         labels.get(key) == value for key, value in (pair.split("=") for pair in label_selector.split(",") if pair)
     )
-
-
-def _named(resource: Resource, subresource: str | None, patch: Any) -> str:
-    """What a patch is, in the words of docs/crash-points.md."""
-    text = str(patch)
-    if resource == JOBS:
-        found = {
-            naming.STOP_ANNOTATION: "stop intent",
-            "/spec/suspend": "admission",
-            naming.RECORDED_ANNOTATION.replace("/", "~1"): "finalizer removal",
-            naming.FINALIZER: "acceptance",
-        }
-        return next((what for key, what in found.items() if key in text), "patch jobs")
-    if resource == PODS:
-        return "pod deadline"
-    if resource == SCHEDULED_TASKS:
-        if subresource == "status":
-            return "task status"
-        return "request removal"
-    return f"{resource.kind} {subresource or 'spec'}"

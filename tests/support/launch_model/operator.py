@@ -212,7 +212,7 @@ class Operator:
         stop: StopIntent = cancelled.stop
         row = Row("CANCELLED", stop.reason.value, stop.message, None)
         key = f"request-{task.uid}-{cancelled.request.key}"
-        await self._link.commit(lambda: self._database.store(key, row), "record commit")
+        await self._link.commit(lambda: self._database.store(key, row), "record's commit")
 
 
 DECIDED_ON: ContextVar[int] = ContextVar("DECIDED_ON", default=0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import logging
 from collections.abc import Iterator
 from datetime import datetime, timedelta
@@ -12,6 +13,7 @@ from typing import Any
 
 from cronwright_core.domain import naming
 from cronwright_core.domain.task import ScheduledTask
+from cronwright_core.domain.times import to_rfc3339
 from cronwright_core.kube.codec import to_task
 from cronwright_core.kube.ports import Json
 from cronwright_core.kube.resources import CRON_JOBS, JOBS, PROJECTS, SCHEDULED_TASKS
@@ -41,6 +43,8 @@ class World:
         self.jump = timedelta()
         """How far the operator's clock is ahead."""
         self.runs_for: dict[str, float] = {}
+        self.takeover_seconds = 0.0
+        """So long nobody is there when an operator has died."""
         self._total, self._keep_seconds = total, keep_seconds
         self._disturbed = -1000.0
         self._operator: Operator | None = None
@@ -193,7 +197,9 @@ class World:
                 self.server.create(PROJECTS, NAMESPACE, body, by="user")
 
     def trigger(self, name: str, key: str) -> None:
-        self._patch(SCHEDULED_TASKS, name, {"metadata": {"annotations": {naming.TRIGGER_PREFIX + key: "now"}}})
+        """As the API asks for a manual run."""
+        value = json.dumps({"by": "alice", "time": to_rfc3339(self.now())})
+        self._patch(SCHEDULED_TASKS, name, {"metadata": {"annotations": {naming.TRIGGER_PREFIX + key: value}}})
 
     def cancel(self, name: str, execution_id: str) -> None:
         self._patch(SCHEDULED_TASKS, name, {"metadata": {"annotations": {naming.CANCEL_PREFIX + execution_id: "now"}}})
