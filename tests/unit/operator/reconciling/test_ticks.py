@@ -224,6 +224,29 @@ class TestLeftToTheController:
         found = decide(seen_task(), TICK + late, reserved=TICK, room=False, step_in=False)
         assert (found.actions, found.reserve, found.status.claimed_time) == ((), TICK, None)
 
+    def test_a_late_tick_without_a_slot_gets_one_or_is_claimed(self) -> None:
+        now = TICK + timedelta(seconds=5)
+        assert decide(seen_task(), now, step_in=False).reserve == TICK
+        noted = decide(seen_task(), now, step_in=False, room=False)
+        assert (noted.reserve, noted.actions, noted.status.claimed_time) == (None, (), TICK)
+        claimed = decide(seen_task(status={"claimed_time": TICK}), now, step_in=False, room=False)
+        assert [cover.time for cover in of(claimed, actions.CoverTick)] == [TICK]
+
+    def test_of_several_late_ticks_the_newest_is_claimed(self) -> None:
+        task = seen_task(status={"last_schedule_time": at("10:02:00")})
+        noted = decide(task, TICK + timedelta(seconds=5), fired=at("10:02:00"), step_in=False, room=False)
+        assert noted.status.claimed_time == TICK
+
+    def test_a_tick_that_it_has_fired_needs_nothing(self) -> None:
+        found = decide(seen_task(), TICK + timedelta(seconds=1), fired=TICK, step_in=False, room=False)
+        assert (found.actions, found.reserve, found.status.claimed_time) == ((), None, None)
+
+    def test_a_claimed_tick_that_waits_for_its_share_keeps_no_other_from_being_claimed(self) -> None:
+        task = seen_task(spread_seconds=1200, status={"claimed_time": TICK})
+        assert spread_offset(task.uid, 1200) > MINUTE
+        noted = decide(task, at("10:05:55"), fired=TICK, step_in=False)
+        assert noted.status.claimed_time == at("10:06:00")
+
     def test_a_tick_that_was_claimed_is_ours_at_once(self) -> None:
         found = decide(seen_task(status={"claimed_time": TICK}), TICK, fired=TICK, step_in=False)
         assert [create.tick for create in of(found, actions.CreateJob)] == [TICK]
