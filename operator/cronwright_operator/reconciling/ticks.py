@@ -18,10 +18,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from cronwright_core.domain import naming
-from cronwright_core.domain.cluster import StopIntent, StopReason
+from cronwright_core.domain.cluster import CronJobFacts, StopIntent, StopReason
 from cronwright_core.domain.gate import Candidate, Instance, TickVerdict, Verdict, judge_tick
 from cronwright_core.domain.project import Project
-from cronwright_core.domain.schedule import CronSchedule, OnceSchedule, Schedule, next_time
+from cronwright_core.domain.schedule import CronSchedule, OnceSchedule, Schedule, next_time, ticks_between
 from cronwright_core.domain.task import ScheduledTask, TaskStatus
 from cronwright_core.domain.ticks import DueTicks, Skip, due_ticks, is_single, is_spread, never_comes, spread_offset
 from cronwright_core.domain.times import latest, to_rfc3339, whole_seconds
@@ -157,11 +157,10 @@ def _upcoming(seen: Observed, schedule: Schedule, status: TaskStatus, due: DueTi
     if not seen.step_in:
         wakes.append(start + HANDS_OFF)
         open_tick = _next_tick(seen, schedule, status, latest(status.last_schedule_time, status.anchor_time) or now)
-        if open_tick is not None and open_tick <= now:
+        if open_tick is not None and open_tick <= now and not _is_claimed(cronjob, status, open_tick):
             wakes.append(open_tick + HANDS_OFF)
-            # The controller is late; a claim now would take that tick from it, too.
-            held = seen.reserved if seen.reserved is not None and seen.reserved >= open_tick else None
-            return TickDecision((), status, held, None, start, min(wake for wake in wakes if wake > now))
+            late = _late(seen, schedule, status, open_tick, offset)
+            return replace(late, next_start=start, wake_at=min(wake for wake in wakes if wake > now))
     reserve = claim = None
     if nominal is not None and nominal - LEAD > now:
         wakes.append(nominal - LEAD)
@@ -174,6 +173,31 @@ def _upcoming(seen: Observed, schedule: Schedule, status: TaskStatus, due: DueTi
         else:
             claim = nominal
     return TickDecision((), status, reserve, claim, start, min(wake for wake in wakes if wake > now))
+
+
+def _late(
+    seen: Observed, schedule: Schedule, status: TaskStatus, open_tick: datetime, offset: timedelta
+) -> TickDecision:
+    """The controller, which has the clock, is late with a tick: its slot is kept, or it is taken from it after all.
+
+    The next tick is not claimed meanwhile: that would take this one, too, although there may be room for it.
+    """
+    if seen.reserved is not None and seen.reserved >= open_tick:
+        return TickDecision((), status, seen.reserved)
+    base = status.last_schedule_time or status.anchor_time or seen.task.creation_time
+    anchor = status.anchor_time or seen.task.creation_time
+    newest = ticks_between(schedule, base=base, until=seen.now, anchor=anchor, limit=1).newest
+    if not newest or seen.cronjob is None or not _lags(seen.cronjob.last_schedule_time, newest[-1]):
+        return TickDecision((), status)  # it has made the Job, which is about to be seen
+    if seen.room and offset == timedelta():
+        return TickDecision((), status, open_tick)
+    if _lags(status.claimed_time, newest[-1]):
+        return TickDecision((), replace(status, claimed_time=newest[-1]))
+    return TickDecision((), status, claim=newest[-1])
+
+
+def _is_claimed(cronjob: CronJobFacts, status: TaskStatus, tick: datetime) -> bool:
+    return not _lags(cronjob.last_schedule_time, tick) and not _lags(status.claimed_time, tick)
 
 
 def _next_tick(seen: Observed, schedule: Schedule, status: TaskStatus, after: datetime) -> datetime | None:

@@ -157,6 +157,22 @@ class TestSlots:
         assert books.enter(candidate("tick"), tick=T0), "it goes before those that came after it was held"
         assert books.held("t") is None
 
+    @pytest.mark.parametrize(
+        ("limits", "other"),
+        [
+            ({"total": 1}, candidate("other", task="u", project="q")),
+            ({"projects": {"team-a/p": 1}}, candidate("other", task="u")),
+            ({"tasks": {"t": 1}}, candidate("other")),
+        ],
+    )
+    def test_a_slot_that_is_held_is_nobody_elses(self, limits: dict[str, Any], other: Candidate) -> None:
+        books = ledger(**limits)
+        assert books.room(other)
+        books.hold(candidate(""), T0)
+        assert not books.room(other)
+        books.see(job(other.key.partition("/")[2], task=other.task, project=other.project[7:], suspended=True))
+        assert books.admissions() == ()
+
     def test_a_slot_is_moved_and_given_back(self) -> None:
         books = ledger()
         books.hold(candidate(project="p"), T0)
