@@ -23,7 +23,7 @@ from cronwright_core.domain.gate import Candidate, Instance, TickVerdict, Verdic
 from cronwright_core.domain.project import Project
 from cronwright_core.domain.schedule import CronSchedule, OnceSchedule, Schedule, next_time, ticks_between
 from cronwright_core.domain.task import ScheduledTask, TaskStatus
-from cronwright_core.domain.ticks import DueTicks, Skip, due_ticks, is_single, is_spread, never_comes, spread_offset
+from cronwright_core.domain.ticks import DueTicks, Skip, due_ticks, is_single, never_comes, start_offset
 from cronwright_core.domain.times import latest, to_rfc3339, whole_seconds
 from cronwright_operator.reconciling.actions import (
     Action,
@@ -66,7 +66,7 @@ def decide_ticks(seen: Observed, project: Project, schedule: Schedule, owner: st
     task = seen.task
     if task.spec.suspend or status.completion_time is not None:
         return TickDecision((*_cover(seen, None), *_withdraw_waiting(seen)), status)
-    offset = start_offset(task, schedule)
+    offset = start_offset(schedule, task.uid, task.spec.spread_seconds)
     due = _due(seen, schedule, status, offset)
     upcoming = _upcoming(seen, schedule, status, due, offset)
     claim = upcoming.claim
@@ -105,15 +105,10 @@ def decide_ticks(seen: Observed, project: Project, schedule: Schedule, owner: st
     )
 
 
-def start_offset(task: ScheduledTask, schedule: Schedule) -> timedelta:
-    """By how much later than its time each tick of the task starts."""
-    return spread_offset(task.uid, task.spec.spread_seconds) if is_spread(schedule) else timedelta()
-
-
 def tick_candidate(task: ScheduledTask, job_name: str, since: datetime) -> Candidate:
     """A run of the task as the launch gate knows it."""
     project = naming.project_key(task.namespace, task.spec.project_name)
-    return Candidate(f"{task.namespace}/{job_name}", task.uid, project, task.spec.priority, since)
+    return Candidate(naming.run_key(task.namespace, job_name), task.uid, project, task.spec.priority, since)
 
 
 def _due(seen: Observed, schedule: Schedule, status: TaskStatus, offset: timedelta) -> DueTicks:
@@ -235,7 +230,8 @@ def _judge(seen: Observed, tick: datetime) -> TickVerdict:
 def _start(
     seen: Observed, project: Project, schedule: Schedule, owner: str, tick: datetime, verdict: TickVerdict
 ) -> list[Action]:
-    task, since = seen.task, tick + start_offset(seen.task, schedule)
+    task = seen.task
+    since = tick + start_offset(schedule, task.uid, task.spec.spread_seconds)
     message = f"a newer run took its place (concurrencyPolicy Replace, tick {to_rfc3339(tick)})"
     stop = StopIntent(StopReason.REPLACED, OPERATOR, seen.now, message)
     # If we die between these, the tick is judged anew: those that end already are not counted again.

@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cronwright_core.domain import naming
 from cronwright_core.domain.cluster import JobFacts, StopIntent, StopReason
 from cronwright_core.domain.gate import Block, Candidate, Limits
-from cronwright_operator.launching.ledger import Ledger, Place, job_key
+from cronwright_operator.launching.ledger import Ledger, Place
 from support.builders import at, make_job
 
 T0 = at("10:00:00")
@@ -29,7 +30,7 @@ class Timer:
 
 
 def candidate(name: str = "job", *, task: str = "t", project: str = "p", since: datetime = T0) -> Candidate:
-    return Candidate(job_key("team-a", name), task, f"team-a/{project}", 0, since)
+    return Candidate(naming.run_key("team-a", name), task, f"team-a/{project}", 0, since)
 
 
 def job(name: str = "job", *, task: str = "t", project: str = "p", **changes: Any) -> JobFacts:
