@@ -182,6 +182,12 @@ ALL: tuple[Part, ...] = (
     Part("compile", "the cluster's binaries", _compile),
     Part("lint", "style, types, direction of imports", _lint, ("environment",)),
     Part("unit", "no socket, no database", _quick("unit", "tests/unit", "-n2"), ("environment",)),
+    Part(
+        "simulation",
+        "the whole operator in a simulated cluster",
+        _quick("simulation", "tests/simulation", "-n2"),
+        ("environment",),
+    ),
     Part("postgresql", "server binaries for the tests' own servers", _postgresql),
     Part(
         "integration",

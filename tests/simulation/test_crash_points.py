@@ -14,7 +14,7 @@ from cronwright_core.kube.resources import JOBS
 from support.builders import at
 from support.launch_model.world import World
 
-TABLE = Path(__file__).parents[4] / "docs" / "crash-points.md"
+TABLE = Path(__file__).parents[2] / "docs" / "crash-points.md"
 TICK = "1 10 * * *"
 """One minute after ten; the world begins at 10:00:20."""
 
