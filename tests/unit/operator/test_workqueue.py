@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
 
 from cronwright_operator.workqueue import WorkQueue
 
@@ -11,15 +14,27 @@ class Trouble(Exception):
     """Expected trouble."""
 
 
-async def drained(queue: WorkQueue[str]) -> None:
+@asynccontextmanager
+async def running(queue: WorkQueue[Any]) -> AsyncIterator[None]:
     runner = asyncio.create_task(queue.run())
+    try:
+        yield
+    finally:
+        runner.cancel()
+        await asyncio.gather(runner, return_exceptions=True)
+
+
+async def settled(queue: WorkQueue[str]) -> None:
     async with asyncio.timeout(5):
         while True:
             await asyncio.sleep(0.01)
             if queue.depth() == 0 and not queue._timers:
                 break
-    runner.cancel()
-    await asyncio.gather(runner, return_exceptions=True)
+
+
+async def drained(queue: WorkQueue[str]) -> None:
+    async with running(queue):
+        await settled(queue)
 
 
 def test_a_key_that_waits_is_not_added_twice() -> None:
@@ -121,12 +136,10 @@ def test_a_long_queue_of_work_that_never_waits_lets_others_run() -> None:
         queue: WorkQueue[int] = WorkQueue("test", work, workers=2)
         for key in range(1000):
             queue.add(key)
-        runner = asyncio.create_task(queue.run())
-        await asyncio.sleep(0)  # the workers begin
-        await asyncio.sleep(0)
-        await asyncio.sleep(0)
-        runner.cancel()
-        await asyncio.gather(runner, return_exceptions=True)
+        async with running(queue):
+            await asyncio.sleep(0)  # the workers begin
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
         return len(done)
 
     assert 0 < asyncio.run(run()) < 100
@@ -145,13 +158,11 @@ def test_a_queue_behind_another_begins_when_nothing_urgent_waits_there() -> None
         second.add("later")
         for key in ("due-1", "due-2", "due-3"):
             first.add(key, urgent=True)
-        behind = asyncio.create_task(second.run())
-        await asyncio.sleep(0.02)
-        assert seen == [], "the queue in front has not begun yet"
-        await drained(first)
-        await asyncio.sleep(0.02)
-        behind.cancel()
-        await asyncio.gather(behind, return_exceptions=True)
+        async with running(second):
+            await asyncio.sleep(0.02)
+            assert seen == [], "the queue in front has not begun yet"
+            await drained(first)
+            await settled(second)
         return seen
 
     assert asyncio.run(scenario()) == ["due-1", "due-2", "due-3", "later"]
