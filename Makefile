@@ -31,6 +31,10 @@ lint: ## Check style, types and the direction of imports
 unit: ## Run the unit tests (no socket, no database)
 	@$(PYTHON) dev/testrun unit
 
+.PHONY: simulation
+simulation: ## Run the operator's simulated lives: random ones, bursts, and an end at each of its writes
+	@$(PYTHON) dev/testrun simulation
+
 .PHONY: integration
 integration: ## Run the tests on a real PostgreSQL and a real API server
 	@$(PYTHON) dev/testrun integration kube

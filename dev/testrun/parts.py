@@ -45,6 +45,8 @@ class Part:
     needs: tuple[str, ...] = ()
     begin: Callable[[Background], None] | None = None
     """Begins it beside other parts; `run` then waits for it."""
+    by_name_only: bool = False
+    """Left out where no part is named: it takes minutes."""
 
 
 def needed(names: Iterable[str]) -> list[Part]:
@@ -62,7 +64,7 @@ def needed(names: Iterable[str]) -> list[Part]:
     order = list(ALL)
     if not tools.must_build():
         # With nothing to compile the cluster is up in half a minute, and what runs beside can begin.
-        order.insert(order.index(by_name["postgresql"]) + 1, order.pop(order.index(by_name["cluster"])))
+        order.insert(order.index(by_name["lint"]) + 1, order.pop(order.index(by_name["cluster"])))
     return [part for part in order if part.name in wanted]
 
 
@@ -180,6 +182,12 @@ ALL: tuple[Part, ...] = (
     Part("compile", "the cluster's binaries", _compile),
     Part("lint", "style, types, direction of imports", _lint, ("environment",)),
     Part("unit", "no socket, no database", _quick("unit", "tests/unit", "-n2"), ("environment",)),
+    Part(
+        "simulation",
+        "the whole operator in a simulated cluster",
+        _quick("simulation", "tests/simulation", "-n2"),
+        ("environment",),
+    ),
     Part("postgresql", "server binaries for the tests' own servers", _postgresql),
     Part(
         "integration",
@@ -204,7 +212,9 @@ ALL: tuple[Part, ...] = (
         _pytest("e2e", "tests/e2e", "-n6", "-v", f"--ignore={ABSENCE}", f"--ignore={CHAOS}"),
         ("environment", "cluster"),
     ),
-    Part("chaos", "parts ended by SIGKILL", _pytest("chaos", CHAOS, "-v"), ("environment", "cluster")),
+    Part(
+        "chaos", "parts ended by SIGKILL", _pytest("chaos", CHAOS, "-v"), ("environment", "cluster"), by_name_only=True
+    ),
     # What the parts before it asked of the API server, against what the chart grants.
     Part("rights", "every right used, none missing", _rights, ("absence", "e2e")),
 )

@@ -123,7 +123,13 @@ class Operator:
         )
         fenced = FencedClient(client, self._leadership.check)
 
-        def queue(name: str, work: Callable[[str], Awaitable[None]], workers: int, member: str) -> WorkQueue[str]:
+        def queue(
+            name: str,
+            work: Callable[[str], Awaitable[None]],
+            workers: int,
+            member: str,
+            behind: WorkQueue[str] | None = None,
+        ) -> WorkQueue[str]:
             return WorkQueue(
                 name,
                 work,
@@ -131,11 +137,13 @@ class Operator:
                 expected=_QUEUE_TROUBLE,
                 about=lambda uid: {member: uid},
                 observe=metrics.queues.worked,
+                behind=behind,
             )
 
         workers = settings.reconcile_workers
         self._task_queue = queue("reconcile", self._sync_task, workers, "task_uid")
-        self._job_queue = queue("record", self._sync_job, settings.record_workers, "job_uid")
+        # Where many runs are due at once their Jobs come first. A Job waits for its record; its time does not wait.
+        self._job_queue = queue("record", self._sync_job, settings.record_workers, "job_uid", self._task_queue)
         self._stop_queue = queue("stop", self._sync_stop, workers, "job_uid")
         self._workspace_queue = queue("workspaces", self._sync_workspace, 2, "project_uid")
         self._row_queue: WorkQueue[tuple[str, str]] = WorkQueue(
@@ -145,6 +153,7 @@ class Operator:
             expected=_QUEUE_TROUBLE,
             about=lambda key: {f"{key[0]}_uid": key[1]},
             observe=metrics.queues.worked,
+            behind=self._task_queue,
         )
 
         self._cache = DefinitionCache(self._task_changed, self._project_changed)

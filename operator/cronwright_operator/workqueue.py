@@ -9,8 +9,9 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Hashable, Mapping
+from contextlib import suppress
 from time import perf_counter
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from cronwright_core import json_log
 
@@ -21,6 +22,8 @@ logger = logging.getLogger(__name__)
 _FIRST_BACKOFF_SECONDS = 0.1
 _MAX_BACKOFF_SECONDS = 30.0
 _USUAL_FAILURES = 3
+_GIVE_WAY_SECONDS = 5.0
+"""For so long at most a queue gives way to the urgent keys of another: what it does is late then, but never starved."""
 TROUBLE, BUG = "trouble", "bug"
 
 Observer = Callable[[str, float, str | None], None]
@@ -31,7 +34,8 @@ class WorkQueue(Generic[Key]):
     """Calls `work(key)` for each key added; `expected` errors are trouble outside, others are bugs and logged so.
 
     Belongs to one event loop. Not persistent: what must survive stands in the cluster. `about` names what a key is:
-    each line that is logged during its work carries these members.
+    each line that is logged during its work carries these members. While the queue `behind` has urgent keys waiting,
+    this one begins nothing new, for some seconds at most.
     """
 
     def __init__(
@@ -43,6 +47,7 @@ class WorkQueue(Generic[Key]):
         expected: tuple[type[Exception], ...] = (),
         about: Callable[[Key], Mapping[str, object]] | None = None,
         observe: Observer | None = None,
+        behind: WorkQueue[Any] | None = None,
     ) -> None:
         self._name = name
         self._work = work
@@ -57,17 +62,25 @@ class WorkQueue(Generic[Key]):
         self._failures: dict[Key, int] = {}
         self._timers: dict[Key, asyncio.TimerHandle] = {}
         self._wake = asyncio.Event()
+        self._behind = behind
+        self._calm = asyncio.Event()
+        """Set while no urgent key waits."""
+        self._calm.set()
+        self._hurried_at = 0.0
 
     def add(self, key: Key, *, urgent: bool = False) -> None:
         """Asks for `work(key)`; while it runs already, once more afterwards. What is urgent goes before the rest."""
         if key in self._dirty:
             if urgent and key not in self._busy:
-                self._urgent.append(key)
-                self._wake.set()
+                self._add_urgent(key)
             return
         self._dirty.add(key)
-        if key not in self._busy:
-            (self._urgent if urgent else self._waiting).append(key)
+        if key in self._busy:
+            return
+        if urgent:
+            self._add_urgent(key)
+        else:
+            self._waiting.append(key)
             self._wake.set()
 
     def add_after(self, key: Key, seconds: float) -> None:
@@ -85,11 +98,27 @@ class WorkQueue(Generic[Key]):
         """How many keys wait or are being worked on."""
         return len(self._dirty - self._busy) + len(self._busy)
 
+    async def wait_calm(self) -> None:
+        """Returns once no urgent key waits, or has found some waiting for a few seconds."""
+        left = self._hurried_at + _GIVE_WAY_SECONDS - asyncio.get_running_loop().time()
+        if self._calm.is_set() or left <= 0:
+            return
+        with suppress(TimeoutError):
+            async with asyncio.timeout(left):
+                await self._calm.wait()
+
     async def run(self) -> None:
         """Works until cancelled."""
         async with asyncio.TaskGroup() as group:
             for _ in range(self._workers):
                 group.create_task(self._worker())
+
+    def _add_urgent(self, key: Key) -> None:
+        self._urgent.append(key)
+        self._wake.set()
+        if self._calm.is_set():
+            self._calm.clear()
+            self._hurried_at = asyncio.get_running_loop().time()
 
     def _fire(self, key: Key) -> None:
         self._timers.pop(key, None)
@@ -100,7 +129,13 @@ class WorkQueue(Generic[Key]):
             while not self._waiting and not self._urgent:
                 self._wake.clear()
                 await self._wake.wait()
+            if self._behind is not None:
+                await self._behind.wait_calm()
+                if not self._waiting and not self._urgent:
+                    continue  # another worker took it meanwhile
             key = self._urgent.popleft() if self._urgent else self._waiting.popleft()
+            if not self._urgent:
+                self._calm.set()
             if key not in self._dirty or key in self._busy:
                 continue  # it stood in both lines, and was served
             self._dirty.discard(key)

@@ -78,6 +78,11 @@ def label_value(name: str) -> str:
     return name[:63].rstrip("-._")
 
 
+def run_key(namespace: str, job_name: str) -> str:
+    """Names a run among all: its Job's name with the namespace."""
+    return f"{namespace}/{job_name}"
+
+
 def project_key(namespace: str, name: str) -> str:
     """Names a Project among all; the same from its own name and from the label of a Job."""
     return f"{namespace}/{label_value(name)}"

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 
-from cronwright_core.kube.errors import KubeError, KubeInvalid, KubeNotFound
+from cronwright_core.kube.errors import KubeError, KubeNotFound
 from cronwright_core.kube.ports import Json, ObjectClient, PatchKind
 from cronwright_core.kube.reflector import Reflector
 from cronwright_core.kube.resources import JOBS
 from cronwright_core.kube.workloads import to_job
 from cronwright_operator.launching.ledger import Ledger
 from cronwright_operator.workqueue import WorkQueue
-
-logger = logging.getLogger(__name__)
 
 _AT_ONCE = 16
 _PAUSE_SECONDS = 0.02
@@ -71,7 +68,4 @@ class Admissions:
             body = await self._client.patch(JOBS, job.namespace, job.name, patch, kind=PatchKind.JSON)
         except KubeNotFound:
             return  # its deletion comes by the watch, and takes it from the books
-        except KubeInvalid as error:
-            logger.warning("Job %s/%s cannot be let go: %s", job.namespace, job.name, error)
-            raise
         self._jobs.remember(body)

@@ -8,7 +8,7 @@ the limits hold at every instant, and `enter`, `hold` and `admissions` decide wi
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
@@ -63,13 +63,13 @@ class Ledger:
         self._held_in = Counter[str]()
         self._counts = {place: (Counter[str](), Counter[str]()) for place in Place}
         self._totals = Counter[Place]()
-        self._blocked: Mapping[str, Block] = {}
+        self._blocked: dict[str, Block] = {}
 
     # What the cluster shows
 
     def see(self, job: JobFacts) -> None:
         """Takes over what a Job shows now."""
-        key = job_key(job.namespace, job.name)
+        key = naming.run_key(job.namespace, job.name)
         old = self._entries.get(key)
         place = _place(job)
         booked_at = old.booked_at if old is not None and old.job_uid == job.uid else None
@@ -86,7 +86,7 @@ class Ledger:
 
     def forget(self, job: JobFacts) -> None:
         """The Job is gone."""
-        key = job_key(job.namespace, job.name)
+        key = naming.run_key(job.namespace, job.name)
         entry = self._entries.get(key)
         if entry is not None and entry.job_uid == job.uid:
             self._set(key, None)
@@ -136,7 +136,7 @@ class Ledger:
         place = Place.RUNNING if starts else Place.WAITING
         self._set(candidate.key, Entry(candidate, place, None, ours, self._clock()))
         if block is not None:
-            self._blocked = {**self._blocked, candidate.key: block}
+            self._blocked[candidate.key] = block
         return starts
 
     def withdraw(self, key: str, unchanged: Entry | None = None) -> None:
@@ -154,7 +154,7 @@ class Ledger:
             if entry.ours and entry.job_uid is not None
         ]
         decided: Admission = admit(waiting, self.load(), self._limits) if waiting else Admission()
-        self._blocked = decided.blocked
+        self._blocked = dict(decided.blocked)
         started = []
         for key in decided.admitted:
             entry = replace(self._entries[key], place=Place.RUNNING, booked_at=self._clock())
@@ -241,11 +241,6 @@ class Ledger:
             if not counter[name]:
                 del counter[name]
         self._totals[entry.place] += by
-
-
-def job_key(namespace: str, name: str) -> str:
-    """How the gate names a run: its Job's name with the namespace."""
-    return f"{namespace}/{name}"
 
 
 def _place_of(entry: Entry | None) -> Place:

@@ -8,7 +8,7 @@ from cronwright_core.domain import naming
 from cronwright_core.domain.cluster import JobFacts
 from cronwright_core.domain.gate import Candidate, Limits
 from cronwright_core.domain.waits import Wait, wait_for_block, wait_for_kueue
-from cronwright_operator.launching.ledger import Ledger, Place, job_key
+from cronwright_operator.launching.ledger import Ledger, Place
 
 REFRESH_SECONDS = 5.0
 """So often at most the record of a run that waits is written anew for this."""
@@ -29,7 +29,7 @@ class Waits:
             return None
         if job.queue_name is not None:
             return wait_for_kueue(job.queue_name)
-        key = job_key(job.namespace, job.name)
+        key = naming.run_key(job.namespace, job.name)
         project = naming.project_key(job.namespace, job.project)
         return self._explained(Candidate(key, job.task_uid, project, 0, job.creation_time))
 

@@ -111,7 +111,7 @@ class Applier:
                 case DeleteJob():
                     await self._delete(action)
                 case MoveCronJobWatermark():
-                    await self._move_cronjob_watermark(action)
+                    await self._patch_cronjob_status(action)
                 case UpdateCronJob():
                     body = await self._client.patch(CRON_JOBS, action.namespace, action.name, action.patch)
                     self._cronjobs.remember(body)
@@ -176,18 +176,11 @@ class Applier:
 
     async def _cover_tick(self, action: CoverTick) -> None:
         reference = {"apiVersion": "batch/v1", "kind": "Job", "namespace": action.namespace}
-        patch: Json = {
-            "metadata": {"resourceVersion": action.resource_version},
-            "status": {
-                "lastScheduleTime": to_rfc3339(action.time),
-                "active": [{**reference, "name": name, "uid": uid} for name, uid in action.active],
-            },
-        }
+        active = [{**reference, "name": name, "uid": uid} for name, uid in action.active]
         try:
-            body = await self._client.patch(CRON_JOBS, action.namespace, action.name, patch, subresource="status")
+            await self._patch_cronjob_status(action, active=active)
         except KubeNotFound:
             return  # deleted; a new one will cover it, as the Job still stands
-        self._cronjobs.remember(body)
 
     async def _delete(self, action: DeleteJob) -> None:
         job = action.job
@@ -197,10 +190,11 @@ class Applier:
         except (KubeNotFound, KubeConflict):
             return
 
-    async def _move_cronjob_watermark(self, action: MoveCronJobWatermark) -> None:
+    async def _patch_cronjob_status(self, action: CoverTick | MoveCronJobWatermark, **status: Any) -> None:
+        """Only if the CronJob is still the one that the decision saw: the controller writes there, too."""
         patch: Json = {
             "metadata": {"resourceVersion": action.resource_version},
-            "status": {"lastScheduleTime": to_rfc3339(action.time)},
+            "status": {"lastScheduleTime": to_rfc3339(action.time), **status},
         }
         body = await self._client.patch(CRON_JOBS, action.namespace, action.name, patch, subresource="status")
         self._cronjobs.remember(body)

@@ -18,12 +18,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from cronwright_core.domain import naming
-from cronwright_core.domain.cluster import StopIntent, StopReason
+from cronwright_core.domain.cluster import CronJobFacts, StopIntent, StopReason
 from cronwright_core.domain.gate import Candidate, Instance, TickVerdict, Verdict, judge_tick
 from cronwright_core.domain.project import Project
-from cronwright_core.domain.schedule import CronSchedule, OnceSchedule, Schedule, next_time
+from cronwright_core.domain.schedule import CronSchedule, OnceSchedule, Schedule, next_time, ticks_between
 from cronwright_core.domain.task import ScheduledTask, TaskStatus
-from cronwright_core.domain.ticks import DueTicks, Skip, due_ticks, is_single, is_spread, never_comes, spread_offset
+from cronwright_core.domain.ticks import DueTicks, Skip, due_ticks, is_single, never_comes, start_offset
 from cronwright_core.domain.times import latest, to_rfc3339, whole_seconds
 from cronwright_operator.reconciling.actions import (
     Action,
@@ -66,7 +66,7 @@ def decide_ticks(seen: Observed, project: Project, schedule: Schedule, owner: st
     task = seen.task
     if task.spec.suspend or status.completion_time is not None:
         return TickDecision((*_cover(seen, None), *_withdraw_waiting(seen)), status)
-    offset = start_offset(task, schedule)
+    offset = start_offset(schedule, task.uid, task.spec.spread_seconds)
     due = _due(seen, schedule, status, offset)
     upcoming = _upcoming(seen, schedule, status, due, offset)
     claim = upcoming.claim
@@ -105,15 +105,10 @@ def decide_ticks(seen: Observed, project: Project, schedule: Schedule, owner: st
     )
 
 
-def start_offset(task: ScheduledTask, schedule: Schedule) -> timedelta:
-    """By how much later than its time each tick of the task starts."""
-    return spread_offset(task.uid, task.spec.spread_seconds) if is_spread(schedule) else timedelta()
-
-
 def tick_candidate(task: ScheduledTask, job_name: str, since: datetime) -> Candidate:
     """A run of the task as the launch gate knows it."""
     project = naming.project_key(task.namespace, task.spec.project_name)
-    return Candidate(f"{task.namespace}/{job_name}", task.uid, project, task.spec.priority, since)
+    return Candidate(naming.run_key(task.namespace, job_name), task.uid, project, task.spec.priority, since)
 
 
 def _due(seen: Observed, schedule: Schedule, status: TaskStatus, offset: timedelta) -> DueTicks:
@@ -157,11 +152,10 @@ def _upcoming(seen: Observed, schedule: Schedule, status: TaskStatus, due: DueTi
     if not seen.step_in:
         wakes.append(start + HANDS_OFF)
         open_tick = _next_tick(seen, schedule, status, latest(status.last_schedule_time, status.anchor_time) or now)
-        if open_tick is not None and open_tick <= now:
+        if open_tick is not None and open_tick <= now and not _is_claimed(cronjob, status, open_tick):
             wakes.append(open_tick + HANDS_OFF)
-            # The controller is late; a claim now would take that tick from it, too.
-            held = seen.reserved if seen.reserved is not None and seen.reserved >= open_tick else None
-            return TickDecision((), status, held, None, start, min(wake for wake in wakes if wake > now))
+            late = _late(seen, schedule, status, open_tick, offset)
+            return replace(late, next_start=start, wake_at=min(wake for wake in wakes if wake > now))
     reserve = claim = None
     if nominal is not None and nominal - LEAD > now:
         wakes.append(nominal - LEAD)
@@ -174,6 +168,31 @@ def _upcoming(seen: Observed, schedule: Schedule, status: TaskStatus, due: DueTi
         else:
             claim = nominal
     return TickDecision((), status, reserve, claim, start, min(wake for wake in wakes if wake > now))
+
+
+def _late(
+    seen: Observed, schedule: Schedule, status: TaskStatus, open_tick: datetime, offset: timedelta
+) -> TickDecision:
+    """The controller, which has the clock, is late with a tick: its slot is kept, or it is taken from it after all.
+
+    The next tick is not claimed meanwhile: that would take this one, too, although there may be room for it.
+    """
+    if seen.reserved is not None and seen.reserved >= open_tick:
+        return TickDecision((), status, seen.reserved)
+    base = status.last_schedule_time or status.anchor_time or seen.task.creation_time
+    anchor = status.anchor_time or seen.task.creation_time
+    newest = ticks_between(schedule, base=base, until=seen.now, anchor=anchor, limit=1).newest
+    if not newest or seen.cronjob is None or not _lags(seen.cronjob.last_schedule_time, newest[-1]):
+        return TickDecision((), status)  # it has made the Job, which is about to be seen
+    if seen.room and offset == timedelta():
+        return TickDecision((), status, open_tick)
+    if _lags(status.claimed_time, newest[-1]):
+        return TickDecision((), replace(status, claimed_time=newest[-1]))
+    return TickDecision((), status, claim=newest[-1])
+
+
+def _is_claimed(cronjob: CronJobFacts, status: TaskStatus, tick: datetime) -> bool:
+    return not _lags(cronjob.last_schedule_time, tick) and not _lags(status.claimed_time, tick)
 
 
 def _next_tick(seen: Observed, schedule: Schedule, status: TaskStatus, after: datetime) -> datetime | None:
@@ -211,7 +230,8 @@ def _judge(seen: Observed, tick: datetime) -> TickVerdict:
 def _start(
     seen: Observed, project: Project, schedule: Schedule, owner: str, tick: datetime, verdict: TickVerdict
 ) -> list[Action]:
-    task, since = seen.task, tick + start_offset(seen.task, schedule)
+    task = seen.task
+    since = tick + start_offset(schedule, task.uid, task.spec.spread_seconds)
     message = f"a newer run took its place (concurrencyPolicy Replace, tick {to_rfc3339(tick)})"
     stop = StopIntent(StopReason.REPLACED, OPERATOR, seen.now, message)
     # If we die between these, the tick is judged anew: those that end already are not counted again.

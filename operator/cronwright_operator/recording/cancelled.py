@@ -6,12 +6,13 @@ from collections.abc import Callable
 from datetime import datetime
 
 from cronwright_core.domain import naming
-from cronwright_core.domain.execution import Execution, ExecutionKey, ExecutionKind, ExecutionState, stopped_status
+from cronwright_core.domain.execution import ExecutionKey, ExecutionKind, ExecutionState, stopped_status
 from cronwright_core.domain.task import ScheduledTask
 from cronwright_operator.cache import DefinitionCache
 from cronwright_operator.reconciling.actions import RecordCancelled
 from cronwright_operator.recording.batching import RecordBatcher
 from cronwright_operator.recording.identity import NotRegistered
+from cronwright_operator.recording.unrun import build_unrun
 
 
 class CancelledRequests:
@@ -32,27 +33,18 @@ class CancelledRequests:
         if task.status.task_id is None:
             raise NotRegistered(f"ScheduledTask {task.namespace}/{task.name} has no id yet")
         project = self._cache.project(task.namespace, task.spec.project_name)
-        request, stop, kind = cancelled.request, cancelled.stop, ExecutionKind.ADHOC
+        request, stop = cancelled.request, cancelled.stop
         stem = naming.cronjob_name(task.name, task.uid)
         state = ExecutionState(
             status=stopped_status(stop), end_time=stop.at, reason=stop.reason.value, message=stop.message
         )
-        await self._batcher.record_soon(
-            [
-                Execution(
-                    execution_id=naming.execution_id(task.uid, kind, cancelled.time, request.key),
-                    key=ExecutionKey(task.uid, kind, cancelled.time, request.key),
-                    task_id=task.status.task_id,
-                    task_name=task.spec.display_name,
-                    owner=task.spec.owner or (project.spec.owner if project else None) or "",
-                    project_id=project.project_id if project else None,
-                    namespace=task.namespace,
-                    job_name=naming.request_job_name(stem, task.uid, request.key),
-                    job_uid=None,
-                    created_time=self._now(),
-                    state=state,
-                    requested_by=cancelled.requested_by,
-                    error_message=f"{stop.reason.value}: {stop.message}",
-                )
-            ]
+        execution = build_unrun(
+            task,
+            project,
+            ExecutionKey(task.uid, ExecutionKind.ADHOC, cancelled.time, request.key),
+            state,
+            self._now(),
+            job_name=naming.request_job_name(stem, task.uid, request.key),
+            requested_by=cancelled.requested_by,
         )
+        await self._batcher.record_soon([execution])

@@ -11,7 +11,6 @@ import logging
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
-from cronwright_core.domain import naming
 from cronwright_core.domain.errors import Unavailable
 from cronwright_core.domain.execution import Execution, ExecutionKey, ExecutionKind, ExecutionState, ExecutionStatus
 from cronwright_core.domain.skips import SkippedTick, UnrecordedSkips
@@ -22,6 +21,7 @@ from cronwright_core.kube.ports import Json, ObjectClient, PatchKind
 from cronwright_core.kube.resources import SCHEDULED_TASKS
 from cronwright_operator.cache import DefinitionCache
 from cronwright_operator.recording.batching import RecordBatcher
+from cronwright_operator.recording.unrun import build_unrun
 
 logger = logging.getLogger(__name__)
 
@@ -114,24 +114,9 @@ class SkippedTicks:
         self._cache.put_task(body)
 
     def _row(self, task: ScheduledTask, skipped: SkippedTick) -> Execution:
-        assert task.status.task_id is not None  # noqa: S101 - for the type checker; the callers have looked
-        project = self._cache.project(task.namespace, task.spec.project_name)
-        return Execution(
-            execution_id=naming.execution_id(task.uid, ExecutionKind.SCHEDULED, skipped.tick, ""),
-            key=ExecutionKey(task.uid, ExecutionKind.SCHEDULED, skipped.tick),
-            task_id=task.status.task_id,
-            task_name=task.spec.display_name,
-            owner=task.spec.owner or (project.spec.owner if project else None) or "",
-            project_id=project.project_id if project else None,
-            namespace=task.namespace,
-            job_name="",
-            job_uid=None,
-            created_time=self._now(),
-            state=ExecutionState(
-                status=ExecutionStatus.CANCELLED,
-                end_time=self._now(),
-                reason=skipped.reason,
-                message=skipped.message,
-            ),
-            error_message=f"{skipped.reason}: {skipped.message}",
+        now = self._now()
+        state = ExecutionState(
+            status=ExecutionStatus.CANCELLED, end_time=now, reason=skipped.reason, message=skipped.message
         )
+        project = self._cache.project(task.namespace, task.spec.project_name)
+        return build_unrun(task, project, ExecutionKey(task.uid, ExecutionKind.SCHEDULED, skipped.tick), state, now)

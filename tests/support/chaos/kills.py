@@ -39,21 +39,21 @@ class Kills:
         return cls(kubectl("config", "current-context").strip() == LOCAL_CONTEXT)
 
     def operator(self) -> None:
-        """The operator that holds the Lease."""
+        """The operator that holds the Lease. One that was just killed still does; then its successor is waited for."""
 
         def holder() -> str:
             lease = json.loads(kubectl("get", "lease", "-n", SYSTEM, "cronwright-operator", "-o", "json"))
             return str(lease["spec"].get("holderIdentity") or "")
 
-        self._count("operator", self._kill_pod(eventually(holder, seconds=60, what="an operator that leads")))
+        self._kill("operator", holder)
 
     def api(self) -> None:
         """One replica of the API."""
-        self._count("API", self._kill_pod(_a_pod("api")))
+        self._kill("API", lambda: _a_pod("api"))
 
     def postgresql(self) -> None:
         """The database's Pod, without a shutdown of its own."""
-        self._count("PostgreSQL", self._kill_pod(_a_pod("postgresql")))
+        self._kill("PostgreSQL", lambda: _a_pod("postgresql"))
 
     def api_server(self) -> None:
         """The cluster's API server."""
@@ -62,6 +62,14 @@ class Kills:
     def kubelet(self) -> None:
         """The node's kubelet; the containers run on."""
         self._kill_component("kubelet", "kubelet")
+
+    def _kill(self, title: str, choose: Callable[[], str]) -> None:
+        def blow() -> bool:
+            pod = choose()
+            return bool(pod) and self._kill_pod(pod)
+
+        eventually(blow, seconds=90, what=f"a process of {title} to end")
+        self.counts[title] = self.counts.get(title, 0) + 1
 
     def _kill_pod(self, pod: str) -> bool:
         with suppress(KubectlFailed):
@@ -78,25 +86,18 @@ class Kills:
         living = PidFiles(find_layout().pids).find_living(component)
         assert living is not None, f"{component} does not run"
         send_signal(living, signal.SIGKILL)
-        self._count(title, True)
+        self.counts[title] = self.counts.get(title, 0) + 1
         up = subprocess.run(
             [sys.executable, ROOT / "dev" / "cluster", "up"], capture_output=True, text=True, timeout=300, check=False
         )
         assert up.returncode == 0, up.stdout[-2000:] + up.stderr[-2000:]
 
-    def _count(self, name: str, done: bool) -> None:
-        if done:
-            self.counts[name] = self.counts.get(name, 0) + 1
-
 
 def _a_pod(component: str) -> str:
-    def look() -> str:
-        selector = f"app.kubernetes.io/component={component}"
-        options = ("--field-selector=status.phase=Running", "-o", "name")
-        found = kubectl("get", "pods", "-n", SYSTEM, "-l", selector, *options).split()
-        return found[0].partition("/")[2] if found else ""
-
-    return eventually(look, seconds=60, what=f"a Pod of {component}")
+    selector = f"app.kubernetes.io/component={component}"
+    options = ("--field-selector=status.phase=Running", "-o", "name")
+    found = kubectl("get", "pods", "-n", SYSTEM, "-l", selector, *options).split()
+    return found[0].partition("/")[2] if found else ""
 
 
 def _kill_processes_of(pod_uid: str) -> bool:

@@ -32,6 +32,7 @@ class Present(Protocol):
     """What of the world the judge must know."""
 
     database: Database
+    clock_was_wrong: bool
 
     def seconds(self) -> float: ...
     def now(self) -> datetime: ...
@@ -140,6 +141,16 @@ class History:
             if limit is not None and count > limit:
                 self._tell(f"{job.name} was started by the {by}: {count} run, the {name}'s limit is {limit}")
 
+    def fits(self, job: JobFacts) -> bool:
+        """Whether the Job's own task and Project have room for one more."""
+        runs = [other for other in self.running.values() if other.uid != job.uid]
+        of_task = sum(1 for other in runs if other.task_uid == job.task_uid)
+        of_project = sum(1 for other in runs if other.project == job.project)
+        limits = ((of_task, job.task_uid), (of_project, f"{job.namespace}/{job.project}"))
+        return all(
+            (limit := self._limit(name, self.world.seconds())) is None or count < limit for count, name in limits
+        )
+
     def _limit(self, name: str, since: float) -> int | None:
         return self.limits[name].allowed(since) if name in self.limits else None
 
@@ -147,7 +158,7 @@ class History:
         """An edit or a resume fires nothing for times before it."""
         assert job.tick is not None
         for generation, time in self.edits.get(job.task_uid, ()):
-            if generation <= DECIDED_ON.get() and job.tick <= time:
+            if generation <= DECIDED_ON.get() and job.tick <= time and not self.world.clock_was_wrong:
                 self._tell(f"{job.name}: tick {to_rfc3339(job.tick)} was started after an edit at {to_rfc3339(time)}")
 
     def _task(self, old: ScheduledTask | None, new: ScheduledTask) -> None:

@@ -25,6 +25,7 @@ from support.launch_model.database import Database
 from support.launch_model.history import History
 from support.launch_model.link import Death, Link, Weather
 from support.launch_model.operator import Operator
+from support.launch_model.order import Order
 from support.launch_model.virtual_loop import VirtualLoop
 
 BEGIN = at("10:00:20")
@@ -42,6 +43,7 @@ class World:
         self.step_in = step_in
         self.jump = timedelta()
         """How far the operator's clock is ahead."""
+        self.clock_was_wrong = False
         self.runs_for: dict[str, float] = {}
         self.takeover_seconds = 0.0
         """So long nobody is there when an operator has died."""
@@ -59,6 +61,13 @@ class World:
         self.server = ApiServer(self.now)
         self.history = History(self, self._total or None)
         self.server.hooks.append(self.history.changed)
+        order = Order(
+            tell=self.history.violations.append,
+            fits=lambda job: not self._slot_is_held(job.task_uid) and self.history.fits(job),
+            priority_of=self._priority_of,
+            quiet_for=lambda: self.loop.time() - self.last_disturbance(),
+        )
+        self.server.hooks.append(order.changed)
         self.cron = CronJobController(self.server, self.now)
         JobController(self.server, self.now, self._seconds_of)
         self._create_projects("p", "q")
@@ -75,6 +84,14 @@ class World:
         for work in (self._life, self._controller):
             await _cancelled(work)
         await self.loop.shutdown_asyncgens()
+
+    def _slot_is_held(self, task_uid: str) -> bool:
+        return self._operator is None or self._operator.ledger.held(task_uid) is not None
+
+    def _priority_of(self, task_uid: str) -> int | None:
+        """None where a run's age cannot be told from its Job: it counts from its share of a spread."""
+        task = next((task for task in self.tasks() if task.uid == task_uid), None)
+        return task.spec.priority if task is not None and not task.spec.spread_seconds else None
 
     # What history asks
 
@@ -135,6 +152,12 @@ class World:
         """At its write number `write` from now on, which still arrives or does not."""
         if self._operator is not None and not self.death.happened:
             self.death.at, self.death.arrives = len(self.death.writes) + write, arrives
+
+    def set_clock(self, ahead_seconds: float) -> None:
+        """The operator's wall clock jumps to so far ahead of all others."""
+        self.disturb()
+        self.clock_was_wrong = True
+        self.jump = timedelta(seconds=ahead_seconds)
 
     def change_weather(self, lag: float, slow: float) -> None:
         """How long watches lag and requests take."""

@@ -130,3 +130,47 @@ def test_a_long_queue_of_work_that_never_waits_lets_others_run() -> None:
         return len(done)
 
     assert 0 < asyncio.run(run()) < 100
+
+
+def test_a_queue_behind_another_begins_when_nothing_urgent_waits_there() -> None:
+    async def scenario() -> list[str]:
+        seen: list[str] = []
+
+        async def work(key: str) -> None:
+            seen.append(key)
+            await asyncio.sleep(0)
+
+        first = WorkQueue("first", work, workers=1)
+        second = WorkQueue("second", work, workers=1, behind=first)
+        second.add("later")
+        for key in ("due-1", "due-2", "due-3"):
+            first.add(key, urgent=True)
+        behind = asyncio.create_task(second.run())
+        await asyncio.sleep(0.02)
+        assert seen == [], "the queue in front has not begun yet"
+        await drained(first)
+        await asyncio.sleep(0.02)
+        behind.cancel()
+        await asyncio.gather(behind, return_exceptions=True)
+        return seen
+
+    assert asyncio.run(scenario()) == ["due-1", "due-2", "due-3", "later"]
+
+
+def test_a_queue_behind_another_is_not_starved() -> None:
+    async def scenario() -> list[str]:
+        seen: list[str] = []
+
+        async def work(key: str) -> None:
+            seen.append(key)
+
+        # Nobody works in front, as if urgent keys came faster than they are served.
+        first = WorkQueue("first", work, workers=1)
+        first.add("due", urgent=True)
+        first._hurried_at -= 4.95
+        second = WorkQueue("second", work, workers=1, behind=first)
+        second.add("later")
+        await drained(second)
+        return seen
+
+    assert asyncio.run(scenario()) == ["later"]

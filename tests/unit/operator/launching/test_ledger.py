@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cronwright_core.domain import naming
 from cronwright_core.domain.cluster import JobFacts, StopIntent, StopReason
 from cronwright_core.domain.gate import Block, Candidate, Limits
-from cronwright_operator.launching.ledger import Ledger, Place, job_key
+from cronwright_operator.launching.ledger import Ledger, Place
 from support.builders import at, make_job
 
 T0 = at("10:00:00")
@@ -29,7 +30,7 @@ class Timer:
 
 
 def candidate(name: str = "job", *, task: str = "t", project: str = "p", since: datetime = T0) -> Candidate:
-    return Candidate(job_key("team-a", name), task, f"team-a/{project}", 0, since)
+    return Candidate(naming.run_key("team-a", name), task, f"team-a/{project}", 0, since)
 
 
 def job(name: str = "job", *, task: str = "t", project: str = "p", **changes: Any) -> JobFacts:
@@ -156,6 +157,22 @@ class TestSlots:
         assert not books.enter(candidate("other", task="u"), tick=T0)
         assert books.enter(candidate("tick"), tick=T0), "it goes before those that came after it was held"
         assert books.held("t") is None
+
+    @pytest.mark.parametrize(
+        ("limits", "other"),
+        [
+            ({"total": 1}, candidate("other", task="u", project="q")),
+            ({"projects": {"team-a/p": 1}}, candidate("other", task="u")),
+            ({"tasks": {"t": 1}}, candidate("other")),
+        ],
+    )
+    def test_a_slot_that_is_held_is_nobody_elses(self, limits: dict[str, Any], other: Candidate) -> None:
+        books = ledger(**limits)
+        assert books.room(other)
+        books.hold(candidate(""), T0)
+        assert not books.room(other)
+        books.see(job(other.key.partition("/")[2], task=other.task, project=other.project[7:], suspended=True))
+        assert books.admissions() == ()
 
     def test_a_slot_is_moved_and_given_back(self) -> None:
         books = ledger()

@@ -166,6 +166,10 @@ class Launching(RuleBasedStateMachine):
     def change_weather(self, lag: float, slow: float) -> None:
         self.world.change_weather(lag, slow)
 
+    @step(ahead=st.sampled_from([-30.0, -5.0, 0.0, 5.0, 30.0]))
+    def set_clock(self, ahead: float) -> None:
+        self.world.set_clock(ahead)
+
     @step(seconds=st.sampled_from([0.0, 0.02, 0.3]))
     def restart_operator(self, seconds: float) -> None:
         self.world.end_operator()

@@ -14,7 +14,7 @@ from cronwright_core.kube.resources import JOBS
 from support.builders import at
 from support.launch_model.world import World
 
-TABLE = Path(__file__).parents[4] / "docs" / "crash-points.md"
+TABLE = Path(__file__).parents[2] / "docs" / "crash-points.md"
 TICK = "1 10 * * *"
 """One minute after ten; the world begins at 10:00:20."""
 
@@ -105,12 +105,14 @@ def a_resume(world: World) -> None:
     world.create_task("task", scheduleType="Cron", schedule=TICK, suspend=True)
     live(world, 50)
     world.edit("task", suspend=False)
+    live(world, 20)
 
 
 def a_new_schedule(world: World) -> None:
     world.create_task("task", scheduleType="Cron", schedule="* * * * *")
     live(world, 33)
     world.edit("task", schedule="2 10 * * *")
+    live(world, 75)
 
 
 def cancel_all(world: World) -> None:
@@ -175,8 +177,8 @@ def play(
         death = world.death
         world.start_operator()
         scene(world)
-        live(world, (at("10:02:10") - world.now()).total_seconds())
-        for _ in range(20):
+        live(world, (at("10:01:15") - world.now()).total_seconds())
+        for _ in range(30):
             if not world.jobs():
                 break
             live(world, 5)
