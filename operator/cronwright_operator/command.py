@@ -14,6 +14,7 @@ from cronwright_operator.json_log import configure
 from cronwright_operator.leadership import LeadershipLost
 from cronwright_operator.main import run_operator
 from cronwright_operator.observability.metrics import OperatorMetrics
+from cronwright_operator.recording.one_ahead import share_interpreter
 from cronwright_operator.settings import OperatorSettings
 
 
@@ -33,6 +34,7 @@ def run(argv: Sequence[str]) -> int:
             name = ".".join(str(part) for part in problem["loc"])
             print(f"cronwright operator: the setting {name}: {problem['msg']}", file=sys.stderr)
         return 1
+    share_interpreter()
     configure(settings.log_level)
     metrics = OperatorMetrics()
     while True:

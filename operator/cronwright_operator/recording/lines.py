@@ -16,8 +16,8 @@ from cronwright_core.domain.times import to_rfc3339
 
 OVERLAP = timedelta(seconds=2)
 """Read again this much before the last stored line: clocks of containers' log writers may step back a little."""
-PORTION = 1024 * 1024
-"""So many bytes are stored at a time."""
+PORTION = 2 * 1024 * 1024
+"""So many bytes are stored at a time: a transaction has a price of its own, and what is held costs memory."""
 MAX_LINE = 4 * 1024 * 1024
 """A longer line is stored in pieces, each a line of its own: memory has to be bounded, whatever a program prints."""
 LOOK_AHEAD = 64 * 1024
@@ -27,6 +27,7 @@ _PART = 16 * 1024
 _COMPLAINT_LENGTH = 200
 _STAMP_LENGTHS = range(20, 36)
 _USUAL_STAMP = re.compile(rb"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z ")
+_BEGINS = re.compile(b"\n" + _USUAL_STAMP.pattern)
 _USUAL_LENGTH = 31
 
 
@@ -113,7 +114,9 @@ class LineSplitter:
         # The newline is looked for in the new bytes only, or a line of megabytes would cost its square.
         head, newline, tail = chunk.rpartition(b"\n")
         if newline:
-            self._take_lines(b"".join((*self._rest, head)).split(b"\n"))
+            block = b"".join((b"\n", *self._rest, head))
+            if not (self.anchored and self._take_usual(block)):
+                self._take_lines(block[1:].split(b"\n"))
             self._rest, self._rest_size = [], 0
         self._rest.append(tail if newline else chunk)
         self._rest_size += len(self._rest[-1])
@@ -131,31 +134,36 @@ class LineSplitter:
             partial = True
         return self._give(partial=partial) if self._count else None
 
-    def _take_lines(self, lines: list[bytes]) -> None:
-        if not self.anchored:
-            for number, line in enumerate(lines, 1):
-                self._take(line)
-                if self.anchored:
-                    lines = lines[number:]
-                    break
-            else:
-                return
-        if not lines:
-            return
-        usual = _USUAL_STAMP.match
-        if max(map(len, lines)) > min(_PART, self._max_line) or not all(map(usual, lines)):
-            for line in lines:
-                self._take(line)
-            return
-        # What nearly all output is like, without a step of Python's for each line.
-        raw = lines[-1][:_USUAL_LENGTH]
-        with_stamp = 1
-        while with_stamp < len(lines) and lines[-1 - with_stamp].startswith(raw):
-            with_stamp += 1
-        stamp = raw[:-1].decode("ascii")
-        self._add([line[_USUAL_LENGTH:] for line in lines], lines[0][: _USUAL_LENGTH - 1].decode("ascii"))
-        self._position = self._position.past(stamp, len(lines), with_stamp)
+    def _take_usual(self, block: bytes) -> bool:
+        """Takes lines that are as nearly all output is, without a step of Python's for each; False: they are not.
+
+        `block`: each line behind a newline of its own.
+        """
+        # A line longer than a part fills one of these windows.
+        window = min(_PART, self._max_line) // 2
+        if any(block.find(b"\n", at, at + window) < 0 for at in range(0, len(block) - window + 1, window)):
+            return False
+        texts, count = _BEGINS.subn(b"\n", block)
+        if count != block.count(b"\n"):
+            return False
+        at = block.rindex(b"\n")
+        raw = block[at : at + _USUAL_LENGTH]
+        with_stamp = 0
+        while at >= 0 and block.startswith(raw, at):
+            with_stamp, at = with_stamp + 1, block.rfind(b"\n", 0, at)
+        stamp = raw[1:].decode("ascii")
+        self._add(texts[1:] + b"\n", count, block[1:_USUAL_LENGTH].decode("ascii"))
+        self._position = self._position.past(stamp, count, with_stamp)
         self._current, self.seen_lines = stamp, True
+        return True
+
+    def _take_lines(self, lines: list[bytes]) -> None:
+        for number, line in enumerate(lines, 1):
+            anchored = self.anchored
+            self._take(line)
+            behind = lines[number:] if self.anchored and not anchored else []
+            if behind and self._take_usual(b"\n" + b"\n".join(behind)):
+                return
 
     def _take(self, line: bytes) -> None:
         line = self._take_pieces(line)
@@ -194,18 +202,17 @@ class LineSplitter:
     def _take_one(self, stamp: str, text: bytes) -> None:
         self._current, self.seen_lines = stamp, True
         if self.anchored:
-            self._add([text], stamp)
+            self._add(text + b"\n", 1, stamp)
             self._position = self._position.past(stamp, 1, 1)
         elif stamp == self._start.stamp:
             self._seen_of_anchor += 1
             self.anchored = self._seen_of_anchor == self._start.stamp_count
 
-    def _add(self, texts: list[bytes], first_stamp: str) -> None:
+    def _add(self, block: bytes, count: int, first_stamp: str) -> None:
         if self._first is None:
             self._first = first_stamp
-        block = b"\n".join(texts) + b"\n"
         self._blocks.append(block)
-        self._count += len(texts)
+        self._count += count
         self._size += len(block)
 
     def _give(self, *, partial: bool = False) -> NewLines:

@@ -24,12 +24,12 @@ _SECRET_NAME = re.compile(r"pass|pwd|secret|token|credential|key|auth|dsn", re.I
 _HARMLESS = re.compile(r"[0-9.,:/+\-TZ ]+|(true|false)|(/|\./|~)[^\s:@]*|[a-z][a-z0-9+.-]*://[^\s@]*", re.IGNORECASE)
 """Numbers, dates, times, paths, and addresses without a user."""
 
-# The text to look for comes first, since bytes.find is many times faster than a pattern.
+# What must be there comes first, since bytes.find is many times faster than a pattern, and for one byte faster still.
 _BUILT_IN = (
     (b"bearer", re.compile(rb"(?i)(?<=bearer)[ \t:=]{1,8}(?P<secret>[a-z0-9._~+/=-]{16,})")),
     (b"authorization", re.compile(rb"(?i)authorization[\"']?[ \t:=\"']{1,8}basic[ \t]+(?P<secret>[a-z0-9+/=]{4,})")),
-    (b"eyj", re.compile(rb"(?P<secret>eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*)")),
-    (b"://", re.compile(rb"://[^\s:/@\"']{0,256}:(?P<secret>[^\s/@\"']{1,1024})@")),
+    (b"J", re.compile(rb"(?P<secret>eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*)")),
+    (b"@", re.compile(rb"://[^\s:/@\"']{0,256}:(?P<secret>[^\s/@\"']{1,1024})@")),
 )
 
 
@@ -91,7 +91,7 @@ class Redactor:
     def lines(self, block: bytes) -> bytes:
         """Whole lines, each ended by a newline, and as many afterwards."""
         done = self._apply(block)
-        if done.count(b"\n") == block.count(b"\n"):
+        if done is block or done.count(b"\n") == block.count(b"\n"):
             return done
         # A pattern has matched across a line end; line by line it cannot.
         return b"".join(self._apply(line).replace(b"\n", b" ") + b"\n" for line in block.split(b"\n")[:-1])
@@ -118,7 +118,7 @@ class Redactor:
                 block = block.replace(literal, _MARK)
         lowered = block.lower()
         for hint, pattern in _BUILT_IN:
-            if hint in lowered:
+            if hint in (block if len(hint) == 1 else lowered):
                 block = pattern.sub(_replaced, block)
         for pattern in self._patterns:
             block = pattern.sub(_replaced, block)
