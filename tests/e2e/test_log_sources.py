@@ -126,6 +126,21 @@ def test_apart_whatever_is_printed(odd: PodUnderTest, setting: Setting) -> None:
     assert odd.store.finished == {"stdout": None, "stderr": None}
 
 
+@pytest.mark.parametrize("setting", ["streams", "files"])
+def test_first_lines_within_a_long_one_of_the_other_stream(namespace: str, setting: Setting) -> None:
+    """The API server gives such lines without a stamp; they are lines all the same, each once."""
+    script = (
+        "head -c 100000 /dev/zero | tr '\\0' x; echo err 1 >&2; echo err 2 >&2; sleep 4; echo err 3 >&2; sleep 1;"
+        " echo; echo err 4 >&2"
+    )
+    pod = PodUnderTest(namespace, script)
+    pod.wait("Running")
+    pod.read(setting, lambda: pod.wait("Succeeded"))
+    assert pod.lines("stderr") == [b"err 1", b"err 2", b"err 3", b"err 4"]
+    assert pod.lines("stdout") == [b"x" * 100_000]
+    assert pod.store.finished == {"stdout": None, "stderr": None}
+
+
 def test_both_in_one(odd: PodUnderTest) -> None:
     odd.store = Store()
     odd.read("merged")

@@ -25,6 +25,8 @@ LOOK_AHEAD = 64 * 1024
 _PART = 16 * 1024
 """Container runtimes write longer lines in parts of this size."""
 _COMPLAINT_LENGTH = 200
+UNSTAMPED = "0001-01-01T00:00:00.000000000Z"
+"""The stamp of lines at the beginning of a stream that came without one: see `LineSplitter._take`."""
 _STAMP_LENGTHS = range(20, 36)
 _USUAL_STAMP = re.compile(rb"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z ")
 _BEGINS = re.compile(b"\n" + _USUAL_STAMP.pattern)
@@ -40,8 +42,8 @@ class Position:
     stamp_count: int = 0
 
     def since_time(self) -> str | None:
-        """The `sinceTime` of the next read."""
-        if self.stamp is None:
+        """The `sinceTime` of the next read; None: from the beginning."""
+        if self.stamp is None or self.stamp == UNSTAMPED:
             return None
         return to_rfc3339(datetime.fromisoformat(self.stamp[:19] + "+00:00") - OVERLAP)
 
@@ -59,7 +61,8 @@ class Position:
 class NewLines:
     """Lines to store: `data` ends with a newline; `position` is where the stream stands once they are stored.
 
-    `first_stamp` is that of the first line; None: they are lines of ours. `partial`: the last line had no newline.
+    `first_stamp` is that of the first line that has one; None: they are lines of ours. `partial`: the last line had no
+    newline.
     """
 
     data: bytes
@@ -107,7 +110,9 @@ class LineSplitter:
         self.seen_lines = False
         """Whether any line has come by, new or not."""
         self.complaint: str | None = None
-        """What came instead of a log: the kubelet answers 200 and a sentence when it no longer has the container."""
+        """What came instead of a log: the kubelet answers 200 and a sentence when it no longer has the container.
+
+        It has no stamp and no newline, and nothing else comes with it (WriteError in pkg/kubelet/server)."""
 
     def feed(self, chunk: bytes) -> NewLines | None:
         """Takes bytes; returns a portion when enough has come together."""
@@ -129,9 +134,13 @@ class LineSplitter:
         """The remaining lines of the read. A last line without a newline counts only when the container has ended."""
         partial = False
         if final and self._rest_size:
-            self._take_lines([b"".join(self._rest)])
+            rest = b"".join(self._rest)
             self._rest, self._rest_size = [], 0
-            partial = True
+            if not self.seen_lines and _split(rest)[0] is None:
+                self.complaint = rest.decode(errors="replace").strip()[:_COMPLAINT_LENGTH]
+            else:
+                self._take_lines([rest])
+                partial = True
         return self._give(partial=partial) if self._count else None
 
     def _take_usual(self, block: bytes) -> bool:
@@ -169,20 +178,15 @@ class LineSplitter:
         line = self._take_pieces(line)
         stamp, text = _split(line)
         if stamp is None:
-            # A part of a longer line that came without a stamp of its own: it follows the line before it.
-            stamp = self._current
-            if stamp is None:
-                if self.complaint is None and line.strip():
-                    self.complaint = line.decode(errors="replace").strip()[:_COMPLAINT_LENGTH]
-                return
+            # A line that began while the other stream was within a long one comes without a stamp (cri-client's logs.go
+            # keeps one flag for both streams): it follows the line before it, or begins the stream.
+            stamp = self._current or UNSTAMPED
         self._take_one(stamp, _without_inner_stamps(text))
 
     def _shortened(self, line: bytes) -> bytes:
         """An unfinished line that is too long, without the pieces that are taken."""
         if _split(line)[0] is None:
-            if self._current is None:
-                return line[:_COMPLAINT_LENGTH]
-            line = self._current.encode() + b" " + line
+            line = (self._current or UNSTAMPED).encode() + b" " + line
         return self._take_pieces(line)
 
     def _take_pieces(self, line: bytes) -> bytes:
@@ -209,7 +213,7 @@ class LineSplitter:
             self.anchored = self._seen_of_anchor == self._start.stamp_count
 
     def _add(self, block: bytes, count: int, first_stamp: str) -> None:
-        if self._first is None:
+        if self._first is None and first_stamp != UNSTAMPED:
             self._first = first_stamp
         self._blocks.append(block)
         self._count += count

@@ -121,9 +121,29 @@ def test_a_line_that_is_too_long_is_stored_in_pieces_the_same_however_it_is_read
         assert pieces(Position(3, stamp(2), 2), cut)[0] == whole[3:]
 
 
-def test_bytes_of_megabytes_that_are_no_log_are_not_kept() -> None:
+def test_a_complaint_of_megabytes_is_cut() -> None:
+    splitter = LineSplitter(Position())
+    splitter.feed(b"x" * 1000)
+    assert splitter.end(final=True) is None
+    assert splitter.complaint == "x" * 200
+
+
+def test_first_lines_that_came_within_a_long_line_of_the_other_stream() -> None:
+    """They have no stamps, and are found again by their place: each once, wherever a read before had stopped."""
+    data = f"one\ntwo\n{stamp(3)} three\n".encode()
+    assert read(data, Position()) == (b"one\ntwo\nthree\n", Position(3, stamp(3), 1))
+    for stop, rest in ((4, b"two\nthree\n"), (8, b"three\n"), (len(data), b"")):
+        _, position = read(data[:stop], Position(), final=False)
+        assert (position.since_time() is None) == (stop < len(data))
+        assert read(data, position)[0] == rest
+
+
+def test_a_first_line_of_megabytes_without_a_stamp() -> None:
     splitter = LineSplitter(Position(), max_line=1000, look_ahead=100)
     for _ in range(10):
         splitter.feed(b"x" * 1000)
-    assert splitter.end(final=True) is None
-    assert splitter.complaint == "x" * 200
+    splitter.feed(b"\n")
+    lines = splitter.end(final=True)
+    assert lines is not None
+    assert lines.data.replace(b"\n", b"") == b"x" * 10_000
+    assert splitter.complaint is None
