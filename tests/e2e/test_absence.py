@@ -10,6 +10,7 @@ from typing import Any
 
 from support.cluster import SYSTEM, Cluster, Rest, Space, eventually, kubectl
 from support.doc_commands import blocks, run
+from support.old_executions import add_old_execution
 
 MINUTELY = "cronwright.dev/task=minutely"
 AWAY_SECONDS = 180
@@ -202,3 +203,22 @@ def test_the_projection_is_rebuilt_from_the_cluster(space: Space, alice: Rest, t
     eventually(rebuilt, seconds=90, what=f"the answers to be as before: {before}")
     assert len(alice.executions(ids["once"])) == 1, "what has run does not run again"
     assert {name: space.task_id(name) for name in ids} == ids
+
+
+def test_what_is_older_than_its_project_keeps_goes_and_stays_counted(space: Space, alice: Rest) -> None:
+    """An operator looks when it begins, and every ten minutes."""
+    space.apply_project(retentionDays=30)
+    space.apply_task("kept", "echo kept", scheduleType="Once")
+    task_id, project_id = space.task_id("kept"), space.project_id()
+    (new,) = alice.ended(task_id)
+    old, recent = (add_old_execution(task_id, project_id, days) for days in (31, 29))
+    of_all = f"/executions/{old}", f"/executions/{recent}", f"/executions/{new['execution_id']}"
+    assert [alice.call("GET", path).status_code for path in of_all] == [200, 200, 200]
+    assert alice.log(old) == ["from long ago"]
+    counted = alice.data("GET", f"/tasks/{task_id}")["execution_summary"]
+    kubectl("-n", SYSTEM, "rollout", "restart", "deploy/cronwright-operator")
+    kubectl("-n", SYSTEM, "rollout", "status", "deploy/cronwright-operator", "--timeout=100s")
+    eventually(lambda: alice.call("GET", of_all[0]).status_code == 404, seconds=90, what="the old one to go")
+    assert [alice.call("GET", path).status_code for path in of_all[1:]] == [200, 200]
+    assert alice.data("GET", f"/tasks/{task_id}")["execution_summary"] == counted
+    assert {run["execution_id"] for run in alice.executions(task_id)} == {recent, new["execution_id"]}

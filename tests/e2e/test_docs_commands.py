@@ -1,18 +1,30 @@
 """The commands of docs/, run as they are printed; README's own are in `test_readme.py`.
 
-What is changed: the namespace, the user and the database that is written, so that the test disturbs nobody.
+What is changed: the namespace and the user, so that the test disturbs nobody. Backup, restore and rotation of keys are
+run in `test_helm_lifecycle.py`, rebuilding the projection in `test_absence.py`.
 """
 
 from __future__ import annotations
 
+import os
+import re
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from support.cluster import SYSTEM, Cluster, Space, kubectl
-from support.doc_commands import blocks, run
+from support.chart import CHART, find_helm
+from support.cluster import Cluster, Space, eventually, kubectl
+from support.doc_commands import ROOT, blocks, run
+
+NOT_RUN = {
+    # Named as what to use, without what they would be used on.
+    "kubectl describe",
+    "kubectl annotate",
+    # Kueue is not installed here.
+    "kubectl get workloads",
+}
 
 
 @pytest.fixture
@@ -37,26 +49,42 @@ def test_docs_kubectl(cluster: Cluster, place: Space, tmp_path: Path) -> None:
     assert "condition met" in said
 
 
-def test_the_database_is_dumped_and_comes_back(tmp_path: Path) -> None:
-    """A dump of the live installation, restored beside it; stopping the installation for it is what is left out."""
-    dump, restore = blocks("docs/operations.md", "## Backup and restore", "## Rebuilding")[:2]
-    run([dump], tmp_path)
-    (written,) = tmp_path.glob("*.dump")
-    assert written.stat().st_size > 1000
-    assert "kind: ScheduledTask" in (tmp_path / "cronwright-resources.yaml").read_text()
-    beside = f"restored_{uuid.uuid4().hex[:8]}"
-    server = ("-n", SYSTEM, "exec", "statefulset/cronwright-postgresql", "--")
-    steps = [
-        line for line in restore.splitlines() if line.startswith("ns=") or "createdb" in line or "pg_restore" in line
+def test_docs_troubleshooting(space: Space, tmp_path: Path) -> None:
+    """Every command of the page, in its text too, against one task that has run."""
+    page = (ROOT / "docs/troubleshooting.md").read_text(encoding="utf-8")
+    printed = set(re.findall(r"`((?:kubectl|cronwright) [^`]+)`", page))
+    assert printed > NOT_RUN, "what is left out is still there"
+    space.apply_task("demo", "echo hello", scheduleType="Cron", schedule="0 0 1 1 *")
+    eventually(lambda: space.task_id("demo"), seconds=60, what="the task to be registered")
+    own = [
+        command.replace("NAMESPACE", space.namespace).replace("NAME", "demo").replace("spec.x", "spec.schedule")
+        for command in (*blocks("docs/troubleshooting.md"), *sorted(printed - NOT_RUN))
     ]
-    assert len(steps) == 3, restore
-    changed = [
-        line.replace("-d cronwright", f"-d {beside}").replace("-U cronwright cronwright", f"-U cronwright {beside}")
-        for line in steps
-    ]
-    try:
-        assert "error" not in run(changed, tmp_path)
-        query = ("psql", "-U", "cronwright", "-d", beside, "-tAc", "SELECT count(*) > 0 FROM executions")
-        assert kubectl(*server, *query).strip() == "t"
-    finally:
-        kubectl(*server, "dropdb", "-U", "cronwright", "--if-exists", beside)
+    # `-n` is left to the context wherever it can be.
+    config = tmp_path / "kubeconfig"
+    config.write_bytes(Path(os.environ["KUBECONFIG"]).read_bytes())
+    kubectl("--kubeconfig", str(config), "config", "set-context", "--current", f"--namespace={space.namespace}")
+    wrong = []
+    for command in own:
+        command = command.replace("--all --suspend-cronjobs", f"--namespace {space.namespace} --suspend-cronjobs")
+        try:
+            run([command], tmp_path, KUBECONFIG=str(config))
+        except AssertionError as error:
+            wrong.append(f"{command}: {error}")
+    assert wrong == []
+    assert len(own) > 15
+
+
+def test_docs_helm_upgrades(cluster: Cluster, tmp_path: Path) -> None:
+    """What is printed for a change of the release, shown to the API server; the values are yours."""
+    found = [block for block in blocks("docs/operations.md") if block.startswith("helm upgrade")]
+    assert len(found) == 3
+    for block in found:
+        command = block.replace("charts/cronwright", str(CHART)).replace("helm", find_helm(), 1)
+        assert "STATUS: pending-upgrade" in run([command.rstrip() + " --dry-run=server"], tmp_path)
+
+
+def test_docs_release_before_an_uninstall(tmp_path: Path) -> None:
+    (block,) = blocks("docs/operations.md", "By hand, from a checkout", "## Reasons")
+    assert "--dry-run" in block
+    run([block], tmp_path)

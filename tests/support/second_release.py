@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from dataclasses import dataclass
 from typing import Any
@@ -85,6 +86,12 @@ class SecondRelease:
         """What the API answers to a GET, asked from within its own Pod: no port of the cluster need be open."""
         command = ("python3", "-c", _ASK, token, path)
         return json.loads(kubectl("-n", NAMESPACE, "exec", f"deploy/{FULL_NAME}-api", "-c", "api", "--", *command))
+
+    def documented(self, block: str) -> str:
+        """Commands that docs/ print for the release `cronwright` in `cronwright-system`, for this release."""
+        block = re.sub(r"\bcronwright-(?=(operator|api|postgresql|jwt-keys)\b)", f"{FULL_NAME}-", block)
+        block = block.replace("helm upgrade cronwright charts/cronwright", f"{find_helm()} upgrade {RELEASE} {CHART}")
+        return block.replace("cronwright-system", NAMESPACE)
 
     def left(self) -> set[str]:
         """The objects that are there, as kind/name, but those that every namespace has."""
