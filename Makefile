@@ -51,6 +51,10 @@ e2e: ## Run the end-to-end tests through the installed chart
 chaos: ## End parts of the installation by SIGKILL under 800 executions, and compare the records (ten minutes)
 	@CRONWRIGHT_CHAOS=full $(PYTHON) dev/testrun chaos
 
+.PHONY: outage
+outage: ## Take PostgreSQL away for an hour, and compare the records (CRONWRIGHT_OUTAGE_MINUTES=60)
+	@$(PYTHON) dev/testrun outage
+
 .PHONY: bench-api
 bench-api: venv ## Measure reads of the REST API over a million executions; writes docs/benchmarks.md
 	@$(VENV)/python -m bench.api --write

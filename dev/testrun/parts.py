@@ -25,7 +25,12 @@ ENV_FILE = ROOT / ".local" / "env"
 
 ABSENCE, CHAOS = "tests/e2e/test_absence.py", "tests/e2e/test_chaos.py"
 """These take away the operator and the database, so nothing else that needs them may run beside."""
+OUTAGE = "tests/e2e/test_outage.py"
+"""An hour, on a release of its own."""
 _ABSENCE = ("absence", ABSENCE, "-v")
+_BYTECODE = {"PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": str(ROOT / ".local" / "bytecode")}
+"""Kept in a folder of its own, even where the shell says otherwise: each worker of each part would compile product and
+tests again, seconds every time."""
 
 CHECKS = {
     "ruff check": ["ruff", "check", "."],
@@ -130,7 +135,7 @@ def _command(name: str, arguments: Iterable[str]) -> tuple[list[str | Path], dic
     written = read_pairs(ENV_FILE.read_text()) if ENV_FILE.exists() else {}
     env = {key: value for key, value in written.items() if key not in os.environ}
     options = ["--durations=5", f"--junitxml={report}", "-o", "junit_family=xunit2"]
-    return [environment.PYTHON, "-m", "pytest", *arguments, *options], tools.paths() | env, report
+    return [environment.PYTHON, "-m", "pytest", *arguments, *options], tools.paths() | env | _BYTECODE, report
 
 
 def _begin(name: str, *arguments: str) -> Callable[[Background], None]:
@@ -209,11 +214,18 @@ ALL: tuple[Part, ...] = (
     Part(
         "e2e",
         "through the installed chart",
-        _pytest("e2e", "tests/e2e", "-n6", "-v", f"--ignore={ABSENCE}", f"--ignore={CHAOS}"),
+        _pytest("e2e", "tests/e2e", "-n6", "-v", *(f"--ignore={file}" for file in (ABSENCE, CHAOS, OUTAGE))),
         ("environment", "cluster"),
     ),
     Part(
         "chaos", "parts ended by SIGKILL", _pytest("chaos", CHAOS, "-v"), ("environment", "cluster"), by_name_only=True
+    ),
+    Part(
+        "outage",
+        "an hour without PostgreSQL",
+        _pytest("outage", OUTAGE, "-v"),
+        ("environment", "cluster"),
+        by_name_only=True,
     ),
     # What the parts before it asked of the API server, against what the chart grants.
     Part("rights", "every right used, none missing", _rights, ("absence", "e2e")),

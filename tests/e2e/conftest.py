@@ -12,6 +12,7 @@ from collections.abc import Iterator
 import pytest
 
 from support.cluster import OWN_CONTEXTS, Cluster, Rest, Space, kubectl
+from support.second_release import FULL_NAME, NAMESPACE, SecondRelease
 
 
 @pytest.fixture(scope="session")
@@ -48,3 +49,18 @@ def bob(cluster: Cluster) -> Rest:
 @pytest.fixture
 def admin(cluster: Cluster) -> Rest:
     return cluster.rest("admin")
+
+
+@pytest.fixture
+def second(cluster: Cluster) -> Iterator[SecondRelease]:
+    """One that is not installed yet; afterwards nothing of it is left. There is one at a time."""
+    kubectl("delete", "namespace", NAMESPACE, "--ignore-not-found")
+    kubectl("create", "namespace", NAMESPACE)
+    kubectl("label", "namespace", NAMESPACE, "pod-security.kubernetes.io/enforce=restricted")
+    release = SecondRelease.beside_the_first()
+    yield release
+    kubectl("delete", "scheduledtasks", "--all", "-n", NAMESPACE, "--wait=false")
+    # Without an operator nobody else takes the finalizers off; what the test needed of the records has been read.
+    if "deployment.apps/" + FULL_NAME + "-operator" in release.left():
+        release.uninstall()
+    kubectl("delete", "namespace", NAMESPACE, "--wait=false")

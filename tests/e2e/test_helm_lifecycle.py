@@ -7,11 +7,8 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-
-import pytest
 
 from support.cluster import Cluster, Space, eventually, kubectl
 from support.doc_commands import blocks, run
@@ -27,21 +24,6 @@ NAMED_IN_DOCS = {
     "scheduledtask.cronwright.dev/yearly",
 }
 OF_TASKS = ("cronjob.batch/yearly-", "job.batch/yearly-", "pod/yearly-")
-
-
-@pytest.fixture
-def second(cluster: Cluster) -> Iterator[SecondRelease]:
-    """Nothing is installed yet; afterwards nothing is left."""
-    kubectl("delete", "namespace", NAMESPACE, "--ignore-not-found")
-    kubectl("create", "namespace", NAMESPACE)
-    kubectl("label", "namespace", NAMESPACE, "pod-security.kubernetes.io/enforce=restricted")
-    release = SecondRelease.beside_the_first()
-    yield release
-    kubectl("delete", "scheduledtasks", "--all", "-n", NAMESPACE, "--wait=false")
-    # Without an operator nobody else takes the finalizers off; what the test needed of the records has been read.
-    if "deployment.apps/" + FULL_NAME + "-operator" in release.left():
-        release.uninstall()
-    kubectl("delete", "namespace", NAMESPACE, "--wait=false")
 
 
 def history(release: SecondRelease, token: str) -> dict[str, Any]:
