@@ -20,12 +20,14 @@ from cluster.choice import choose  # noqa: E402
 from cluster.console import complain, say, step  # noqa: E402
 from cluster.containerd import import_archive  # noqa: E402
 from cluster.errors import ClusterError, ComponentFailed, last_lines  # noqa: E402
+from cluster.packages import search_system_folders  # noqa: E402
 from cluster.settings import Layout, find_layout  # noqa: E402
 
 
 def main(arguments: list[str]) -> int:
     """Runs one command; answers 0, or 1 after saying what is wrong."""
     options = _build_parser().parse_args(arguments)
+    search_system_folders()
     try:
         return _run(options, find_layout())
     except ClusterError as error:

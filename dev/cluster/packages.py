@@ -29,13 +29,18 @@ IMAGE_PACKAGES = {"buildah": "buildah", "debootstrap": "debootstrap"}
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
+def search_system_folders() -> None:
+    """Lets every program be found where Debian puts it: a user's PATH has no /usr/sbin, a service's may be empty."""
+    known = os.environ.get("PATH", "").split(":")
+    os.environ["PATH"] = ":".join([*filter(None, known), *(at for at in SYSTEM_PATH.split(":") if at not in known)])
+
+
 def find_missing(packages: dict[str, str]) -> list[str]:
     """The packages whose proof is not on this machine."""
-    path = f"{os.environ.get('PATH', '')}:{SYSTEM_PATH}"
     return [
         package
         for package, proof in packages.items()
-        if not (Path(proof).exists() if proof.startswith("/") else shutil.which(proof, path=path))
+        if not (Path(proof).exists() if proof.startswith("/") else shutil.which(proof))
     ]
 
 

@@ -10,6 +10,7 @@ sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from cluster.console import complain  # noqa: E402 - the path has to stand first
 from cluster.errors import ClusterError  # noqa: E402
+from cluster.packages import search_system_folders  # noqa: E402
 from up import bringing_up, taking_down  # noqa: E402
 from up.commands import report  # noqa: E402
 
@@ -22,6 +23,7 @@ def main(arguments: list[str]) -> int:
     if verb not in VERBS or len(arguments) > 1:
         complain(f"usage: python3 dev/up [{'|'.join(VERBS)}]")
         return 2
+    search_system_folders()
     try:
         VERBS[verb]()
     except ClusterError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import stat
 import sys
 from pathlib import Path
@@ -181,3 +182,13 @@ def test_missing_packages_by_their_proof(tmp_path: Path) -> None:
     there.touch()
     asked = {"a": str(there), "b": str(tmp_path / "not"), "c": "sh", "d": "no-such-program-anywhere"}
     assert packages.find_missing(asked) == ["b", "d"]
+
+
+@pytest.mark.parametrize("path", ["", "/opt/own:/usr/bin"])
+def test_programs_are_found_where_debian_puts_them(monkeypatch: pytest.MonkeyPatch, path: str) -> None:
+    monkeypatch.setenv("PATH", path)
+    packages.search_system_folders()
+    found = os.environ["PATH"].split(":")
+    assert found[: len(path.split(":"))] == (path or "/usr/local/sbin").split(":"), "one's own come first"
+    assert set(packages.SYSTEM_PATH.split(":")) <= set(found)
+    assert len(found) == len(set(found))
