@@ -291,11 +291,6 @@ def test_uninstalling_reaches_no_further_than_the_operator_did() -> None:
     assert container["args"] == ["release", "--suspend-cronjobs", "--namespace=a", "--namespace=b"]
 
 
-@pytest.mark.parametrize("name", ["cronwright-jwt-keys", "cronwright-postgresql"])
-def test_secrets_stay_when_the_release_goes(name: str) -> None:
-    assert chart.render().one("Secret", name)["metadata"]["annotations"]["helm.sh/resource-policy"] == "keep"
-
-
 def test_labels_of_ones_own_are_on_everything() -> None:
     rendered = chart.render({"commonLabels": {"team": "platform"}})
     assert {item["metadata"]["labels"].get("team") for item in rendered.objects} == {"platform"}

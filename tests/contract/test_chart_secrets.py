@@ -1,9 +1,11 @@
-"""Secrets that the chart makes are random, made once, and kept by upgrades and reinstalls."""
+"""Secrets that the chart makes are random, made once, and never touched again."""
 
 from __future__ import annotations
 
 import base64
 from typing import Any
+
+import pytest
 
 from support import chart
 
@@ -30,30 +32,29 @@ def test_the_database_address_holds_the_password() -> None:
     assert secret["url"] == f"postgresql://cronwright:{secret['password']}@cronwright-postgresql.team:5432/cronwright"
 
 
-def test_an_upgrade_keeps_password_and_keys() -> None:
+def test_what_is_there_is_left_alone() -> None:
+    """Keys that were added or taken away too: no upgrade, and above all no rollback, sets them back."""
     before = chart.render()
     with chart.secrets_server(before.of("Secret")) as server:
         after = chart.render_against(server)
-    for name in ("cronwright-jwt-keys", "cronwright-postgresql"):
-        assert after.one("Secret", name)["data"] == before.one("Secret", name)["data"]
+    assert len(before.of("Secret")) == 2
+    assert after.of("Secret") == []
 
 
-def test_an_upgrade_keeps_keys_that_were_added_to_rotate() -> None:
-    keys = chart.render().one("Secret", "cronwright-jwt-keys")
-    keys["data"]["key-002"] = base64.b64encode(b"k" * 40).decode()
-    with chart.secrets_server([keys]) as server:
-        after = chart.render_against(server).one("Secret", "cronwright-jwt-keys")
-    assert after["data"] == keys["data"]
-
-
-def test_an_upgrade_from_an_empty_cluster_makes_new_ones() -> None:
-    """The twin of the tests above: without it they would pass too if lookup's answer were never used."""
+def test_what_is_missing_is_made_by_an_upgrade_too() -> None:
+    """The twin of the test above: without it that would pass too if lookup were never asked."""
     before = chart.render()
-    with chart.secrets_server([]) as server:
-        after = chart.render_against(server)
-    assert decoded(after.one("Secret", "cronwright-postgresql")) != decoded(
-        before.one("Secret", "cronwright-postgresql")
-    )
+    with chart.secrets_server([before.one("Secret", "cronwright-postgresql")]) as server:
+        (made,) = chart.render_against(server).of("Secret")
+    assert made["metadata"]["name"] == "cronwright-jwt-keys"
+    assert decoded(made) != decoded(before.one("Secret", "cronwright-jwt-keys"))
+
+
+@pytest.mark.parametrize("name", ["cronwright-jwt-keys", "cronwright-postgresql"])
+def test_they_are_hooks_which_belong_to_no_revision(name: str) -> None:
+    annotations = chart.render().one("Secret", name)["metadata"]["annotations"]
+    assert annotations["helm.sh/hook"] == "pre-install,pre-upgrade"
+    assert annotations["helm.sh/resource-policy"] == "keep"
 
 
 def test_given_secrets_are_not_made_again() -> None:
