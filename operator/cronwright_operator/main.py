@@ -11,9 +11,10 @@ from cronwright_core.kube.client import KubeClient
 from cronwright_core.kube.kubelet import KubeletClient
 from cronwright_core.kube.kubelet_logs import KubeletLogs
 from cronwright_operator.observability.metrics import OperatorMetrics
+from cronwright_operator.running import Operator
 from cronwright_operator.settings import OperatorSettings
 from cronwright_operator.usage.figures import SWITCHED_OFF, ClusterFigures
-from cronwright_operator.wiring import Operator
+from cronwright_operator.wiring import Parts
 
 logger = logging.getLogger(__name__)
 
@@ -29,7 +30,7 @@ async def run_operator(settings: OperatorSettings, metrics: OperatorMetrics | No
     client = await KubeClient.connect(user_agent=agent, observe=metrics.kube.observe)
     try:
         if not (settings.node_metrics or settings.log_kubelet_files):
-            await Operator(settings, client, None, metrics=metrics).run(stop)
+            await Operator(Parts(settings, client, None, metrics=metrics)).run(stop)
             return
         try:
             kubelets = await KubeletClient.connect(
@@ -40,12 +41,12 @@ async def run_operator(settings: OperatorSettings, metrics: OperatorMetrics | No
             logger.error("the authorities in kubelet.caBundle cannot be used: %s", error)
             problem = ClusterFigures(reason="BadCaBundle", message=f"kubelet.caBundle cannot be used: {error}")
             problem = problem if settings.node_metrics else SWITCHED_OFF
-            await Operator(settings, client, None, problem, metrics).run(stop)
+            await Operator(Parts(settings, client, None, problem, metrics)).run(stop)
             return
         files = KubeletLogs(kubelets, port=settings.kubelet_port) if settings.log_kubelet_files else None
         try:
             asked = kubelets if settings.node_metrics else None
-            await Operator(settings, client, asked, metrics=metrics, log_files=files).run(stop)
+            await Operator(Parts(settings, client, asked, metrics=metrics, log_files=files)).run(stop)
         finally:
             await kubelets.close()
     finally:
