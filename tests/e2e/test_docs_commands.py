@@ -15,13 +15,14 @@ from pathlib import Path
 import pytest
 
 from support.chart import CHART, find_helm
-from support.cluster import Cluster, Space, eventually, kubectl
+from support.cluster import Cluster, Rest, Space, kubectl
 from support.doc_commands import ROOT, blocks, run
 
 NOT_RUN = {
     # Named as what to use, without what they would be used on.
     "kubectl describe",
     "kubectl annotate",
+    "cronwright release",
     # Kueue is not installed here.
     "kubectl get workloads",
 }
@@ -49,13 +50,14 @@ def test_docs_kubectl(cluster: Cluster, place: Space, tmp_path: Path) -> None:
     assert "condition met" in said
 
 
-def test_docs_troubleshooting(space: Space, tmp_path: Path) -> None:
+def test_docs_troubleshooting(space: Space, alice: Rest, tmp_path: Path) -> None:
     """Every command of the page, in its text too, against one task that has run."""
     page = (ROOT / "docs/troubleshooting.md").read_text(encoding="utf-8")
     printed = set(re.findall(r"`((?:kubectl|cronwright) [^`]+)`", page))
     assert printed > NOT_RUN, "what is left out is still there"
     space.apply_task("demo", "echo hello", scheduleType="Cron", schedule="0 0 1 1 *")
-    eventually(lambda: space.task_id("demo"), seconds=60, what="the task to be registered")
+    alice.trigger(space.task_id("demo"))
+    alice.ended(space.task_id("demo"))
     own = [
         command.replace("NAMESPACE", space.namespace).replace("NAME", "demo").replace("spec.x", "spec.schedule")
         for command in (*blocks("docs/troubleshooting.md"), *sorted(printed - NOT_RUN))
@@ -65,8 +67,8 @@ def test_docs_troubleshooting(space: Space, tmp_path: Path) -> None:
     config.write_bytes(Path(os.environ["KUBECONFIG"]).read_bytes())
     kubectl("--kubeconfig", str(config), "config", "set-context", "--current", f"--namespace={space.namespace}")
     wrong = []
-    for command in own:
-        command = command.replace("--all --suspend-cronjobs", f"--namespace {space.namespace} --suspend-cronjobs")
+    for printed_command in own:
+        command = printed_command.replace("--all --suspend", f"--namespace {space.namespace} --suspend")
         try:
             run([command], tmp_path, KUBECONFIG=str(config))
         except AssertionError as error:
