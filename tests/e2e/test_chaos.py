@@ -14,7 +14,7 @@ import pytest
 
 from support.chaos.kills import Kill, Kills
 from support.chaos.load import Load, compare, wait_recorded
-from support.cluster import Cluster, Rest, Space, eventually
+from support.cluster import Cluster, PatientRest, Rest, Space, eventually
 
 FULL = os.environ.get("CRONWRIGHT_CHAOS") == "full"
 
@@ -34,7 +34,13 @@ def test_an_operator_killed_at_random_moments_loses_and_repeats_nothing(
     blows.insert(2 * deaths // 3, kills.api_server)
     longest = 9.0 if FULL else 7.0
     at_random = [(moments.uniform(2.0, longest), blow) for blow in blows]
-    run(Load(space, alice, count), kills, at_random, capsys, "operator killed at random moments")
+    run(
+        Load(space, PatientRest(alice.url, alice.token), count),
+        kills,
+        at_random,
+        capsys,
+        "operator killed at random moments",
+    )
 
 
 def test_one_part_after_the_other_is_ended(
@@ -42,7 +48,13 @@ def test_one_part_after_the_other_is_ended(
 ) -> None:
     blows: list[Kill] = [kills.operator, kills.api, kills.postgresql, kills.api_server, kills.kubelet]
     pause = 20.0 if FULL else 5.0
-    run(Load(space, alice, 300 if FULL else 60), kills, [(pause, blow) for blow in blows], capsys, "each part ended")
+    run(
+        Load(space, PatientRest(alice.url, alice.token), 300 if FULL else 60),
+        kills,
+        [(pause, blow) for blow in blows],
+        capsys,
+        "each part ended",
+    )
 
 
 def run(

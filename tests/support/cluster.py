@@ -105,6 +105,23 @@ class Rest:
         return content
 
 
+class PatientRest(Rest):
+    """For reads while parts of the cluster are being ended: a connection that is refused is tried again for a while.
+
+    A kubelet that starts again takes its Pods for not ready at first, and a Service without ready Pods refuses.
+    """
+
+    def call(self, method: str, path: str, **options: Any) -> httpx.Response:
+        end = time.monotonic() + 60
+        while True:
+            try:
+                return super().call(method, path, **options)
+            except httpx.TransportError:
+                if method != "GET" or time.monotonic() > end:
+                    raise
+            time.sleep(0.5)
+
+
 @dataclass(frozen=True)
 class Cluster:
     """The installation under test."""
