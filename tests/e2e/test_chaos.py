@@ -20,6 +20,12 @@ FULL = os.environ.get("CRONWRIGHT_CHAOS") == "full"
 
 
 @pytest.fixture
+def alice(cluster: Cluster) -> Rest:
+    rest = cluster.rest("alice")
+    return PatientRest(rest.url, rest.token)
+
+
+@pytest.fixture
 def kills() -> Kills:
     return Kills.of_this_cluster()
 
