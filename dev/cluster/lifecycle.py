@@ -61,6 +61,7 @@ PORTS = {
 DEADLINE_SECONDS = {"etcd": 60.0, "containerd": 45.0, "kube-apiserver": 150.0}
 DEFAULT_DEADLINE_SECONDS = 120.0
 HANGING_SECONDS = 20.0
+PORT_SECONDS = 10.0
 
 
 def up(layout: Layout) -> None:
@@ -221,7 +222,11 @@ def _require_port(name: str) -> None:
     if name not in PORTS:
         return
     address, port = PORTS[name]
-    if not network.is_port_free(address, port):
+    # A predecessor that was killed holds it until the kernel has closed all that it had open.
+    deadline = time.monotonic() + PORT_SECONDS
+    while not (free := network.is_port_free(address, port)) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    if not free:
         raise ClusterError(
             f"{name} needs port {port} on {address}, which is taken: {_port_owner(port)}",
             "End that process, or run `python3 dev/cluster down` with the CRONWRIGHT_STATE it was started with.",
