@@ -20,7 +20,7 @@ status: ## Show the cluster, the release and the newest executions
 	@$(PYTHON) dev/up status
 
 .PHONY: test
-test: ## Install what is needed and run all tests: lint, unit, simulation, integration, contract, end to end
+test: ## Install what is needed and run all tests: lint, unit, simulation, integration, contract, end to end, chaos
 	@$(PYTHON) dev/testrun
 
 .PHONY: lint
@@ -48,7 +48,7 @@ e2e: ## Run the end-to-end tests through the installed chart
 	@$(PYTHON) dev/testrun e2e absence
 
 .PHONY: chaos
-chaos: ## End parts of the installation by SIGKILL under 800 executions, and compare the records (ten minutes)
+chaos: ## End parts of the installation by SIGKILL under 800 executions, and compare the records
 	@CRONWRIGHT_CHAOS=full $(PYTHON) dev/testrun chaos
 
 .PHONY: outage

@@ -1,8 +1,8 @@
 """`python3 dev/testrun [PART ...]`: run the tests, part by part, from nothing.
 
-Without a part it runs all but `chaos` and `outage`, which take minutes and an hour and are run by their names. It
-stops at the first part that fails, names it, and always ends with a table of the time that each took. Standard library
-only: the environment that the tests need is the first thing that it makes.
+Without a part it runs all but `outage`, which takes an hour and is run by its name. It stops at the first part that
+fails, names it, and always ends with a table of the time that each took. Standard library only: the environment that
+the tests need is the first thing that it makes.
 """
 
 from __future__ import annotations

@@ -27,6 +27,7 @@ ABSENCE, CHAOS = "tests/e2e/test_absence.py", "tests/e2e/test_chaos.py"
 """These take away the operator and the database, so nothing else that needs them may run beside."""
 OUTAGE = "tests/e2e/test_outage.py"
 """An hour, on a release of its own."""
+NOT_AMONG_OTHERS = tuple(f"--ignore={file}" for file in (ABSENCE, CHAOS, OUTAGE))
 _ABSENCE = ("absence", ABSENCE, "-v")
 _BYTECODE = {"PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": str(ROOT / ".local" / "bytecode")}
 """Kept in a folder of its own, even where the shell says otherwise: each worker of each part would compile product and
@@ -209,16 +210,13 @@ ALL: tuple[Part, ...] = (
         ("environment", "cluster"),
         begin=_begin(*_ABSENCE),
     ),
-    Part("kube", "on a real API server", _pytest("kube", "tests/integration/kube"), ("environment", "cluster")),
+    Part("kube", "on a real API server", _pytest("kube", "tests/integration/kube", "-n2"), ("environment", "cluster")),
     # Most of the time these wait: for a full minute, for a retry's delay. Each has a namespace of its own.
     Part(
         "e2e",
         "through the installed chart",
-        _pytest("e2e", "tests/e2e", "-n6", "-v", *(f"--ignore={file}" for file in (ABSENCE, CHAOS, OUTAGE))),
+        _pytest("e2e", "tests/e2e", "-n8", "--dist=worksteal", "-v", *NOT_AMONG_OTHERS),
         ("environment", "cluster"),
-    ),
-    Part(
-        "chaos", "parts ended by SIGKILL", _pytest("chaos", CHAOS, "-v"), ("environment", "cluster"), by_name_only=True
     ),
     Part(
         "outage",
@@ -229,4 +227,6 @@ ALL: tuple[Part, ...] = (
     ),
     # What the parts before it asked of the API server, against what the chart grants.
     Part("rights", "every right used, none missing", _rights, ("absence", "e2e")),
+    # Last: an API server that starts again forbids what it will allow a moment later, and that is no right missing.
+    Part("chaos", "parts ended by SIGKILL", _pytest("chaos", CHAOS, "-v"), ("environment", "cluster")),
 )
