@@ -69,6 +69,9 @@ class Counts:
     total: int
     skipped: int
 
+    def __add__(self, other: Counts) -> Counts:
+        return Counts(self.total + other.total, self.skipped + other.skipped)
+
     def __str__(self) -> str:
         return f"{self.total - self.skipped} tests" + (f", {self.skipped} skipped" if self.skipped else "")
 
