@@ -16,6 +16,9 @@ from support.cluster import FINAL, KubectlFailed, Rest, Space, eventually, kubec
 LINES = 6
 LIMIT = 8
 """How many executions of the Project may run at a time."""
+OF_ONE_TASK = 40
+"""Runs of a task at most: of more than `settings.keepFinishedPerTask` (50) the operator removes recorded Jobs, and what
+they really did could not be compared any more."""
 SAMPLE_SECONDS = 3.0
 _PROGRAM = (
     f"n=0; while [ $n -lt {LINES} ]; do n=$((n+1)); echo out $n; echo err $n >&2; sleep 0.$((n % 4)); done; exit "
@@ -64,11 +67,10 @@ class Load:
         self.space.apply_project("limited", maxConcurrentExecutions=LIMIT, args=[_PROGRAM + "0"])
         # A retry waits ten seconds for its Job's back-off: few of those.
         shares = {"good": 0.45, "fine": 0.3, "bad": 0.2, "retried": 0.05}
-        each = max(1, self.asked // 40)
         counts = {kind: max(1, round(self.asked * shares[kind.name])) for kind in KINDS}
         counts[KINDS[0]] += self.asked - sum(counts.values())
         for kind in KINDS:
-            tasks = max(1, counts[kind] // (each * 10))
+            tasks = -(-counts[kind] // OF_ONE_TASK)
             for number in range(tasks):
                 name = f"{kind.name}-{number}"
                 share = counts[kind] // tasks + (number < counts[kind] % tasks)
