@@ -176,21 +176,22 @@ def _judge(name: str, tests: str, code: int) -> None:
 def _unit(_: Background) -> str:
     """Two processes, one half each: quicker than two workers, which both collect every test and report each by message.
 
-    The API's half alone imports its web framework.
+    Only the first needs the API's web framework.
     """
-    api, others = ("tests/unit/api", "-p", "no:xdist"), ("tests/unit", "--ignore=tests/unit/api", "-p", "no:xdist")
+    first = ("tests/unit/api", "tests/unit/dev", "-p", "no:xdist")
+    second = ("tests/unit", *(f"--ignore={folder}" for folder in first[:2]), "-p", "no:xdist")
     beside = Background()
     try:
-        command, env, api_report = _command("unit-api", api)
-        beside.begin("unit-api", command, env)
-        command, env, report = _command("unit", others)
+        command, env, first_report = _command("unit-first", first)
+        beside.begin("unit-first", command, env)
+        command, env, report = _command("unit", second)
         code = stream(command, env=env)
-        api_code = beside.finish("unit-api")
+        first_code = beside.finish("unit-first")
     finally:
         beside.end()
-    _judge("unit", others[0], code)
-    _judge("unit", api[0], api_code)
-    return str(results.read_counts(api_report) + results.read_counts(report))
+    _judge("unit", second[0], code)
+    _judge("unit", first[0], first_code)
+    return str(results.read_counts(first_report) + results.read_counts(report))
 
 
 def _quick(name: str, *arguments: str) -> Callable[[Background], str]:
