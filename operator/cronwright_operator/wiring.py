@@ -64,9 +64,6 @@ from cronwright_operator.workspaces.job import CleanerImage
 
 logger = logging.getLogger(__name__)
 
-WORKERS_BESIDE = 8
-"""Where the CronJob controller keeps the time it makes Jobs with five workers, each of which waits for its requests: a
-hundred of ours at once would be a queue at the API server in which it stands (docs/benchmarks.md)."""
 TROUBLE = (KubeError, Unavailable, NotRegistered, NameNotOurs, PodsStillEnding)
 """What passes by itself, and is tried again."""
 _QUEUE_TROUBLE = (*TROUBLE, LeadershipLost)
@@ -130,12 +127,10 @@ class Parts:
                 behind=behind,
             )
 
-        workers, recorders = settings.reconcile_workers, settings.record_workers
-        if not settings.cron_jobs_step_in:
-            workers, recorders = min(workers, WORKERS_BESIDE), min(recorders, WORKERS_BESIDE)
+        workers = settings.reconcile_workers
         self.task_queue = queue("reconcile", self._sync_task, workers, "task_uid")
         # Where many runs are due at once their Jobs come first. A Job waits for its record; its time does not wait.
-        self.job_queue = queue("record", self._sync_job, recorders, "job_uid", self.task_queue)
+        self.job_queue = queue("record", self._sync_job, settings.record_workers, "job_uid", self.task_queue)
         self.stop_queue = queue("stop", self._sync_stop, workers, "job_uid")
         self.workspace_queue = queue("workspaces", self._sync_workspace, 2, "project_uid")
         self.row_queue: WorkQueue[tuple[str, str]] = WorkQueue(
