@@ -79,7 +79,7 @@ class SecondRelease:
 
     def token(self) -> str:
         """One that alice may use."""
-        command = ("cronwright", "token", "--user", "alice", "--ttl", "1h")
+        command = ("cronwright", "token", "--user", "alice", "--ttl", "12h")
         return kubectl("-n", NAMESPACE, "exec", f"deploy/{FULL_NAME}-api", "-c", "api", "--", *command).strip()
 
     def ask(self, token: str, path: str) -> Any:
