@@ -61,7 +61,7 @@ def test_a_year_of_minutes_is_counted_exactly_and_fast() -> None:
 @pytest.mark.parametrize(
     "line, zone",
     [
-        ("*/20 */3 * * *", "America/New_York"),
+        ("*/20 * * * *", "America/New_York"),
         ("30 2 * * *", "America/New_York"),
         ("15,45 1-3 * * 0", "Europe/Berlin"),
         ("0 12 * * 6", "America/Santiago"),
@@ -129,7 +129,7 @@ def test_any_window_is_what_visiting_gives(line: str, zone: str, base: datetime,
 @given(st.integers(60, 90_000), st.timedeltas(timedelta(days=-2), timedelta(days=9)), st.integers(0, 20))
 def test_intervals_are_what_visiting_gives(seconds: int, later: timedelta, limit: int) -> None:
     schedule, base = IntervalSchedule(seconds), START + later
-    until = base + min(timedelta(days=3), timedelta(seconds=300 * seconds))
+    until = base + timedelta(days=3)
     found = ticks_between(schedule, base=base, until=until, anchor=START, limit=limit)
     assert found == cut(visited(schedule, base, until), limit)
 
