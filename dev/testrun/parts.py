@@ -155,22 +155,26 @@ def _pytest(name: str, *arguments: str) -> Callable[[Background], str]:
 
     def run(background: Background) -> str:
         background.wait()
-        if background.began(name):
-            report, code = LOGS / f"{name}.xml", background.finish(name)
-        else:
-            command, env, report = _command(name, arguments)
-            code = stream(command, env=env)
-        _judge(name, arguments[0], code)
-        return str(results.read_counts(report))
+        code, report = _run_pytest(name, arguments, background)
+        return str(_counts(name, arguments[0], code, report))
 
     return run
 
 
-def _judge(name: str, tests: str, code: int) -> None:
+def _run_pytest(name: str, arguments: tuple[str, ...], background: Background) -> tuple[int, Path]:
+    """Runs pytest, or waits for it where it was begun; its exit code, and where its report is."""
+    if background.began(name):
+        return background.finish(name), LOGS / f"{name}.xml"
+    command, env, report = _command(name, arguments)
+    return stream(command, env=env), report
+
+
+def _counts(part: str, tests: str, code: int, report: Path) -> results.Counts:
     if code == 5:
-        raise failure(f"{name}: pytest found no test in {tests}")
+        raise failure(f"{part}: pytest found no test in {tests}")
     if code != 0:
-        raise failure(f"{name}: pytest ended with exit code {code}", f"Run it alone: python3 dev/testrun {name}")
+        raise failure(f"{part}: pytest ended with exit code {code}", f"Run it alone: python3 dev/testrun {part}")
+    return results.read_counts(report)
 
 
 def _unit(_: Background) -> str:
@@ -182,16 +186,12 @@ def _unit(_: Background) -> str:
     second = ("tests/unit", *(f"--ignore={folder}" for folder in first[:2]), "-p", "no:xdist")
     beside = Background()
     try:
-        command, env, first_report = _command("unit-first", first)
-        beside.begin("unit-first", command, env)
-        command, env, report = _command("unit", second)
-        code = stream(command, env=env)
-        first_code = beside.finish("unit-first")
+        _begin("unit-first", *first)(beside)
+        second_end = _run_pytest("unit", second, beside)
+        first_end = _run_pytest("unit-first", first, beside)
     finally:
         beside.end()
-    _judge("unit", second[0], code)
-    _judge("unit", first[0], first_code)
-    return str(results.read_counts(first_report) + results.read_counts(report))
+    return str(_counts("unit", second[0], *second_end) + _counts("unit", first[0], *first_end))
 
 
 def _quick(name: str, *arguments: str) -> Callable[[Background], str]:

@@ -38,6 +38,7 @@ class Operator:
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
         self._settings = parts.settings
+        self._reflectors = dict(zip(WATCHED, parts.workloads.reflectors, strict=True))
         self._health = HealthServer(self._live, self._ready, parts.metrics.render)
         self._kopf: KopfThread | None = None
         self._working = False
@@ -158,8 +159,7 @@ class Operator:
     def _live(self) -> Health:
         if not self._working:
             return Health()  # who waits, or lists for the first time, watches nothing
-        reflectors = zip(WATCHED, self._parts.workloads.reflectors, strict=True)
-        ages = {name: reflector.age_seconds() for name, reflector in reflectors}
+        ages = {kind: reflector.age_seconds() for kind, reflector in self._reflectors.items()}
         return judge_watches(ages, kopf_watches=self._kopf is None or self._kopf.alive)
 
     def _ready(self) -> Health:
@@ -175,12 +175,11 @@ class Operator:
         queues = self._parts.queues()
         for name in queues:
             self._parts.metrics.queues.known(name)
-        kinds = {reflector: kind for kind, reflector in zip(WATCHED, self._parts.workloads.reflectors, strict=True)}
         return Sources(
             leader=lambda: self._parts.leadership.held,
             tasks=self._parts.cache.tasks,
             next_due=self._parts.clock.next_due,
-            watch_ages=lambda: {kind: r.age_seconds() for r, kind in kinds.items() if r.synced},
+            watch_ages=lambda: {kind: r.age_seconds() for kind, r in self._reflectors.items() if r.synced},
             kopf_restarts=lambda: self._kopf.restarts if self._kopf is not None else 0,
             queue_depths=lambda: {name: queue.depth() for name, queue in queues.items()},
             open_executions=lambda: {

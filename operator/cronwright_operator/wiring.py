@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -58,7 +58,7 @@ from cronwright_operator.usage.figures import SWITCHED_OFF, ClusterFigures
 from cronwright_operator.usage.sampler import Sampler
 from cronwright_operator.watched import AllBut, WithoutNamespaces, is_watched
 from cronwright_operator.workloads import Workloads
-from cronwright_operator.workqueue import WorkQueue
+from cronwright_operator.workqueue import Key, WorkQueue
 from cronwright_operator.workspaces.cleaning import WorkspaceCleaning
 from cronwright_operator.workspaces.job import CleanerImage
 
@@ -112,36 +112,30 @@ class Parts:
 
         def queue(
             name: str,
-            work: Callable[[str], Awaitable[None]],
+            work: Callable[[Key], Awaitable[None]],
             workers: int,
-            member: str,
+            about: Callable[[Key], Mapping[str, object]],
             behind: WorkQueue[str] | None = None,
-        ) -> WorkQueue[str]:
+        ) -> WorkQueue[Key]:
             return WorkQueue(
                 name,
                 work,
                 workers=workers,
                 expected=_QUEUE_TROUBLE,
-                about=lambda uid: {member: uid},
+                about=about,
                 observe=metrics.queues.worked,
                 behind=behind,
             )
 
         workers = settings.reconcile_workers
-        self.task_queue = queue("reconcile", self._sync_task, workers, "task_uid")
+        self.task_queue = queue("reconcile", self._sync_task, workers, lambda uid: {"task_uid": uid})
         # Where many runs are due at once their Jobs come first. A Job waits for its record; its time does not wait.
-        self.job_queue = queue("record", self._sync_job, settings.record_workers, "job_uid", self.task_queue)
-        self.stop_queue = queue("stop", self._sync_stop, workers, "job_uid")
-        self.workspace_queue = queue("workspaces", self._sync_workspace, 2, "project_uid")
-        self.row_queue: WorkQueue[tuple[str, str]] = WorkQueue(
-            "rows",
-            self._sync_row,
-            workers=4,
-            expected=_QUEUE_TROUBLE,
-            about=lambda key: {f"{key[0]}_uid": key[1]},
-            observe=metrics.queues.worked,
-            behind=self.task_queue,
+        self.job_queue = queue(
+            "record", self._sync_job, settings.record_workers, lambda uid: {"job_uid": uid}, self.task_queue
         )
+        self.row_queue = queue("rows", self._sync_row, 4, lambda key: {f"{key[0]}_uid": key[1]}, self.task_queue)
+        self.stop_queue = queue("stop", self._sync_stop, workers, lambda uid: {"job_uid": uid})
+        self.workspace_queue = queue("workspaces", self._sync_workspace, 2, lambda uid: {"project_uid": uid})
 
         self.cache = DefinitionCache(self._task_changed, self._project_changed)
         limits = build_limits(self.cache, total=settings.max_concurrent_executions, unrecorded=settings.max_unrecorded)

@@ -58,7 +58,7 @@ def cronjob_is_suspended() -> bool:
     return kubectl("get", "cronjobs", "-n", NAMESPACE, "-o", "jsonpath={.items[*].spec.suspend}") == "true"
 
 
-def keys(release: SecondRelease) -> set[str]:
+def keys() -> set[str]:
     found = json.loads(kubectl("get", "-n", NAMESPACE, f"secret/{FULL_NAME}-jwt-keys", "-o", "json"))
     return set(found["data"])
 
@@ -77,7 +77,7 @@ def rotate_keys(release: SecondRelease, steps: list[str], old_token: str, tmp_pa
     token = run([variables, waited, signed], tmp_path).splitlines()[-1]
     assert release.ask(token, "/tasks") == release.ask(old_token, "/tasks"), "both keys are good"
     run([variables, removed], tmp_path)
-    assert keys(release) == {"key-002"}
+    assert keys() == {"key-002"}
     return token
 
 
@@ -88,7 +88,7 @@ def test_tasks_and_history_survive_upgrade_rollback_restore_and_uninstall(
     steps = "\n".join(rotation).splitlines()
     second.install()
     assert "key-001" in run(steps[:4], tmp_path)
-    assert keys(second) == {"key-001", "key-002"}
+    assert keys() == {"key-001", "key-002"}
     second.test()
     space = Space(cluster, NAMESPACE)
     space.apply_project()
@@ -110,7 +110,7 @@ def test_tasks_and_history_survive_upgrade_rollback_restore_and_uninstall(
     second.rollback(1)
     assert second.log_level() == "INFO"
     assert history(second, token) == both
-    assert keys(second) == {"key-002"}
+    assert keys() == {"key-002"}
 
     dump, restore = (
         second.documented(block) for block in blocks("docs/operations.md", "## Backup and", "## Rebuilding")[:2]

@@ -9,13 +9,12 @@ import itertools
 import os
 import re
 import time
-from collections import Counter
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from support.cluster import FINAL, Cluster, Space, eventually, kubectl
+from support.jobs import outcome, seconds_between, tick_times
 from support.second_release import FULL_NAME, NAMESPACE, SecondRelease
 
 MINUTES = int(os.environ.get("CRONWRIGHT_OUTAGE_MINUTES", "60"))
@@ -86,18 +85,7 @@ class Outage:
 
 def holds(job: dict[str, Any]) -> bool:
     """Whether the Job has ended and waits to be recorded."""
-    ended = any(c["type"] in ("Complete", "Failed") and c["status"] == "True" for c in _conditions(job))
-    return ended and "cronwright.dev/record" in job["metadata"].get("finalizers", [])
-
-
-def outcome(job: dict[str, Any]) -> str | None:
-    ends = {"Complete": "SUCCESS", "Failed": "FAILED"}
-    return next((ends[c["type"]] for c in _conditions(job) if c["type"] in ends and c["status"] == "True"), None)
-
-
-def _conditions(job: dict[str, Any]) -> list[dict[str, str]]:
-    conditions: list[dict[str, str]] = job.get("status", {}).get("conditions", [])
-    return conditions
+    return outcome(job) is not None and "cronwright.dev/record" in job["metadata"].get("finalizers", [])
 
 
 def test_an_outage_of_the_database_loses_nothing(
@@ -157,13 +145,8 @@ def test_an_outage_of_the_database_loses_nothing(
     wrong = [id_ for id_ in made if outage.lines(id_) != LINES]
     assert wrong == []
     for name in MINUTELY:
-        times = sorted(_time(run["execution_id"]) for run in runs[name])
-        steps = Counter(int((later - earlier).total_seconds()) for earlier, later in itertools.pairwise(times))
-        assert set(steps) == {60}, (name, steps)
+        times = tick_times(runs[name])
+        assert seconds_between(times) == {60}, name
         assert len(times) > MINUTES
     assert all(run["error_message"] for run in runs["slow"] if run["start_time"] is None)
     assert max(outage.memory_mb) < before_mb + MAY_GROW_MB
-
-
-def _time(execution_id: str) -> datetime:
-    return datetime.strptime(execution_id.split("-")[1], "%Y%m%d%H%M%S").replace(tzinfo=UTC)

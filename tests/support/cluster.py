@@ -112,14 +112,10 @@ class PatientRest(Rest):
     """
 
     def call(self, method: str, path: str, **options: Any) -> httpx.Response:
-        end = time.monotonic() + 60
-        while True:
-            try:
-                return super().call(method, path, **options)
-            except httpx.TransportError:
-                if method != "GET" or time.monotonic() > end:
-                    raise
-            time.sleep(0.5)
+        if method != "GET":
+            return super().call(method, path, **options)
+        ask = super().call
+        return eventually(lambda: [ask(method, path, **options)], seconds=60, what=f"an answer to {path}")[0]
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,9 @@ from datetime import UTC, datetime, timedelta
 from cronwright_core.domain.execution import ExecutionStatus
 from cronwright_core.store.executions import ExecutionStore
 from cronwright_core.store.logs import LogStore
-from cronwright_core.store.records import LogAppend
 from cronwright_core.store.session import Database
 from support.postgres import execute
-from support.store_rows import make_attempt, make_execution
+from support.store_rows import make_append, make_attempt, make_execution
 
 
 def add_old_execution(task_id: int, project_id: int, days: int) -> str:
@@ -20,21 +19,10 @@ def add_old_execution(task_id: int, project_id: int, days: int) -> str:
     time = datetime.now(UTC).replace(microsecond=0) - timedelta(days=days)
     attempt = make_attempt(1, f"uid-{task_id}-{days}", ExecutionStatus.SUCCESS)
     old = make_execution(task_id, time, project_id=project_id, attempts=(attempt,))
-    line = LogAppend(
-        execution_id=old.execution_id,
-        execution_time=time,
-        attempt=1,
-        stream="stdout",
-        from_line=0,
-        lines=b"from long ago\n",
-        line_count=1,
-        at=time,
-        complete=True,
-    )
     database = Database(url, application_name="cronwright-tests")
     try:
         ExecutionStore(database).record([old])
-        LogStore(database).append([line])
+        LogStore(database).append([make_append(old.execution_id, b"from long ago\n", time, complete=True)])
     finally:
         database.dispose()
     # A row that was written within a day stays, whatever its time: somebody may be about to write it again.

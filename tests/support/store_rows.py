@@ -19,7 +19,7 @@ from cronwright_core.domain.project import ContainerTemplate, ProjectSpec
 from cronwright_core.domain.schedule import ScheduleType
 from cronwright_core.domain.task import TaskSpec
 from cronwright_core.store.projects import ProjectStore
-from cronwright_core.store.records import ProjectProjection, TaskDraft, TaskProjection
+from cronwright_core.store.records import LogAppend, ProjectProjection, TaskDraft, TaskProjection
 from cronwright_core.store.session import Database
 from cronwright_core.store.tasks import TaskStore
 
@@ -147,3 +147,15 @@ def make_execution(
 def make_attempt(number: int, uid: str, status: ExecutionStatus = ExecutionStatus.FAILED, **fields: Any) -> Attempt:
     """One Pod."""
     return Attempt(number=number, pod_name=f"pod-{uid}", pod_uid=uid, status=status, created_time=NOW, **fields)
+
+
+def make_append(execution_id: str, lines: bytes, time: datetime = NOW, **fields: Any) -> LogAppend:
+    """Whole lines of an execution of that time: the first ones of stdout, if nothing else is said."""
+    values: dict[str, Any] = {
+        "attempt": 1,
+        "stream": "stdout",
+        "from_line": 0,
+        "line_count": lines.count(b"\n"),
+        "at": time,
+    }
+    return LogAppend(execution_id=execution_id, execution_time=time, lines=lines, **{**values, **fields})

@@ -7,9 +7,9 @@ from dataclasses import replace
 from cronwright_core.domain.execution import ExecutionStatus
 from cronwright_core.store.executions import ExecutionStore
 from cronwright_core.store.logs import LogStore
-from cronwright_core.store.records import LogAppend, Stream
+from cronwright_core.store.records import Stream
 from cronwright_core.store.session import Database
-from support.store_rows import NOW, add_task, make_attempt, make_execution
+from support.store_rows import NOW, add_task, make_append, make_attempt, make_execution
 
 Status = ExecutionStatus
 
@@ -38,20 +38,7 @@ class WrittenExecution:
         before = self.lines.get((attempt, stream), 0)
         data = text.encode()
         self.lines[attempt, stream] = before + data.count(b"\n")
-        self.logs.append(
-            [
-                LogAppend(
-                    execution_id=self.id,
-                    execution_time=NOW,
-                    attempt=attempt,
-                    stream=stream,
-                    from_line=before,
-                    lines=data,
-                    line_count=data.count(b"\n"),
-                    at=NOW,
-                )
-            ]
-        )
+        self.logs.append([make_append(self.id, data, attempt=attempt, stream=stream, from_line=before)])
 
     def finish(self, attempt: int = 1, *streams: Stream, reason: str | None = None) -> None:
         """Closes streams: read to the end, or given up for a reason."""

@@ -102,7 +102,7 @@ class LineSplitter:
         self._rest: list[bytes] = []
         self._rest_size = 0
         self._seen_of_anchor = 0
-        self._current: str | None = None
+        self._current = UNSTAMPED
         self._blocks: list[bytes] = []
         self._count = self._size = 0
         self._first: str | None = None
@@ -180,13 +180,13 @@ class LineSplitter:
         if stamp is None:
             # A line that began while the other stream was within a long one comes without a stamp (cri-client's logs.go
             # keeps one flag for both streams): it follows the line before it, or begins the stream.
-            stamp = self._current or UNSTAMPED
+            stamp = self._current
         self._take_one(stamp, _without_inner_stamps(text))
 
     def _shortened(self, line: bytes) -> bytes:
         """An unfinished line that is too long, without the pieces that are taken."""
         if _split(line)[0] is None:
-            line = (self._current or UNSTAMPED).encode() + b" " + line
+            line = self._current.encode() + b" " + line
         return self._take_pieces(line)
 
     def _take_pieces(self, line: bytes) -> bytes:

@@ -18,11 +18,12 @@ from cronwright_core.kube.errors import KubeUnreachable
 from cronwright_core.kube.resources import SCHEDULED_TASKS
 from cronwright_core.store.executions import ExecutionStore
 from cronwright_core.store.logs import LogStore
-from cronwright_core.store.records import ExecutionRecord, LogAppend
+from cronwright_core.store.records import ExecutionRecord
 from cronwright_core.store.session import Database
 from support.api import make_settings, running
 from support.postgres import PostgresServer, migrate
 from support.real_world import RealWorld, make_world
+from support.store_rows import make_append
 
 
 @pytest.fixture
@@ -86,20 +87,7 @@ def record_success(world: RealWorld, execution_id: str) -> None:
         attempts=(attempt,),
     )
     store.record([replace(draft, state=state, job_uid="job-uid")])
-    LogStore(world.database).append(
-        [
-            LogAppend(
-                execution_id=execution_id,
-                execution_time=row.time,
-                attempt=1,
-                stream="stdout",
-                from_line=0,
-                lines="一\n二\n".encode(),
-                line_count=2,
-                at=start,
-            )
-        ]
-    )
+    LogStore(world.database).append([make_append(execution_id, "一\n二\n".encode(), row.time, at=start)])
 
 
 def execution_from(row: ExecutionRecord) -> Execution:

@@ -19,13 +19,12 @@ from cronwright_core.store.executions import ExecutionStore
 from cronwright_core.store.logs import LogStore
 from cronwright_core.store.partitions import month_of, partition_name, shift
 from cronwright_core.store.projects import ProjectStore
-from cronwright_core.store.records import LogAppend
 from cronwright_core.store.retention import RetentionStore
 from cronwright_core.store.session import Database
 from cronwright_core.store.tasks import TaskStore
 from cronwright_operator.upkeep.retention import RetentionSweep
 from support.postgres import execute
-from support.store_rows import add_project, add_task, make_attempt, make_execution
+from support.store_rows import add_project, add_task, make_append, make_attempt, make_execution
 
 NOW = datetime.now(UTC).replace(microsecond=0) + timedelta(days=2)
 """When the sweeps take place: rows that were written within a day stay."""
@@ -164,17 +163,7 @@ def test_a_projects_shorter_retention_deletes_its_rows_alone(world: World) -> No
             attempt = make_attempt(1, f"pod-{project}-{days}", ExecutionStatus.SUCCESS)
             run = make_execution(task_id, ago(days), project_id=project, attempts=(attempt,))
             world.record(run)
-            line = LogAppend(
-                execution_id=run.execution_id,
-                execution_time=run.key.time,
-                attempt=1,
-                stream="stdout",
-                from_line=0,
-                lines=b"x\n",
-                line_count=1,
-                at=NOW,
-            )
-            LogStore(world.database).append([line])
+            LogStore(world.database).append([make_append(run.execution_id, b"x\n", run.key.time, at=NOW)])
     running = make_execution(tasks[short], ago(50), ExecutionStatus.RUNNING, project_id=short)
     world.record(running, make_execution(4711, ago(95)), make_execution(4711, ago(20)))
     sweeps = world.sweep(90)

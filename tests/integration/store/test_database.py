@@ -20,11 +20,10 @@ from cronwright_core.store.heartbeat import HeartbeatStore
 from cronwright_core.store.logs import LogStore
 from cronwright_core.store.notifications import EXECUTION_CHANNEL, LOG_CHANNEL, listen
 from cronwright_core.store.partitions import detach_month
-from cronwright_core.store.records import LogAppend
 from cronwright_core.store.session import Database
 from cronwright_core.store.tasks import TaskStore
 from support.postgres import PostgresServer, execute, migrate
-from support.store_rows import NOW, add_task, later, make_execution
+from support.store_rows import NOW, add_task, later, make_append, make_execution
 
 PARTITIONS = "SELECT count(*) FROM pg_inherits WHERE inhparent = 'executions'::regclass"
 
@@ -211,20 +210,7 @@ class TestNotifications:
     def test_tell_of_log_lines(self, database, database_url) -> None:
         id_ = make_execution(1).execution_id
         with listen(database_url, [LOG_CHANNEL, EXECUTION_CHANNEL]) as listener:
-            LogStore(database).append(
-                [
-                    LogAppend(
-                        execution_id=id_,
-                        execution_time=NOW,
-                        attempt=1,
-                        stream="stderr",
-                        from_line=0,
-                        lines=b"x\n",
-                        line_count=1,
-                        at=NOW,
-                    )
-                ]
-            )
+            LogStore(database).append([make_append(id_, b"x\n", stream="stderr")])
             (notification,) = listener.wait(5)
         assert notification.channel == LOG_CHANNEL
         assert json.loads(notification.payload) == [{"execution_id": id_, "attempt": 1, "stream": "stderr"}]

@@ -12,10 +12,10 @@ from cronwright_core.store.errors import CursorMoved, StoreError
 from cronwright_core.store.executions import ExecutionStore
 from cronwright_core.store.log_following import LogReader
 from cronwright_core.store.logs import LogStore
-from cronwright_core.store.records import LogAppend, LogFile
+from cronwright_core.store.records import LogFile
 from cronwright_core.store.session import Database
 from support.postgres import execute
-from support.store_rows import NOW, add_task, make_execution
+from support.store_rows import NOW, add_task, make_append, make_execution
 
 ID = make_execution(1).execution_id
 LIMIT = 8000
@@ -39,18 +39,7 @@ class Stream:
         self.append(data, count, **fields)
 
     def append(self, data: bytes, count: int, **fields: object) -> None:
-        append = LogAppend(
-            execution_id=ID,
-            execution_time=NOW,
-            attempt=1,
-            stream="stdout",
-            from_line=self.lines,
-            lines=data,
-            line_count=count,
-            at=NOW,
-            **fields,  # type: ignore[arg-type]
-        )
-        self.store.append([append])
+        self.store.append([make_append(ID, data, from_line=self.lines, line_count=count, **fields)])
         self.lines += count
 
     def file(self, lines: int = 1_000_000) -> LogFile:

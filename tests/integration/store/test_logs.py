@@ -15,7 +15,7 @@ from cronwright_core.store.logs import LogStore
 from cronwright_core.store.records import LogAppend
 from cronwright_core.store.session import Database
 from support.postgres import execute
-from support.store_rows import NOW, add_task, later, make_attempt, make_execution
+from support.store_rows import NOW, add_task, later, make_append, make_attempt, make_execution
 
 ID = make_execution(1).execution_id
 
@@ -25,18 +25,8 @@ def store(database: Database) -> LogStore:
     return LogStore(database)
 
 
-def lines(data: bytes, from_line: int = 0, *, attempt: int = 1, stream="stdout", **fields) -> LogAppend:
-    return LogAppend(
-        execution_id=ID,
-        execution_time=NOW,
-        attempt=attempt,
-        stream=stream,
-        from_line=from_line,
-        lines=data,
-        line_count=data.count(b"\n"),
-        at=fields.pop("at", NOW),
-        **fields,
-    )
+def lines(data: bytes, from_line: int = 0, **fields) -> LogAppend:
+    return make_append(ID, data, from_line=from_line, **fields)
 
 
 def numbered(first: int, count: int) -> bytes:

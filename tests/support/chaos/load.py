@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 import time
 from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from support.cluster import FINAL, KubectlFailed, Rest, Space, eventually, kubectl
+from support.jobs import outcome, seconds_between, tick_times
 
 LINES = 6
 LIMIT = 8
@@ -100,29 +100,33 @@ class Load:
             return self._all_ended
         with suppress(KubectlFailed):
             jobs = self.space.jobs("cronwright.dev/project=limited")
-            running = [job for job in jobs if not job["spec"].get("suspend") and not _condition(job)]
+            running = [job for job in jobs if not job["spec"].get("suspend") and outcome(job) is None]
             self.most_running = max(self.most_running, len(running))
         self._all_ended = all(self._ended(task_id) >= share for _, task_id, share in self.tasks.values())
         self._looked = time.monotonic()
         return self._all_ended
 
     def _ended(self, task_id: int) -> int:
-        """None while the API says, as it must, that the database is away."""
-        answer = self.alice.call("GET", f"/tasks/{task_id}")
-        if answer.status_code == 503:
+        answer = self._read(f"/tasks/{task_id}")
+        if answer is None:
             return 0
-        assert answer.status_code == 200, answer.text
-        summary = answer.json()["data"]["execution_summary"]
+        summary = answer["data"]["execution_summary"]
         return sum(int(summary[f"{end}_count"]) for end in ("success", "failed", "cancelled"))
 
     def known(self, task_id: int) -> list[dict[str, Any]]:
-        """The executions; none while the API says, as it must, that the database is away."""
-        answer = self.alice.call("GET", f"/tasks/{task_id}/executions", params={"size": 100})
-        if answer.status_code == 503:
-            return []
-        assert answer.status_code == 200, answer.text
-        items: list[dict[str, Any]] = answer.json()["items"]
+        """The executions; none while the database is away."""
+        answer = self._read(f"/tasks/{task_id}/executions?size=100")
+        items: list[dict[str, Any]] = answer["items"] if answer is not None else []
         return items
+
+    def _read(self, path: str) -> dict[str, Any] | None:
+        """None while the API says, as it must, that the database is away."""
+        answer = self.alice.call("GET", path)
+        if answer.status_code == 503:
+            return None
+        assert answer.status_code == 200, answer.text
+        body: dict[str, Any] = answer.json()
+        return body
 
     def stop_ticking(self) -> None:
         """No further ticks; those that run go on."""
@@ -177,9 +181,9 @@ def _compare_ids(found: Findings, name: str, runs: list[dict[str, Any]], jobs: l
     for id_, count in (recorded | real).items():
         if (recorded[id_], real[id_]) != (1, 1):
             found.wrong.append(f"{name}: {id_}: {recorded[id_]} records, {real[id_]} Jobs (at most {count})")
-    ends = {job["metadata"]["annotations"].get("cronwright.dev/execution"): _condition(job) for job in jobs}
+    ends = {job["metadata"]["annotations"].get("cronwright.dev/execution"): outcome(job) for job in jobs}
     for run in runs:
-        expected = {"Complete": "SUCCESS", "Failed": "FAILED"}.get(ends.get(run["execution_id"]) or "")
+        expected = ends.get(run["execution_id"])
         if expected is not None and run["status"] != expected:
             found.wrong.append(f"{name}: {run['execution_id']} is {run['status']}, its Job {expected}")
 
@@ -197,26 +201,17 @@ def _compare_run(found: Findings, alice: Rest, run: dict[str, Any], status: str,
 
 def _compare_ticks(found: Findings, space: Space, name: str, runs: list[dict[str, Any]]) -> None:
     """Every tick between the first and the last that is recorded has one record."""
-    times = sorted(_time(run["execution_id"]) for run in runs)
+    times = tick_times(runs)
     found.ticks += len(times)
     if not times:
         found.wrong.append(f"{name}: no tick at all")
         return
-    steps = {int((later - earlier).total_seconds()) for earlier, later in itertools.pairwise(times)}
+    steps = seconds_between(times)
     if steps - {60}:
         found.wrong.append(f"{name}: between its recorded ticks are {sorted(steps)} seconds, not 60")
     created = datetime.fromisoformat(space.get("scheduledtask", name)["metadata"]["creationTimestamp"])
     if (times[0] - created).total_seconds() > 60:
         found.wrong.append(f"{name}: created {created}, but its first recorded tick is {times[0]}")
-
-
-def _time(execution_id: str) -> datetime:
-    return datetime.strptime(execution_id.split("-")[1], "%Y%m%d%H%M%S").replace(tzinfo=UTC)
-
-
-def _condition(job: dict[str, Any]) -> str | None:
-    conditions = job.get("status", {}).get("conditions", [])
-    return next((c["type"] for c in conditions if c["type"] in ("Complete", "Failed") and c["status"] == "True"), None)
 
 
 def wait_recorded(load: Load, seconds: float) -> None:
