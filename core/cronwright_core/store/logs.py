@@ -19,7 +19,7 @@ from cronwright_core.domain import naming
 from cronwright_core.domain.errors import Message, NotFound
 from cronwright_core.store.columns import AnyRow, columns_of
 from cronwright_core.store.copying import copy_rows
-from cronwright_core.store.errors import CursorMoved, unavailable
+from cronwright_core.store.errors import CursorMoved
 from cronwright_core.store.log_cutting import cut_middle
 from cronwright_core.store.log_streams import stream_rows, streams_for
 from cronwright_core.store.log_text import (
@@ -39,7 +39,6 @@ from cronwright_core.store.session import Database
 
 SHOWN: dict[LogType, tuple[Stream, ...]] = {"output": ("all", "stdout"), "error": ("stderr",)}
 """The streams that make up each log."""
-_READ_TRIES = 5
 _PRIMARY = ("execution_time", "execution_id", "attempt", "stream")
 Key = tuple[Any, str, int, str]
 
@@ -168,12 +167,11 @@ class LogStore:
         )
 
     def _read(self, work: Callable[[Connection], LogFile]) -> LogFile:
-        for _ in range(_READ_TRIES):
-            try:
-                return self._database.read(work)
-            except _CutMeanwhile:
-                continue
-        raise unavailable("the log is being cut faster than it can be read")
+        try:
+            return self._database.read(work)
+        except _CutMeanwhile:
+            # Rows and chunks are written in one transaction, so in a snapshot they agree, however fast it is cut.
+            return self._database.read_snapshot(work)
 
 
 def _file(

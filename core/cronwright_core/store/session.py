@@ -150,6 +150,15 @@ class Database:
                     raise translate(error) from None
         raise AssertionError("unreachable")
 
+    def read_snapshot(self, work: Callable[[Connection], Result]) -> Result:
+        """As `read`, but all statements see what was committed when the first one started; once only.
+
+        Source: https://www.postgresql.org/docs/current/transaction-iso.html#XACT-REPEATABLE-READ
+        """
+        with self.transaction() as connection:
+            connection.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"))
+            return work(connection)
+
     @contextmanager
     def _observed(self, operation: str) -> Iterator[None]:
         if self._observe is None:

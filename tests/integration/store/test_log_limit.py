@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
+from typing import Any
 
 import pytest
+from sqlalchemy import Connection
 
 from cronwright_core.domain.log_position import LogPosition
+from cronwright_core.store import logs
 from cronwright_core.store.errors import CursorMoved, StoreError
 from cronwright_core.store.executions import ExecutionStore
 from cronwright_core.store.log_following import LogReader
@@ -145,6 +148,21 @@ def test_a_file_reader_while_it_is_being_cut(stream: Stream) -> None:
             file = stream.file()
             assert file.lines_count == len(file.content)
         writing.result()
+
+
+def test_a_file_is_read_however_often_it_is_cut_meanwhile(stream: Stream, monkeypatch: pytest.MonkeyPatch) -> None:
+    stream.write(1000)
+    whole, cuts = logs._last_lines, []
+
+    def cut_first(connection: Connection, streams: Any, count: int) -> list[str]:
+        stream.write(400)
+        cuts.append(count)
+        return whole(connection, streams, count)
+
+    monkeypatch.setattr(logs, "_last_lines", cut_first)
+    file = stream.file()
+    assert file.lines_count == len(file.content)
+    assert len(cuts) == 2, "the first read met a cut, the second a snapshot"
 
 
 def test_a_gap_is_marked_along_with_the_lines_behind_it(stream: Stream, database: Database) -> None:
