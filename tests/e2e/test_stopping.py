@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from support.cluster import FINAL, Rest, Space, eventually, kubectl
+from support.cluster import FINAL, Rest, Space, eventually, kubectl, let_end
 
 PATIENT = "trap 'echo told to stop; exit 1' TERM; echo working; while [ ! -e /tmp/fail ]; do sleep 0.2; done; exit 3"
 """Runs until it is told to stop, or until a test makes it fail."""
@@ -41,7 +41,7 @@ def ended(alice: Rest, execution_id: str, seconds: float = 90) -> dict[str, Any]
 
 def fail_first_attempt(space: Space) -> None:
     (pod,) = space.names("pods")
-    kubectl("exec", "-n", space.namespace, pod, "--", "touch", "/tmp/fail")
+    let_end(space.namespace, pod, "/tmp/fail")
 
 
 def cancel(user: Rest, execution_id: str) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from support.cluster import Rest, Space, eventually, kubectl
+from support.cluster import Rest, Space, eventually, kubectl, let_end
 
 WRITE = "mkdir deep; head -c 3000000 /dev/zero > deep/zeros; ln -s /etc deep/link; pwd; du -sB1 ."
 HOLD = "echo kept > kept; while [ ! -e go ]; do sleep 1; done; cat kept"
@@ -85,7 +85,7 @@ def test_ended_directories_are_removed_and_a_running_one_is_kept(space: Space, a
     assert volume_holds(space, "after") == {held}
 
     pod = next(name for name in space.names("pods", f"batch.kubernetes.io/job-name={held}"))
-    kubectl("exec", "-n", space.namespace, pod, "--", "touch", "/data/go")
+    let_end(space.namespace, pod, "/data/go")
     (kept,) = alice.ended(running_task)
     assert kept["status"] == "SUCCESS", kept
     assert alice.log(kept["execution_id"])[-1] == "kept"

@@ -40,6 +40,19 @@ def kubectl(*arguments: str, document: Mapping[str, Any] | None = None) -> str:
     return done.stdout
 
 
+def let_end(namespace: str, pod: str, path: str) -> None:
+    """Makes the file that the Pod's container waits for before it ends.
+
+    The container may end before the command in it was seen to: the kernel then ends the command as well (137). That
+    the file was made is told by what the container does next.
+    """
+    try:
+        kubectl("exec", "-n", namespace, pod, "--", "touch", path)
+    except KubectlFailed as failed:
+        if "exit code 137" not in str(failed):
+            raise
+
+
 def eventually(look: Callable[[], Found], *, seconds: float, what: str) -> Found:
     """Polls until `look` gives something true and returns it; fails with `what` and the last thing seen."""
     end = time.monotonic() + seconds
