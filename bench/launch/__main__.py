@@ -13,13 +13,14 @@ import os
 import sys
 import tempfile
 import time
+from contextlib import AsyncExitStack
 from pathlib import Path
 
-from bench.launch.control_plane import ROOT, ControlPlane
+from bench.launch.control_plane import NODES, ROOT, ControlPlane
 
 sys.path[:0] = [str(ROOT / name) for name in ("core", "operator", "tests")]
 
-from bench.launch import report, scale, scenarios  # noqa: E402
+from bench.launch import kubelet, report, scale, scenarios  # noqa: E402
 from bench.launch.operator_process import OperatorProcess, wait_settled  # noqa: E402
 from cronwright_core.kube.client import KubeClient  # noqa: E402
 from support import postgres  # noqa: E402
@@ -62,11 +63,13 @@ async def lateness(
     plane: ControlPlane, server: postgres.PostgresServer, state: Path, rate: str, options: argparse.Namespace
 ) -> str:
     """The table for one client rate of the controller manager; a fresh control plane and a fresh database."""
-    plane.start(RATES[rate])
-    client = await connect(plane)
+    plane.start(RATES[rate], kubelet.API_SERVER_ARGUMENTS)
     url = postgres.make_database(server, f"launch_{int(time.time())}")
     results = []
-    try:
+    async with AsyncExitStack() as stack:
+        client = await connect(plane)
+        stack.push_async_callback(client.close)
+        await stack.enter_async_context(kubelet.serving(client, plane.kubeconfig, NODES))
         for way in options.ways.split(","):
             settings = WAYS[way]
             operator = None
@@ -86,8 +89,6 @@ async def lateness(
             finally:
                 if operator is not None:
                     operator.stop()
-    finally:
-        await client.close()
     return report.table(f"{rate} ({RATES[rate] or 20} requests a second)", results) + "\n"
 
 

@@ -8,25 +8,23 @@ are recorded and deleted again, by whoever sent them, but for the benchmark's ow
 from __future__ import annotations
 
 import asyncio
-import os
-import sys
 import time
 from collections import Counter
+from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from bench.launch import loads
+from bench.launch import kubelet, loads
 from bench.launch.control_plane import NODES, ControlPlane
 from bench.recording import executions_audit as audit
 from bench.recording.executions_operator import build, connect, wait_settled
 from cronwright_core.kube.client import KubeClient
 from cronwright_core.kube.ports import Json
-from cronwright_core.kube.resources import CRON_JOBS, JOBS, PODS, Resource
+from cronwright_core.kube.resources import CRON_JOBS, JOBS, PODS
 from support import postgres
 
 GOAL = 6
 LEAD_SECONDS = 15
-NODE = Resource("", "v1", "nodes", "Node")
 OTHERS = ("cronwright-bench", "kwok", "kubectl")
 OURS, NATIVE = "requests-ours", "requests-native"
 Counts = Counter[tuple[str, str]]
@@ -36,20 +34,16 @@ async def measure(plane: ControlPlane, server: postgres.PostgresServer, state: P
     """The lines of the report."""
     folder = state.parent / "cronwright-bench-recording-audit"
     await asyncio.to_thread(plane.stop)
-    plane.start(500, (*audit.arguments(folder), "--kubelet-certificate-authority="))
+    plane.start(500, (*audit.arguments(folder), *kubelet.API_SERVER_ARGUMENTS))
     client = await connect(plane)
-    port = 10250 + int(os.environ["CRONWRIGHT_PORT_SHIFT"])
-    pki = plane.kubeconfig.parent / "pki"
-    program = str(Path(__file__).with_name("executions_kubelet.py"))
-    kubelet = await asyncio.create_subprocess_exec(
-        sys.executable, program, str(port), str(pki / "apiserver.crt"), str(pki / "apiserver.key")
-    )
     url = postgres.make_database(server, f"requests_{int(time.time())}")
     # Recorded Jobs go at once, as a CronJob's do whose history limits are 0.
     settings = {"CRONWRIGHT_KEEP_FINISHED_SECONDS": "0"}
     operator = build(plane, url, state.parent / "cronwright-bench-recording-requests.log", settings)
-    try:
-        await _lead_logs_to(client, port)
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(client.close)
+        stack.callback(operator.stop)
+        await stack.enter_async_context(kubelet.serving(client, plane.kubeconfig, NODES))
         operator.start()
         for namespace in (OURS, NATIVE):
             await loads.make_namespace(client, namespace)
@@ -67,22 +61,7 @@ async def measure(plane: ControlPlane, server: postgres.PostgresServer, state: P
         ((stored,),) = postgres.execute(url, "SELECT count(*) FROM executions WHERE status = 'SUCCESS'")
         assert stored == count, f"{stored} of {count} are recorded"
         spent = {namespace: audit.count(folder, namespace) - before[namespace] for namespace in (OURS, NATIVE)}
-    finally:
-        operator.stop()
-        kubelet.terminate()
-        await kubelet.wait()
-        await client.close()
     return _report(count, spent[OURS], spent[NATIVE])
-
-
-async def _lead_logs_to(client: KubeClient, port: int) -> None:
-    """The nodes' kubelets are all one program on loopback."""
-    status = {
-        "addresses": [{"type": "InternalIP", "address": "127.0.0.1"}],
-        "daemonEndpoints": {"kubeletEndpoint": {"Port": port}},
-    }
-    for number in range(NODES):
-        await client.patch(NODE, None, f"kwok-{number:02}", {"status": status}, subresource="status")  # type: ignore[arg-type]
 
 
 async def _over(client: KubeClient, count: int, tick: datetime) -> None:
