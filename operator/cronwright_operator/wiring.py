@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -26,6 +26,7 @@ from cronwright_operator.cache import DefinitionCache
 from cronwright_operator.fencing import FencedClient
 from cronwright_operator.launching.admission import Admissions
 from cronwright_operator.launching.clock import Clock, system_now
+from cronwright_operator.launching.controllers_turn import ControllersTurn
 from cronwright_operator.launching.ledger import Ledger
 from cronwright_operator.launching.limits import build_limits
 from cronwright_operator.launching.waits import Waits
@@ -58,7 +59,7 @@ from cronwright_operator.usage.figures import SWITCHED_OFF, ClusterFigures
 from cronwright_operator.usage.sampler import Sampler
 from cronwright_operator.watched import AllBut, WithoutNamespaces, is_watched
 from cronwright_operator.workloads import Workloads
-from cronwright_operator.workqueue import Key, WorkQueue
+from cronwright_operator.workqueue import GivesWay, Key, WorkQueue
 from cronwright_operator.workspaces.cleaning import WorkspaceCleaning
 from cronwright_operator.workspaces.job import CleanerImage
 
@@ -115,7 +116,7 @@ class Parts:
             work: Callable[[Key], Awaitable[None]],
             workers: int,
             about: Callable[[Key], Mapping[str, object]],
-            behind: WorkQueue[str] | None = None,
+            behind: Sequence[GivesWay] = (),
         ) -> WorkQueue[Key]:
             return WorkQueue(
                 name,
@@ -129,11 +130,15 @@ class Parts:
 
         workers = settings.reconcile_workers
         self.task_queue = queue("reconcile", self._sync_task, workers, lambda uid: {"task_uid": uid})
-        # Where many runs are due at once their Jobs come first. A Job waits for its record; its time does not wait.
-        self.job_queue = queue(
-            "record", self._sync_job, settings.record_workers, lambda uid: {"job_uid": uid}, self.task_queue
+        self.turn = ControllersTurn(
+            lambda: self.ledger.held_ticks(), self.task_queue.add, system_now, step_in=settings.cron_jobs_step_in
         )
-        self.row_queue = queue("rows", self._sync_row, 4, lambda key: {f"{key[0]}_uid": key[1]}, self.task_queue)
+        # Where many runs are due at once their Jobs come first. A Job waits for its record; its time does not wait.
+        jobs_first = (self.task_queue, self.turn)
+        self.job_queue = queue(
+            "record", self._sync_job, settings.record_workers, lambda uid: {"job_uid": uid}, jobs_first
+        )
+        self.row_queue = queue("rows", self._sync_row, 4, lambda key: {f"{key[0]}_uid": key[1]}, jobs_first)
         self.stop_queue = queue("stop", self._sync_stop, workers, lambda uid: {"job_uid": uid})
         self.workspace_queue = queue("workspaces", self._sync_workspace, 2, lambda uid: {"project_uid": uid})
 
@@ -232,6 +237,7 @@ class Parts:
             clock=self.clock,
             ledger=self.ledger,
             step_in=settings.cron_jobs_step_in,
+            turn=self.turn,
             priority_class=settings.priority_class,
             look_again=self.task_queue.add,
             wait_of=self.waits.of,

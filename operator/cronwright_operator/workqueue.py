@@ -8,10 +8,10 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Awaitable, Callable, Hashable, Mapping
+from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
 from contextlib import suppress
 from time import perf_counter
-from typing import Any, Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 from cronwright_core import json_log
 
@@ -26,6 +26,14 @@ _GIVE_WAY_SECONDS = 5.0
 """For so long at most a queue gives way to the urgent keys of another: what it does is late then, but never starved."""
 TROUBLE, BUG = "trouble", "bug"
 
+
+class GivesWay(Protocol):
+    """What a queue may stand behind."""
+
+    async def wait_calm(self) -> None:
+        """Returns once the queue may begin something; does so within seconds in any case."""
+
+
 Observer = Callable[[str, float, str | None], None]
 """Called after the work on a key with the queue's name, the seconds, and None, TROUBLE or BUG."""
 
@@ -34,8 +42,8 @@ class WorkQueue(Generic[Key]):
     """Calls `work(key)` for each key added; `expected` errors are trouble outside, others are bugs and logged so.
 
     Belongs to one event loop. Not persistent: what must survive stands in the cluster. `about` names what a key is:
-    each line that is logged during its work carries these members. While the queue `behind` has urgent keys waiting,
-    this one begins nothing new, for some seconds at most.
+    each line that is logged during its work carries these members. While one of those that it stands `behind` is not
+    calm - a queue that has urgent keys waiting - this one begins nothing new, for some seconds at most.
     """
 
     def __init__(
@@ -47,7 +55,7 @@ class WorkQueue(Generic[Key]):
         expected: tuple[type[Exception], ...] = (),
         about: Callable[[Key], Mapping[str, object]] | None = None,
         observe: Observer | None = None,
-        behind: WorkQueue[Any] | None = None,
+        behind: Sequence[GivesWay] = (),
     ) -> None:
         self._name = name
         self._work = work
@@ -129,10 +137,10 @@ class WorkQueue(Generic[Key]):
             while not self._waiting and not self._urgent:
                 self._wake.clear()
                 await self._wake.wait()
-            if self._behind is not None:
-                await self._behind.wait_calm()
-                if not self._waiting and not self._urgent:
-                    continue  # another worker took it meanwhile
+            for other in self._behind:
+                await other.wait_calm()
+            if not self._waiting and not self._urgent:
+                continue  # another worker took it meanwhile
             key = self._urgent.popleft() if self._urgent else self._waiting.popleft()
             if not self._urgent:
                 self._calm.set()

@@ -116,6 +116,10 @@ class Ledger:
         found = self._held.get(task_uid)
         return found[0] if found is not None and self._block_of(found[1], slot=True) is None else None
 
+    def held_ticks(self) -> Iterable[datetime]:
+        """The ticks for which a slot is held."""
+        return (tick for tick, _ in self._held.values())
+
     def enter(self, candidate: Candidate, *, tick: datetime | None, ours: bool = True) -> bool:
         """Takes a run into the books that is about to be made; returns whether it starts at once.
 

@@ -151,7 +151,10 @@ def _upcoming(seen: Observed, schedule: Schedule, status: TaskStatus, due: DueTi
     wakes = [start]
     if not seen.step_in:
         wakes.append(start + HANDS_OFF)
-        open_tick = _next_tick(seen, schedule, status, latest(status.last_schedule_time, status.anchor_time) or now)
+        # A tick whose Job stands is not open, also if the status that says so is not written yet: its slot goes back.
+        made = due.watermark if due.run is None else None
+        base = latest(status.last_schedule_time, status.anchor_time, made) or now
+        open_tick = _next_tick(seen, schedule, status, base)
         if open_tick is not None and open_tick <= now and not _is_claimed(cronjob, status, open_tick):
             wakes.append(open_tick + HANDS_OFF)
             late = _late(seen, schedule, status, open_tick, offset)

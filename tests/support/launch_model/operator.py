@@ -19,6 +19,7 @@ from cronwright_core.kube.resources import PROJECTS, SCHEDULED_TASKS
 from cronwright_operator.cache import DefinitionCache
 from cronwright_operator.launching.admission import Admissions
 from cronwright_operator.launching.clock import Clock
+from cronwright_operator.launching.controllers_turn import ControllersTurn
 from cronwright_operator.launching.ledger import Ledger
 from cronwright_operator.launching.limits import build_limits
 from cronwright_operator.launching.waits import REFRESH_SECONDS, Waits
@@ -118,6 +119,8 @@ class Operator:
             cancelled=self._record_cancelled,
         )
         events: Any = _Events()
+        # Already with one tick, so that what is put off meets every crash.
+        self._turn = ControllersTurn(self.ledger.held_ticks, self._tasks.add, now, step_in=step_in, many=1)
         applier.apply = _noting(applier.apply)  # type: ignore[method-assign]
         self._task_sync = TaskSync(
             cache=self.cache,
@@ -132,6 +135,7 @@ class Operator:
             clock=self._clock,
             ledger=self.ledger,
             step_in=step_in,
+            turn=self._turn,
             priority_class=lambda _: None,
             look_again=self._tasks.add,
             wait_of=self._waits.of,
@@ -154,6 +158,7 @@ class Operator:
                 self._stops_queue.run,
                 self._admissions.run,
                 self._clock.run,
+                self._turn.run,
                 self._stop_clock.run,
                 self._skipped.run,
             ):

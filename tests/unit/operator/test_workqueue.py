@@ -154,7 +154,7 @@ def test_a_queue_behind_another_begins_when_nothing_urgent_waits_there() -> None
             await asyncio.sleep(0)
 
         first = WorkQueue("first", work, workers=1)
-        second = WorkQueue("second", work, workers=1, behind=first)
+        second = WorkQueue("second", work, workers=1, behind=(first,))
         second.add("later")
         for key in ("due-1", "due-2", "due-3"):
             first.add(key, urgent=True)
@@ -179,7 +179,7 @@ def test_a_queue_behind_another_is_not_starved() -> None:
         first = WorkQueue("first", work, workers=1)
         first.add("due", urgent=True)
         first._hurried_at -= 4.95
-        second = WorkQueue("second", work, workers=1, behind=first)
+        second = WorkQueue("second", work, workers=1, behind=(first,))
         second.add("later")
         await drained(second)
         return seen
