@@ -224,6 +224,11 @@ class TestLeftToTheController:
         found = decide(seen_task(), TICK + late, reserved=TICK, room=False, step_in=False)
         assert (found.actions, found.reserve, found.status.claimed_time) == ((), TICK, None)
 
+    def test_its_slot_goes_back_with_its_job_also_before_that_is_written_down(self) -> None:
+        job = make_job("c", tick=TICK)
+        found = decide(seen_task(), TICK + timedelta(seconds=4), jobs=[job], reserved=TICK, step_in=False)
+        assert (found.actions, found.reserve, found.status.last_schedule_time) == ((), None, TICK)
+
     def test_a_late_tick_without_a_slot_gets_one_or_is_claimed(self) -> None:
         now = TICK + timedelta(seconds=5)
         assert decide(seen_task(), now, step_in=False).reserve == TICK

@@ -1,0 +1,135 @@
+"""What a look at a task does at once, and what it puts off while the CronJob controller makes many Jobs."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from datetime import datetime
+from types import SimpleNamespace
+from typing import Any
+
+from cronwright_core.domain import naming
+from cronwright_core.domain.cluster import JobFacts
+from cronwright_core.domain.gate import Limits
+from cronwright_core.domain.task import Request, ScheduledTask
+from cronwright_operator.launching.clock import Clock
+from cronwright_operator.launching.controllers_turn import ControllersTurn
+from cronwright_operator.launching.ledger import Ledger
+from cronwright_operator.reconciling.actions import AcceptJob, Action, CreateJob, WriteStatus
+from cronwright_operator.reconciling.manifests import build_cronjob
+from cronwright_operator.reconciling.observed import Registration
+from cronwright_operator.reconciling.sync import TaskSync
+from cronwright_operator.reconciling.ticks import LEAD
+from support.builders import at, make_cronjob, make_job, make_project, make_task, settled
+
+TICK = at("10:01:00")
+
+
+class Applied:
+    """Notes what it is to carry out."""
+
+    def __init__(self) -> None:
+        self.kinds: list[type[Action]] = []
+
+    async def apply(self, task: ScheduledTask, actions: tuple[Action, ...], now: datetime) -> None:
+        self.kinds += [type(action) for action in actions]
+
+
+class Desk:
+    """A `TaskSync` of one task, in an installation with `stepIn: false`."""
+
+    def __init__(self) -> None:
+        task = make_task()
+        self.task = replace(task, status=settled(task, last_schedule_time=at("10:00:00")))
+        manifest = build_cronjob(task, make_project(), owner="alice", cron_line="* * * * *", suspend=False)
+        written = manifest["metadata"]["annotations"][naming.SPEC_HASH_ANNOTATION]
+        self.cronjob = make_cronjob(spec_hash=written, last_schedule_time=at("10:00:00"))
+        self.jobs: list[JobFacts] = []
+        self.now = TICK - LEAD
+        self.applied = Applied()
+        self.woken: list[str] = []
+        self.ledger = Ledger(Limits(), priority_of=lambda _: 0)
+        self.turn = ControllersTurn(self.ledger.held_ticks, self.woken.append, lambda: self.now, step_in=False, many=1)
+        cache: Any = SimpleNamespace(task=lambda _: self.task, project=lambda *_: make_project())
+        applier: Any = self.applied
+        events: Any = None
+        self._sync = TaskSync(
+            cache=cache,
+            cronjob_of=lambda _: self.cronjob,
+            jobs_of=lambda _: self.jobs,
+            pods_of=lambda _: (),
+            registration=lambda _: Registration(task_id=self.task.status.task_id),
+            outcome=lambda _: None,
+            project_refused=lambda _: False,
+            applier=applier,
+            events=events,
+            clock=Clock(self.woken.append, lambda: self.now),
+            ledger=self.ledger,
+            step_in=False,
+            turn=self.turn,
+            priority_class=lambda _: None,
+            look_again=self.woken.append,
+            wait_of=lambda _: None,
+            now=lambda: self.now,
+        )
+
+    def look(self) -> list[type[Action]]:
+        """One look; what was carried out with it."""
+        self.applied.kinds = []
+        asyncio.run(self._sync.sync(self.task.uid))
+        return self.applied.kinds
+
+    def make_job(self) -> None:
+        """The controller makes the Job of the tick."""
+        job = make_job(naming.cron_tick_job_name(self.cronjob.name, TICK), tick=TICK)
+        self.jobs = [job]
+        self.ledger.see(job)
+
+
+def busy() -> Desk:
+    """A tick has just come, its slot is held, and the controller is about to make its Job."""
+    desk = Desk()
+    assert desk.look() == [WriteStatus], "what the tests' task had not told yet"
+    assert desk.ledger.held(desk.task.uid) == TICK
+    desk.now = TICK
+    return desk
+
+
+def test_at_the_tick_nothing_is_written() -> None:
+    desk = busy()
+    assert desk.look() == []
+    assert desk.ledger.held(desk.task.uid) == TICK
+
+
+def test_a_job_of_the_controllers_gives_the_slot_back_at_once_and_is_accepted_when_it_has_time() -> None:
+    desk = busy()
+    desk.look()
+    desk.make_job()
+    assert desk.look() == []
+    assert desk.ledger.held(desk.task.uid) is None, "it counts once"
+    assert desk.turn.lasts(), "as far as it knows: others may still be to come"
+    desk.jobs = []
+    assert desk.look() == [], "what comes meanwhile is not even looked at"
+    assert desk.ledger.held(desk.task.uid) is None
+    desk.make_job()
+    desk.now = at("10:01:01")
+    assert not desk.turn.lasts()
+    assert desk.look() == [AcceptJob, WriteStatus]
+
+
+def test_a_task_that_somebody_changes_is_served_all_the_same() -> None:
+    desk = busy()
+    desk.look()
+    desk.make_job()
+    desk.look()
+    desk.task = replace(desk.task, triggers=(Request("k", '{"time": "2026-03-02T10:01:00Z", "by": "alice"}'),))
+    assert desk.turn.lasts()
+    assert CreateJob in desk.look()
+
+
+def test_few_ticks_are_no_burden() -> None:
+    desk = busy()
+    desk.turn = ControllersTurn(desk.ledger.held_ticks, desk.woken.append, lambda: desk.now, step_in=False)
+    desk._sync._turn = desk.turn
+    desk.make_job()
+    assert desk.look() == [AcceptJob, WriteStatus]
