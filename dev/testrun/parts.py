@@ -23,6 +23,7 @@ from up.commands import ROOT, failure, read_pairs, stream
 LOGS = ROOT / ".local" / "log"
 ENV_FILE = ROOT / ".local" / "env"
 
+KUBE = "tests/integration/kube"
 ABSENCE, CHAOS = "tests/e2e/test_absence.py", "tests/e2e/test_chaos.py"
 """These take away the operator and the database, so nothing else that needs them may run beside."""
 OUTAGE = "tests/e2e/test_outage.py"
@@ -52,7 +53,7 @@ class Part:
     begin: Callable[[Background], None] | None = None
     """Begins it beside other parts; `run` then waits for it."""
     by_name_only: bool = False
-    """Left out where no part is named: it takes minutes."""
+    """Left out where no part is named: it takes minutes, or is a piece of another."""
 
 
 def needed(names: Iterable[str]) -> list[Part]:
@@ -223,10 +224,15 @@ ALL: tuple[Part, ...] = (
     Part(
         "integration",
         "on a real PostgreSQL",
-        _quick("integration", "tests/integration", "-n2", "--ignore=tests/integration/kube"),
+        _quick("integration", "tests/integration", "-n2", f"--ignore={KUBE}"),
         ("environment", "postgresql"),
     ),
-    Part("contract", "chart, CRDs, OpenAPI, cron", _pytest("contract", "tests/contract"), ("environment", "compile")),
+    Part(
+        "contract",
+        "chart, CRDs, OpenAPI, cron",
+        _pytest("contract", "tests/contract", "-n2"),
+        ("environment", "compile"),
+    ),
     Part("cluster", "a cluster with the chart installed", _cluster, ("compile",)),
     Part(
         "absence",
@@ -235,13 +241,20 @@ ALL: tuple[Part, ...] = (
         ("environment", "cluster"),
         begin=_begin(*_ABSENCE),
     ),
-    Part("kube", "on a real API server", _pytest("kube", "tests/integration/kube", "-n2"), ("environment", "cluster")),
-    # Most of the time these wait: for a full minute, for a retry's delay. Each has a namespace of its own.
+    # Most of the time these wait: for a full minute, for a retry's delay. Each has a namespace of its own. What is
+    # tested on the API server alone fills the pauses.
     Part(
         "e2e",
-        "through the installed chart",
-        _pytest("e2e", "tests/e2e", "-n8", "--dist=worksteal", "-v", *NOT_AMONG_OTHERS),
+        "through the installed chart, and on the API server",
+        _pytest("e2e", "tests/e2e", KUBE, "-n8", "--dist=worksteal", "-v", *NOT_AMONG_OTHERS),
         ("environment", "cluster"),
+    ),
+    Part(
+        "kube",
+        "those of e2e on the API server alone",
+        _pytest("kube", KUBE, "-n2"),
+        ("environment", "cluster"),
+        by_name_only=True,
     ),
     Part(
         "outage",

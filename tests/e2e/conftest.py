@@ -11,8 +11,15 @@ from collections.abc import Iterator
 
 import pytest
 
+from support import long_first
 from support.cluster import OWN_CONTEXTS, Cluster, Rest, Space, kubectl
 from support.second_release import FULL_NAME, NAMESPACE, SecondRelease
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    workers = getattr(config, "workerinput", {}).get("workercount", 1)
+    long_first.order(items, workers)
 
 
 @pytest.fixture(scope="session")

@@ -13,6 +13,8 @@ import subprocess
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import pytest
+
 from support.bad_inputs import MISSING, PROJECTS, TASKS, Bad
 from support.cluster import Rest, Space, eventually, kubectl
 
@@ -79,6 +81,7 @@ def disagreements(space: Space, rest: Rest, kind: str, table: list[Bad], bodies:
     return wrong
 
 
+@pytest.mark.takes(30)
 def test_what_a_task_must_not_be(space: Space, alice: Rest) -> None:
     body = {
         "name": f"a good name of {space.namespace}",

@@ -36,6 +36,7 @@ def place(cluster: Cluster) -> Iterator[Space]:
     space.clear()
 
 
+@pytest.mark.takes(40)
 def test_docs_kubectl(cluster: Cluster, place: Space, tmp_path: Path) -> None:
     user = f"docs-{uuid.uuid4().hex[:8]}"
     script = blocks("README.md", "### By kubectl", "### By REST")[:1] + blocks("docs/kubectl.md")
@@ -50,6 +51,7 @@ def test_docs_kubectl(cluster: Cluster, place: Space, tmp_path: Path) -> None:
     assert "condition met" in said
 
 
+@pytest.mark.takes(40)
 def test_docs_troubleshooting(space: Space, alice: Rest, tmp_path: Path) -> None:
     """Every command of the page, in its text too, against one task that has run."""
     page = (ROOT / "docs/troubleshooting.md").read_text(encoding="utf-8")

@@ -7,6 +7,8 @@ import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
+
 from support.cluster import Rest, Space, eventually, kubectl
 
 BUSY = "trap 'echo told to stop; exit 1' TERM; echo busy; sleep 300 & wait"
@@ -43,6 +45,7 @@ def patch(space: Space, name: str, **spec: Any) -> None:
     )
 
 
+@pytest.mark.takes(30)
 def test_a_projects_limit_and_program_change_while_tasks_run(space: Space, alice: Rest) -> None:
     space.apply_project("shrinks", maxConcurrentExecutions=2, args=[BUSY])
     tasks = {}
@@ -122,6 +125,7 @@ def test_a_pause_and_a_deletion_of_what_waits_and_of_what_runs(space: Space, ali
     assert len(alice.executions(ids["waits"])) == 1
 
 
+@pytest.mark.takes(70)
 def test_another_type_and_back_and_another_name_fire_nothing(space: Space, alice: Rest) -> None:
     space.apply_task("changes", "echo ran", **NEVER)
     task_id = space.task_id("changes")
@@ -153,6 +157,7 @@ def test_another_type_and_back_and_another_name_fire_nothing(space: Space, alice
     assert execution(alice, first)["task_name"] == title, "history keeps the name of its time"
 
 
+@pytest.mark.takes(60)
 def test_deleted_and_made_again_at_once_it_is_another_task(space: Space, alice: Rest) -> None:
     space.apply_task("again", BUSY, scheduleType="Cron", schedule="* * * * *", suspend=True)
     old_id = space.task_id("again")

@@ -61,6 +61,7 @@ def test_a_job_deleted_by_kubectl_is_a_cancel_with_its_output(space: Space, alic
     )
 
 
+@pytest.mark.takes(40)
 def test_a_pod_deleted_by_kubectl_is_a_failed_attempt(space: Space, alice: Rest) -> None:
     script = "trap 'exit 1' TERM; echo working; sleep 20 & wait; echo done"
     space.apply_task("hit", script, scheduleType="Once", backoffLimit=1)

@@ -10,6 +10,8 @@ import uuid
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from support.cluster import Cluster, Space, eventually, kubectl
 from support.doc_commands import blocks, run
 from support.second_release import FULL_NAME, NAMESPACE, SecondRelease
@@ -81,6 +83,7 @@ def rotate_keys(release: SecondRelease, steps: list[str], old_token: str, tmp_pa
     return token
 
 
+@pytest.mark.takes(170)
 def test_tasks_and_history_survive_upgrade_rollback_restore_and_uninstall(
     cluster: Cluster, second: SecondRelease, tmp_path: Path
 ) -> None:

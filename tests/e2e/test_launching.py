@@ -7,6 +7,8 @@ import time
 from datetime import UTC, datetime
 from typing import Any
 
+import pytest
+
 from support.cluster import Rest, Space, eventually, kubectl
 
 BUSY = "trap 'echo told to stop; exit 1' TERM; echo busy; sleep 75 & wait"
@@ -47,6 +49,7 @@ def test_two_triggers_at_once_run_one_after_the_other(space: Space, alice: Rest)
     assert not overlap(runs)
 
 
+@pytest.mark.takes(30)
 def test_a_projects_limit_lets_the_more_urgent_go_first(space: Space, alice: Rest) -> None:
     script = "echo ran; sleep 3"
     space.apply_project("narrow", maxConcurrentExecutions=1, args=[script])
@@ -63,6 +66,7 @@ def test_a_projects_limit_lets_the_more_urgent_go_first(space: Space, alice: Res
     assert runs["first"]["start_time"] < runs["high"]["start_time"] < runs["low"]["start_time"]
 
 
+@pytest.mark.takes(80)
 def test_what_a_tick_does_while_the_task_is_busy(space: Space, alice: Rest) -> None:
     until_second(10)
     tasks = {}
@@ -133,6 +137,7 @@ def _check_step_in(space: Space) -> None:
     assert offset <= started <= offset + 20
 
 
+@pytest.mark.takes(110)
 def test_edit_and_resume_fire_nothing(space: Space, alice: Rest) -> None:
     space.apply_task("edited", "echo ran", scheduleType="Cron", schedule="0 0 1 1 *")
     space.apply_task("resumed", "echo ran", scheduleType="Cron", schedule="* * * * *", suspend=True)

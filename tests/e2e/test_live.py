@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import httpx
+import pytest
 
 from support.cluster import Rest, Space, eventually, kubectl
 from support.sse import Event, iterate_events
@@ -50,6 +51,7 @@ def of_task(running: list[dict[str, Any]], task_id: int) -> dict[str, Any] | Non
     return next((item for item in running if item["task_id"] == task_id), None)
 
 
+@pytest.mark.takes(30)
 def test_lines_are_followed_while_the_pod_runs_and_after(space: Space, alice: Rest, bob: Rest) -> None:
     script = f"for i in $(seq {LINES}); do echo line $i; sleep 1; done"
     space.apply_task("talks", script, scheduleType="Once")
@@ -71,6 +73,7 @@ def test_lines_are_followed_while_the_pod_runs_and_after(space: Space, alice: Re
     assert bob.call("GET", path).status_code == 404
 
 
+@pytest.mark.takes(50)
 def test_attempts_come_one_after_another_each_to_its_last_line(space: Space, alice: Rest) -> None:
     # The first attempt is silent for so long that its output is looked at rarely, and speaks just before it ends.
     script = "echo begun; sleep 12; echo last words; exit 3"

@@ -153,6 +153,7 @@ def test_both_in_one(odd: PodUnderTest) -> None:
     assert b"correct-horse" not in together
 
 
+@pytest.mark.takes(30)
 def test_each_line_once_over_a_real_rotation(namespace: str) -> None:
     """12 MB at once: the kubelet rotates (10 MiB, looked at every 10 s), and the program goes on in a new file."""
     script = (

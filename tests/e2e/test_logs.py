@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from support.cluster import Rest, Space, eventually, kubectl
 
 PASSWORD = "correct-horse-battery"
@@ -38,6 +40,7 @@ def test_secrets_are_in_neither_log_nor_summary_nor_error(space: Space, alice: R
     assert "key [redacted]" in live
 
 
+@pytest.mark.takes(30)
 def test_a_pod_that_vanishes_leaves_a_mark_in_its_output(space: Space, alice: Rest) -> None:
     space.apply_task("torn", "echo begun; sleep 15; echo done", scheduleType="Once", backoffLimit=1)
     task_id = space.task_id("torn")

@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 import httpx
+import pytest
 
 from support.cluster import SYSTEM, Cluster, Rest, Space, eventually, kubectl
 from support.monitoring import Exported, panels, rules
@@ -71,6 +72,7 @@ def test_the_pods_export_what_dashboard_and_alerts_use(cluster: Cluster, space: 
     eventually(counted, seconds=40, what="the same event again to be counted on the first one")
 
 
+@pytest.mark.takes(80)
 def test_a_tick_that_was_skipped_is_told_in_all_three_places(space: Space, alice: Rest) -> None:
     def skipped() -> float:
         exported = [line for text in scrape().values() for line in text.splitlines()]

@@ -85,6 +85,7 @@ def test_trigger_logs_history_pause_and_resume(space: Space, shell: Shell) -> No
     assert "T02:30:00+08:00" in first
 
 
+@pytest.mark.takes(60)
 def test_a_run_that_is_cancelled_and_one_that_fails(space: Space, shell: Shell) -> None:
     script = 'echo begun; [ "$DAY" = bad ] && exit 7; sleep 300 & wait'
     space.apply_task("patient", script, scheduleType="Cron", schedule="0 0 1 1 *")

@@ -84,6 +84,7 @@ def test_a_cancel_of_the_second_attempt_keeps_both_logs(space: Space, alice: Res
     assert alice.log(execution) == ["working", "working", "told to stop"]
 
 
+@pytest.mark.takes(40)
 def test_the_time_limit_holds_over_all_attempts(space: Space, alice: Rest) -> None:
     space.apply_task("slow", PATIENT, scheduleType="Once", activeDeadlineSeconds=30, backoffLimit=5)
     task_id = space.task_id("slow")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from support.cluster import FINAL, Cluster, Rest, Space, eventually
 
 BURN = """exec python3 - <<END
@@ -19,6 +21,7 @@ END
 """Uses a quarter of a CPU (its limit) and some 100 MB, and says at last what it used itself: percent, MB."""
 
 
+@pytest.mark.takes(30)
 def test_a_run_that_burns_cpu_and_memory_is_measured(space: Space, alice: Rest) -> None:
     space.apply_task(
         "burn",

@@ -5,6 +5,8 @@ from __future__ import annotations
 import uuid
 from datetime import UTC, datetime, timedelta
 
+import pytest
+
 from support.cluster import Rest, Space, eventually, kubectl
 
 SCRIPT = "echo 第一行; echo to-stderr >&2; sleep 1; echo processed 1000 records"
@@ -48,6 +50,7 @@ def test_a_task_from_rest_runs_and_its_log_outlives_job_and_pod(space: Space, al
     assert bob.call("GET", f"/executions/{run['execution_id']}").status_code == 404
 
 
+@pytest.mark.takes(30)
 def test_a_minutely_task_from_kubectl(space: Space, alice: Rest) -> None:
     space.apply_task("minutely", SCRIPT, scheduleType="Cron", schedule="* * * * *")
     task_id = space.task_id("minutely")
@@ -69,6 +72,7 @@ def test_a_minutely_task_from_kubectl(space: Space, alice: Rest) -> None:
     assert job == "CronJob"
 
 
+@pytest.mark.takes(70)
 def test_once_date_and_interval(space: Space, alice: Rest) -> None:
     soon = (datetime.now(UTC) + timedelta(seconds=20)).strftime("%Y-%m-%dT%H:%M:%SZ")
     space.apply_task("interval", "echo tick", scheduleType="Interval", schedule="60")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from support.cluster import Rest, Space, eventually, kubectl, let_end
 
 WRITE = "mkdir deep; head -c 3000000 /dev/zero > deep/zeros; ln -s /etc deep/link; pwd; du -sB1 ."
@@ -57,6 +59,7 @@ def job_of(space: Space, task: str) -> str:
     return name
 
 
+@pytest.mark.takes(40)
 def test_ended_directories_are_removed_and_a_running_one_is_kept(space: Space, alice: Rest, admin: Rest) -> None:
     claim(space)
     space.apply_project("work", workspace={"claimName": "work", "mountPath": "/data"})

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import re
 from datetime import UTC, datetime
+from functools import lru_cache
 
 from cronwright_core.domain.times import whole_seconds
 
@@ -122,6 +123,11 @@ def request_job_name(stem: str, task_uid: str, request_key: str) -> str:
 
 def execution_id(task_uid: str, kind: str, time: datetime, request_key: str) -> str:
     """`exec-<UTC time>-<hash>`: derived from the natural key alone; the time in it names the monthly partition."""
+    return _execution_id(task_uid, kind, time, request_key)
+
+
+@lru_cache(maxsize=16_384)  # each look at a Job asks for it, and a thousand may be looked at in turns
+def _execution_id(task_uid: str, kind: str, time: datetime, request_key: str) -> str:
     stamp = whole_seconds(time).strftime("%Y%m%d%H%M%S")
     return f"exec-{stamp}-{short_hash(task_uid, kind, stamp, request_key, length=16)}"
 
