@@ -53,7 +53,7 @@ class Part:
     begin: Callable[[Background], None] | None = None
     """Begins it beside other parts; `run` then waits for it."""
     by_name_only: bool = False
-    """Left out where no part is named: it takes minutes, or is a piece of another."""
+    """Left out where no part is named: it takes minutes."""
 
 
 def needed(names: Iterable[str]) -> list[Part]:
@@ -70,8 +70,9 @@ def needed(names: Iterable[str]) -> list[Part]:
         want(name)
     order = list(ALL)
     if not tools.must_build():
-        # With nothing to compile the cluster is up in half a minute, and what runs beside can begin.
-        order.insert(order.index(by_name["lint"]) + 1, order.pop(order.index(by_name["cluster"])))
+        # With nothing to compile the cluster is up in half a minute, and what runs beside can begin. The quick tests
+        # come before it: within seconds, as long as nothing else wants the processor.
+        order.insert(order.index(by_name["unit"]) + 1, order.pop(order.index(by_name["cluster"])))
     return [part for part in order if part.name in wanted]
 
 
@@ -99,22 +100,25 @@ def _compile(background: Background) -> str:
 
 def _lint(_: Background) -> str:
     failed = []
-    # All of them run, so that one round shows everything that is wrong.
-    for title, (program, *arguments) in CHECKS.items():
+    # All of them run, so that one round shows everything that is wrong; side by side, as one takes most of the time.
+    begun = {
+        title: subprocess.Popen(
+            [environment.VENV / "bin" / program, *arguments],
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        for title, (program, *arguments) in CHECKS.items()
+    }
+    for title, process in begun.items():
         with step(title) as current:
-            done = subprocess.run(
-                [environment.VENV / "bin" / program, *arguments],
-                cwd=ROOT,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                text=True,
-                check=False,
-            )
-            if done.returncode != 0:
+            printed, _ = process.communicate()
+            if process.returncode != 0:
                 failed.append(title)
                 current.detail = "FAILED"
-        if done.returncode != 0:
-            say(done.stdout.rstrip())
+        if process.returncode != 0:
+            say(printed.rstrip())
     if failed:
         todo = "`.venv/bin/ruff check --fix . && .venv/bin/ruff format .` repairs most of style; the rest stands above."
         raise failure(f"lint: {', '.join(failed)}", todo)
@@ -234,6 +238,8 @@ ALL: tuple[Part, ...] = (
         ("environment", "compile"),
     ),
     Part("cluster", "a cluster with the chart installed", _cluster, ("compile",)),
+    # Before the absence is waited for: neither the installed operator nor its database has a part in these.
+    Part("kube", "on a real API server", _pytest("kube", KUBE, "-n2"), ("environment", "cluster")),
     Part(
         "absence",
         "operator or database away",
@@ -241,20 +247,12 @@ ALL: tuple[Part, ...] = (
         ("environment", "cluster"),
         begin=_begin(*_ABSENCE),
     ),
-    # Most of the time these wait: for a full minute, for a retry's delay. Each has a namespace of its own. What is
-    # tested on the API server alone fills the pauses.
+    # Most of the time these wait: for a full minute, for a retry's delay. Each has a namespace of its own.
     Part(
         "e2e",
-        "through the installed chart, and on the API server",
-        _pytest("e2e", "tests/e2e", KUBE, "-n8", "--dist=worksteal", "-v", *NOT_AMONG_OTHERS),
+        "through the installed chart",
+        _pytest("e2e", "tests/e2e", "-n8", "--dist=worksteal", "-v", *NOT_AMONG_OTHERS),
         ("environment", "cluster"),
-    ),
-    Part(
-        "kube",
-        "those of e2e on the API server alone",
-        _pytest("kube", KUBE, "-n2"),
-        ("environment", "cluster"),
-        by_name_only=True,
     ),
     Part(
         "outage",

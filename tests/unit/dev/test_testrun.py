@@ -79,7 +79,7 @@ def test_what_waits_begins_when_its_needs_are_there_and_nobody_it_disturbs_runs(
     parts.begin_aside(parts.ALL, {"environment", "cluster"}, notes)
     assert notes.begun == ["absence"]
     order = [part.name for part in parts.ALL]
-    for disturbed in ("kube", "e2e"):
+    for disturbed in ("e2e", "chaos"):
         assert order.index("absence") < order.index(disturbed), "it is waited for before they run"
 
 
