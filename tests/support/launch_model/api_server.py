@@ -61,7 +61,13 @@ class ApiServer:
             "generation": 1,
             "creationTimestamp": to_rfc3339(self.now()),
         }
-        return self._put(key, by, None, {"kind": resource.kind, **body, "metadata": metadata})
+        made = self._put(key, by, None, {"kind": resource.kind, **body, "metadata": metadata})
+        owners = {owner["uid"] for owner in metadata.get("ownerReferences") or ()}
+        if owners and not owners & {stored["metadata"]["uid"] for stored in self.objects.values()}:
+            # Asked for before its owner was deleted, and made after: the garbage collector looks for the owner and
+            # finds none (garbagecollector.go, attemptToDeleteItem).
+            self.delete(resource, namespace, name, by="garbage collector")
+        return made
 
     def patch(
         self,
