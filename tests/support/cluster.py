@@ -13,13 +13,16 @@ from typing import Any, ClassVar, TypeVar
 
 import httpx
 
+from support import objects
+from support.objects import RequestFailed
+
 OWN_CONTEXTS = {"cronwright-dev", "kind-cronwright"}
 SYSTEM = "cronwright-system"
 Found = TypeVar("Found")
 FINAL = {"SUCCESS", "FAILED", "TIMEOUT", "CANCELLED"}
 
 
-class KubectlFailed(AssertionError):
+class KubectlFailed(RequestFailed):
     """kubectl ended with an error; the text is what it said."""
 
 
@@ -63,10 +66,16 @@ def eventually(look: Callable[[], Found], *, seconds: float, what: str) -> Found
             if found:
                 return found
             last = found
-        except (KubectlFailed, httpx.TransportError) as error:
+        except (RequestFailed, httpx.TransportError) as error:
             last = error
         assert time.monotonic() < end, f"waited {seconds:.0f} s for {what}; last seen: {last!r}"
         time.sleep(0.5)
+
+
+def _kind(name: str) -> objects.Kind:
+    found = objects.find_kind(name)
+    assert found is not None, f"support.objects does not know {name}"
+    return found
 
 
 @dataclass(frozen=True)
@@ -78,7 +87,10 @@ class Rest:
 
     def call(self, method: str, path: str, **options: Any) -> httpx.Response:
         headers = {"Authorization": f"Bearer {self.token}", **options.pop("headers", {})}
-        return httpx.request(method, f"{self.url}/api/v1/scheduler{path}", headers=headers, timeout=30, **options)
+        # Reading the certificates of all authorities takes longer than the request, and plain HTTP needs none.
+        verify = self.url.startswith("https:")
+        url = f"{self.url}/api/v1/scheduler{path}"
+        return httpx.request(method, url, headers=headers, timeout=30, verify=verify, **options)
 
     def data(self, method: str, path: str, **options: Any) -> Any:
         """The `data` of a successful answer."""
@@ -230,18 +242,16 @@ class Space:
         return int(self._wait_status("scheduledtask", name, "taskId"))
 
     def get(self, kind: str, name: str) -> dict[str, Any]:
-        found: dict[str, Any] = json.loads(kubectl("get", kind, name, "-n", self.namespace, "-o", "json"))
-        return found
+        return objects.read(_kind(kind), self.namespace, name)
 
     def names(self, kind: str, selector: str = "") -> list[str]:
-        options = ["-l", selector] if selector else []
-        return kubectl("get", kind, "-n", self.namespace, "-o", "name", *options).split()
+        """As `kubectl get -o name` prints them: `job.batch/nightly-1`."""
+        printed = _kind(kind).printed
+        return [f"{printed}/{item['metadata']['name']}" for item in self.items(kind, selector)]
 
     def items(self, kind: str, selector: str = "") -> list[dict[str, Any]]:
         """The objects of a kind."""
-        options = ["-l", selector] if selector else []
-        found = json.loads(kubectl("get", kind, "-n", self.namespace, "-o", "json", *options))
-        items: list[dict[str, Any]] = found["items"]
+        items: list[dict[str, Any]] = objects.read(_kind(kind), self.namespace, selector=selector)["items"]
         return items
 
     def jobs(self, selector: str = "") -> list[dict[str, Any]]:

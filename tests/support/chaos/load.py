@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from support.cluster import FINAL, KubectlFailed, Rest, Space, eventually, kubectl
+from support.cluster import FINAL, Rest, Space, eventually, kubectl
 from support.jobs import outcome, seconds_between, tick_times
+from support.objects import RequestFailed
 
 LINES = 6
 LIMIT = 8
@@ -98,7 +99,7 @@ class Load:
         """
         if time.monotonic() < self._looked + SAMPLE_SECONDS:
             return self._all_ended
-        with suppress(KubectlFailed):
+        with suppress(RequestFailed):
             jobs = self.space.jobs("cronwright.dev/project=limited")
             running = [job for job in jobs if not job["spec"].get("suspend") and outcome(job) is None]
             self.most_running = max(self.most_running, len(running))

@@ -1,0 +1,88 @@
+"""Reads of the API server over a kept connection: what `kubectl get` shows, at a tenth of its processor time.
+
+Tests ask twice a second until something is so, eight of them at a time; a process for each question would take a core.
+What tests do to the cluster they do by kubectl itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import os
+import ssl
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+
+from cronwright_core.kube.client import load_configuration
+
+SECONDS = 30.0
+
+
+class RequestFailed(AssertionError):
+    """A request to the cluster failed; the text is what it said."""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """Where a kind's objects are, and what kubectl prints before their names."""
+
+    group: str
+    plural: str
+    printed: str
+
+    def path(self, namespace: str, name: str = "") -> str:
+        return f"/{self.group}/namespaces/{namespace}/{self.plural}" + (f"/{name}" if name else "")
+
+
+_KINDS = (
+    Kind("api/v1", "pods", "pod"),
+    Kind("apis/batch/v1", "jobs", "job.batch"),
+    Kind("apis/batch/v1", "cronjobs", "cronjob.batch"),
+    Kind("apis/cronwright.dev/v1", "scheduledtasks", "scheduledtask.cronwright.dev"),
+    Kind("apis/cronwright.dev/v1", "projects", "project.cronwright.dev"),
+)
+
+
+def find_kind(name: str) -> Kind | None:
+    """The kind by a name that kubectl knows it by: `job`, `jobs`, `project.cronwright.dev`; None if not among these."""
+    for kind in _KINDS:
+        singular = kind.printed.split(".", 1)[0]
+        group = kind.printed.removeprefix(singular)
+        if name in {singular, kind.plural, singular + group, kind.plural + group}:
+            return kind
+    return None
+
+
+def read(kind: Kind, namespace: str, name: str = "", selector: str = "") -> dict[str, Any]:
+    """One object, or without a name the list.
+
+    Raises:
+        RequestFailed: it is not there; or the API server is away, or has just begun and forbids what it will allow.
+    """
+    path, query = kind.path(namespace, name), {"labelSelector": selector} if selector else {}
+    try:
+        answer = _client(os.getpid()).get(path, params=query)
+    except httpx.TransportError as error:
+        raise RequestFailed(f"{path}: {type(error).__name__}: {error}") from None
+    if answer.status_code != 200:
+        raise RequestFailed(f"{path}: {answer.status_code} {answer.text[:300]}")
+    found: dict[str, Any] = answer.json()
+    return found
+
+
+@functools.lru_cache(maxsize=1)
+def _client(_: int) -> httpx.Client:
+    """This process's client, with the credentials that kubectl would use."""
+    configuration = asyncio.run(load_configuration())
+    context = ssl.create_default_context(cafile=configuration.ssl_ca_cert)
+    if configuration.cert_file:
+        context.load_cert_chain(configuration.cert_file, configuration.key_file)
+    token = asyncio.run(configuration.get_api_key_with_prefix("BearerToken"))
+    return httpx.Client(
+        base_url=configuration.host,
+        headers={"Authorization": token} if token else {},
+        transport=httpx.HTTPTransport(verify=context, retries=2),
+        timeout=SECONDS,
+    )
