@@ -251,7 +251,7 @@ ALL: tuple[Part, ...] = (
     Part(
         "e2e",
         "through the installed chart",
-        _pytest("e2e", "tests/e2e", "-n8", "--dist=worksteal", "-v", *NOT_AMONG_OTHERS),
+        _pytest("e2e", "tests/e2e", "-n10", "--dist=worksteal", "-v", *NOT_AMONG_OTHERS),
         ("environment", "cluster"),
     ),
     Part(
