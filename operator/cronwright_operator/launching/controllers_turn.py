@@ -46,7 +46,7 @@ class ControllersTurn:
         self._now = now
         self._step_in = step_in
         self._many = many
-        self._put_off: dict[str, ScheduledTask] = {}
+        self._put_off: dict[str, tuple[ScheduledTask, datetime | None]] = {}
         self._looked: datetime | None = None
         self._over = asyncio.Event()
         self._over.set()
@@ -65,13 +65,14 @@ class ControllersTurn:
                 self._over.set()
         return not self._over.is_set()
 
-    def put_off(self, task: ScheduledTask) -> None:
-        """Has the task looked at again when the turn is over."""
-        self._put_off[task.uid] = task
+    def put_off(self, task: ScheduledTask, due: datetime | None) -> None:
+        """Has the task looked at again when the turn is over; `due` is when it has to be looked at in any case."""
+        self._put_off[task.uid] = task, due
 
     def has_put_off(self, task: ScheduledTask) -> bool:
-        """Whether the task waits for the end of the turn, and is as it was when it was put off."""
-        return self._put_off.get(task.uid) is task and self.lasts()
+        """Whether the task waits for the end of the turn: it is as it was when it was put off, and nothing is due."""
+        found, due = self._put_off.get(task.uid, (None, None))
+        return found is task and (due is None or self._now() < due) and self.lasts()
 
     async def wait_calm(self) -> None:
         """Returns once the turn is over."""

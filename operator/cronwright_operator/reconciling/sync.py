@@ -112,7 +112,7 @@ class TaskSync:
         # Before the actions: one of them may fail for as long as PostgreSQL is away, and the next tick must not.
         self._clock.set(uid, decision.wake_at)
         if decision.actions and self._turn.lasts() and all(isinstance(a, _LATER) for a in decision.actions):
-            self._turn.put_off(task)
+            self._turn.put_off(task, decision.wake_at)
             return
         await self._applier.apply(task, decision.actions, now)
         for event in decision.events:

@@ -67,7 +67,11 @@ def test_who_waits_goes_on_and_what_was_put_off_is_looked_at_when_it_is_over() -
 
         task = make_task()
         assert minute.turn.lasts()
-        minute.turn.put_off(task)
+        minute.turn.put_off(task, None)
+        assert minute.turn.has_put_off(task)
+        minute.turn.put_off(task, minute.now)
+        assert not minute.turn.has_put_off(task), "its next time has come"
+        minute.turn.put_off(task, minute.now + timedelta(microseconds=1))
         assert minute.turn.has_put_off(task)
         assert not minute.turn.has_put_off(make_task()), "somebody has changed it: it is looked at"
         async with asyncio.TaskGroup() as group:

@@ -10,7 +10,8 @@ from typing import Any
 
 from cronwright_core.domain import naming
 from cronwright_core.domain.cluster import JobFacts
-from cronwright_core.domain.gate import Limits
+from cronwright_core.domain.gate import Candidate, Limits
+from cronwright_core.domain.schedule import ScheduleType
 from cronwright_core.domain.task import Request, ScheduledTask
 from cronwright_operator.launching.clock import Clock
 from cronwright_operator.launching.controllers_turn import ControllersTurn
@@ -38,8 +39,8 @@ class Applied:
 class Desk:
     """A `TaskSync` of one task, in an installation with `stepIn: false`."""
 
-    def __init__(self) -> None:
-        task = make_task()
+    def __init__(self, task: ScheduledTask | None = None) -> None:
+        task = task or make_task()
         self.task = replace(task, status=settled(task, last_schedule_time=at("10:00:00")))
         manifest = build_cronjob(task, make_project(), owner="alice", cron_line="* * * * *", suspend=False)
         written = manifest["metadata"]["annotations"][naming.SPEC_HASH_ANNOTATION]
@@ -133,3 +134,16 @@ def test_few_ticks_are_no_burden() -> None:
     desk._sync._turn = desk.turn
     desk.make_job()
     assert desk.look() == [AcceptJob, WriteStatus]
+
+
+def test_what_comes_due_meanwhile_is_started_at_its_time() -> None:
+    desk = Desk(make_task(ScheduleType.INTERVAL, "60"))
+    desk.cronjob = replace(desk.cronjob, suspend=True)
+    desk.task = replace(desk.task, status=replace(desk.task.status, last_schedule_time=at("10:00:30")))
+    desk.ledger.hold(Candidate("team-a/other-1", "other", "team-a/data", 0, at("10:01:20")), at("10:01:20"))
+    desk.now = at("10:01:21")
+    assert desk.look() == []
+    assert desk.turn.has_put_off(desk.task)
+    desk.now = at("10:01:30")
+    assert desk.turn.lasts()
+    assert CreateJob in desk.look()
