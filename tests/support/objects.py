@@ -7,6 +7,7 @@ What tests do to the cluster they do by kubectl itself.
 from __future__ import annotations
 
 import asyncio
+import atexit
 import functools
 import os
 import ssl
@@ -80,9 +81,11 @@ def _client(_: int) -> httpx.Client:
     if configuration.cert_file:
         context.load_cert_chain(configuration.cert_file, configuration.key_file)
     token = asyncio.run(configuration.get_api_key_with_prefix("BearerToken"))
-    return httpx.Client(
+    client = httpx.Client(
         base_url=configuration.host,
         headers={"Authorization": token} if token else {},
         transport=httpx.HTTPTransport(verify=context, retries=2),
         timeout=SECONDS,
     )
+    atexit.register(client.close)
+    return client
