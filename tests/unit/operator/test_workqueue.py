@@ -7,6 +7,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+import pytest
+
+from cronwright_operator import workqueue
 from cronwright_operator.workqueue import WorkQueue
 
 
@@ -75,7 +78,9 @@ def test_a_key_added_during_its_work_is_done_again_and_never_twice_at_once() -> 
     assert asyncio.run(scenario()) == (2, 1)
 
 
-def test_failures_are_tried_again_and_do_not_end_the_others() -> None:
+def test_failures_are_tried_again_and_do_not_end_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workqueue, "_FIRST_BACKOFF_SECONDS", 0.01)
+
     async def scenario() -> list[str]:
         done: list[str] = []
         failures = {"trouble": 2, "bug": 1}

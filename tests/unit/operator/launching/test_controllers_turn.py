@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
+from cronwright_operator.launching import controllers_turn
 from cronwright_operator.launching.controllers_turn import LONGEST, MANY, ControllersTurn, is_making
 from support.builders import at, make_task
 
@@ -57,7 +58,9 @@ def test_a_tick_is_noticed_within_milliseconds_of_its_time() -> None:
     assert minute.turn.lasts()
 
 
-def test_who_waits_goes_on_and_what_was_put_off_is_looked_at_when_it_is_over() -> None:
+def test_who_waits_goes_on_and_what_was_put_off_is_looked_at_when_it_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(controllers_turn, "_LOOK_SECONDS", 0.01)
+
     async def scenario() -> None:
         minute, order = Minute(), list[str]()
 
