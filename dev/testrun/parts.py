@@ -187,8 +187,9 @@ def _unit(_: Background) -> str:
 
     Only the first needs the API's web framework.
     """
-    first = ("tests/unit/api", "tests/unit/dev", "tests/unit/operator/recording", "-p", "no:xdist")
-    second = ("tests/unit", *(f"--ignore={folder}" for folder in first[:3]), "-p", "no:xdist")
+    folders = ("tests/unit/api", "tests/unit/dev", "tests/unit/operator/recording")
+    first = (*folders, "-p", "no:xdist")
+    second = ("tests/unit", *(f"--ignore={folder}" for folder in folders), "-p", "no:xdist")
     beside = Background()
     try:
         _begin("unit-first", *first)(beside)

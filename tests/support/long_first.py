@@ -24,19 +24,12 @@ def deal(items: Sequence[Item], seconds: Iterable[float], workers: int) -> list[
     pytest-xdist's `worksteal` gives each worker a stretch of the list, and lets who is done take from the end of
     another's. The stretches are of the length that it gives them.
     """
-    lengths = list(seconds)
-    longest_first = sorted(range(len(items)), key=lambda number: -lengths[number])
-    hands: list[list[Item]] = [[] for _ in range(workers)]
-    left, sizes = len(items), list[int]()
-    for worker in range(workers):
-        sizes.append(left // (workers - worker))
-        left -= sizes[-1]
-    dealt = 0
-    while dealt < len(items):
-        for hand, size in zip(hands, sizes, strict=True):
-            if len(hand) < size:
-                hand.append(items[longest_first[dealt]])
-                dealt += 1
+    longest_first = [item for _, item in sorted(zip(seconds, items, strict=True), key=lambda pair: -pair[0])]
+    for_all = len(items) // workers * workers
+    hands = [longest_first[worker:for_all:workers] for worker in range(workers)]
+    # What is left over after whole rounds goes to the last ones: theirs are the longer stretches.
+    for hand, item in zip(reversed(hands), reversed(longest_first[for_all:]), strict=False):
+        hand.append(item)
     return [item for hand in hands for item in hand]
 
 
