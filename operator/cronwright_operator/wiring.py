@@ -59,7 +59,7 @@ from cronwright_operator.usage.figures import SWITCHED_OFF, ClusterFigures
 from cronwright_operator.usage.sampler import Sampler
 from cronwright_operator.watched import AllBut, WithoutNamespaces, is_watched
 from cronwright_operator.workloads import Workloads
-from cronwright_operator.workqueue import GivesWay, Key, WorkQueue
+from cronwright_operator.workqueue import GoesFirst, Key, WorkQueue
 from cronwright_operator.workspaces.cleaning import WorkspaceCleaning
 from cronwright_operator.workspaces.job import CleanerImage
 
@@ -116,7 +116,7 @@ class Parts:
             work: Callable[[Key], Awaitable[None]],
             workers: int,
             about: Callable[[Key], Mapping[str, object]],
-            behind: Sequence[GivesWay] = (),
+            behind: Sequence[GoesFirst] = (),
         ) -> WorkQueue[Key]:
             return WorkQueue(
                 name,

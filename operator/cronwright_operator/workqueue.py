@@ -27,7 +27,7 @@ _GIVE_WAY_SECONDS = 5.0
 TROUBLE, BUG = "trouble", "bug"
 
 
-class GivesWay(Protocol):
+class GoesFirst(Protocol):
     """What a queue may stand behind."""
 
     async def wait_calm(self) -> None:
@@ -55,7 +55,7 @@ class WorkQueue(Generic[Key]):
         expected: tuple[type[Exception], ...] = (),
         about: Callable[[Key], Mapping[str, object]] | None = None,
         observe: Observer | None = None,
-        behind: Sequence[GivesWay] = (),
+        behind: Sequence[GoesFirst] = (),
     ) -> None:
         self._name = name
         self._work = work

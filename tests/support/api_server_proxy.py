@@ -6,7 +6,6 @@ Plain HTTP towards the program; towards the API server with the credentials that
 from __future__ import annotations
 
 import asyncio
-import ssl
 import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -17,7 +16,7 @@ from dataclasses import dataclass
 import aiohttp
 from aiohttp import web
 
-from cronwright_core.kube.client import load_configuration
+from support.credentials import load_credentials
 
 READS = ("GET", "HEAD")
 _NOT_PASSED_ON = {"host", "content-length", "transfer-encoding", "connection", "authorization", "accept-encoding"}
@@ -143,18 +142,13 @@ async def _listen(handler: Callable[[web.Request], Awaitable[web.StreamResponse]
 
 @asynccontextmanager
 async def _upstream() -> AsyncIterator[tuple[aiohttp.ClientSession, str]]:
-    configuration = await load_configuration()
-    context = ssl.create_default_context(cafile=configuration.ssl_ca_cert)
-    if configuration.cert_file:
-        context.load_cert_chain(configuration.cert_file, configuration.key_file)
-    token = await configuration.get_api_key_with_prefix("BearerToken")
-    headers = {"Authorization": token} if token else {}
+    own = await load_credentials()
     timeout = aiohttp.ClientTimeout(total=None)
-    connector = aiohttp.TCPConnector(limit=0, ssl=context)
+    connector = aiohttp.TCPConnector(limit=0, ssl=own.context)
     async with aiohttp.ClientSession(
-        connector=connector, headers=headers, timeout=timeout, auto_decompress=False, read_bufsize=4 * 1024 * 1024
+        connector=connector, headers=own.headers, timeout=timeout, auto_decompress=False, read_bufsize=4 * 1024 * 1024
     ) as session:
-        yield session, configuration.host
+        yield session, own.host
         # TLS transports close a little later.
         await session.close()
         await asyncio.sleep(0.25)

@@ -13,8 +13,7 @@ from typing import Any, ClassVar, TypeVar
 
 import httpx
 
-from support import objects
-from support.objects import RequestFailed
+from support.objects import RequestFailed, find_kind, read
 
 OWN_CONTEXTS = {"cronwright-dev", "kind-cronwright"}
 SYSTEM = "cronwright-system"
@@ -70,12 +69,6 @@ def eventually(look: Callable[[], Found], *, seconds: float, what: str) -> Found
             last = error
         assert time.monotonic() < end, f"waited {seconds:.0f} s for {what}; last seen: {last!r}"
         time.sleep(0.5)
-
-
-def _kind(name: str) -> objects.Kind:
-    found = objects.find_kind(name)
-    assert found is not None, f"support.objects does not know {name}"
-    return found
 
 
 @dataclass(frozen=True)
@@ -242,16 +235,16 @@ class Space:
         return int(self._wait_status("scheduledtask", name, "taskId"))
 
     def get(self, kind: str, name: str) -> dict[str, Any]:
-        return objects.read(_kind(kind), self.namespace, name)
+        return read(find_kind(kind), self.namespace, name)
 
     def names(self, kind: str, selector: str = "") -> list[str]:
         """As `kubectl get -o name` prints them: `job.batch/nightly-1`."""
-        printed = _kind(kind).printed
+        printed = find_kind(kind).printed
         return [f"{printed}/{item['metadata']['name']}" for item in self.items(kind, selector)]
 
     def items(self, kind: str, selector: str = "") -> list[dict[str, Any]]:
         """The objects of a kind."""
-        items: list[dict[str, Any]] = objects.read(_kind(kind), self.namespace, selector=selector)["items"]
+        items: list[dict[str, Any]] = read(find_kind(kind), self.namespace, selector=selector)["items"]
         return items
 
     def jobs(self, selector: str = "") -> list[dict[str, Any]]:

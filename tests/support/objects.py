@@ -1,6 +1,6 @@
 """Reads of the API server over a kept connection: what `kubectl get` shows, at a tenth of its processor time.
 
-Tests ask twice a second until something is so, eight of them at a time; a process for each question would take a core.
+Tests ask twice a second until something is so, ten of them at a time; a process for each question would take a core.
 What tests do to the cluster they do by kubectl itself.
 """
 
@@ -9,14 +9,12 @@ from __future__ import annotations
 import asyncio
 import atexit
 import functools
-import os
-import ssl
 from dataclasses import dataclass
 from typing import Any
 
 import httpx
 
-from cronwright_core.kube.client import load_configuration
+from support.credentials import load_credentials
 
 SECONDS = 30.0
 
@@ -46,14 +44,14 @@ _KINDS = (
 )
 
 
-def find_kind(name: str) -> Kind | None:
-    """The kind by a name that kubectl knows it by: `job`, `jobs`, `project.cronwright.dev`; None if not among these."""
+def find_kind(name: str) -> Kind:
+    """The kind by a name that kubectl knows it by: `job`, `jobs`, `project.cronwright.dev`."""
     for kind in _KINDS:
         singular = kind.printed.split(".", 1)[0]
         group = kind.printed.removeprefix(singular)
         if name in {singular, kind.plural, singular + group, kind.plural + group}:
             return kind
-    return None
+    raise LookupError(f"{name} is not among the kinds that tests read")
 
 
 def read(kind: Kind, namespace: str, name: str = "", selector: str = "") -> dict[str, Any]:
@@ -64,7 +62,7 @@ def read(kind: Kind, namespace: str, name: str = "", selector: str = "") -> dict
     """
     path, query = kind.path(namespace, name), {"labelSelector": selector} if selector else {}
     try:
-        answer = _client(os.getpid()).get(path, params=query)
+        answer = _client().get(path, params=query)
     except httpx.TransportError as error:
         raise RequestFailed(f"{path}: {type(error).__name__}: {error}") from None
     if answer.status_code != 200:
@@ -73,19 +71,10 @@ def read(kind: Kind, namespace: str, name: str = "", selector: str = "") -> dict
     return found
 
 
-@functools.lru_cache(maxsize=1)
-def _client(_: int) -> httpx.Client:
-    """This process's client, with the credentials that kubectl would use."""
-    configuration = asyncio.run(load_configuration())
-    context = ssl.create_default_context(cafile=configuration.ssl_ca_cert)
-    if configuration.cert_file:
-        context.load_cert_chain(configuration.cert_file, configuration.key_file)
-    token = asyncio.run(configuration.get_api_key_with_prefix("BearerToken"))
-    client = httpx.Client(
-        base_url=configuration.host,
-        headers={"Authorization": token} if token else {},
-        transport=httpx.HTTPTransport(verify=context, retries=2),
-        timeout=SECONDS,
-    )
+@functools.cache
+def _client() -> httpx.Client:
+    own = asyncio.run(load_credentials())
+    transport = httpx.HTTPTransport(verify=own.context, retries=2)
+    client = httpx.Client(base_url=own.host, headers=own.headers, transport=transport, timeout=SECONDS)
     atexit.register(client.close)
     return client
