@@ -62,34 +62,38 @@ def main() -> None:
 async def lateness(
     plane: ControlPlane, server: postgres.PostgresServer, state: Path, rate: str, options: argparse.Namespace
 ) -> str:
-    """The table for one client rate of the controller manager; a fresh control plane and a fresh database."""
+    """The table for one client rate of the controller manager."""
+    results = [
+        await scenario(plane, server, state, rate, way, due)
+        for due in (int(word) for word in options.due.split(","))
+        for way in options.ways.split(",")
+    ]
+    return report.table(f"{rate} ({RATES[rate] or 20} requests a second)", results) + "\n"
+
+
+async def scenario(
+    plane: ControlPlane, server: postgres.PostgresServer, state: Path, rate: str, way: str, due: int
+) -> scenarios.Result:
+    """One way and one number, on a control plane and a database of its own: what ran before must slow nobody down."""
     plane.start(RATES[rate], kubelet.API_SERVER_ARGUMENTS)
-    url = postgres.make_database(server, f"launch_{int(time.time())}")
-    results = []
     async with AsyncExitStack() as stack:
         client = await connect(plane)
         stack.push_async_callback(client.close)
         await stack.enter_async_context(kubelet.serving(client, plane.kubeconfig, NODES))
-        for way in options.ways.split(","):
-            settings = WAYS[way]
-            operator = None
-            if settings is not None:
-                environment = {"DATABASE_URL": url, "KUBECONFIG": str(plane.kubeconfig), **settings}
-                operator = OperatorProcess(state.parent / f"cronwright-bench-{way}.log", environment)
-                operator.start()
-            try:
-                total = 0
-                for due in (int(word) for word in options.due.split(",")):
-                    total += due
+        pids = {**plane.pids(), "benchmark": os.getpid()}
+        if (settings := WAYS[way]) is not None:
+            url = postgres.make_database(server, f"launch_{int(time.time())}")
+            environment = {"DATABASE_URL": url, "KUBECONFIG": str(plane.kubeconfig), **settings}
+            operator = OperatorProcess(state.parent / f"cronwright-bench-{way}.log", environment)
+            operator.start()
+            stack.callback(operator.stop)
+            assert operator.pid is not None
+            pids["operator"] = operator.pid
 
-                    async def settle(_: int, known: int = total) -> None:
-                        await asyncio.to_thread(wait_settled, known, 240)
+        async def settle(count: int) -> None:
+            await asyncio.to_thread(wait_settled, count, 240)
 
-                    results.append(await scenarios.run(client, way, due, settle, progress))
-            finally:
-                if operator is not None:
-                    operator.stop()
-    return report.table(f"{rate} ({RATES[rate] or 20} requests a second)", results) + "\n"
+        return await scenarios.run(client, way, due, settle, progress, pids)
 
 
 async def connect(plane: ControlPlane) -> KubeClient:

@@ -48,6 +48,11 @@ class ControlPlane:
         """The administrator's."""
         return self._layout.kubeconfig
 
+    def pids(self) -> dict[str, int]:
+        """The process of each component, by its name."""
+        found = {name: self._supervisor.pid_files.find_living(name) for name in _COMPONENTS}
+        return {name: identity.pid for name, identity in found.items() if identity is not None}
+
     def start(self, requests_per_second: int | None, api_server: tuple[str, ...] = ()) -> None:
         """Start everything; `requests_per_second` is the controller manager's client rate, None its default of 20.
 

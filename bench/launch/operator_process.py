@@ -11,6 +11,8 @@ import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
 
+from bench.launch import processors
+
 ROOT = Path(__file__).resolve().parents[2]
 HEALTH_PORT = 18099
 
@@ -51,6 +53,11 @@ class OperatorProcess:
                 self._process.wait()
             self._process = None
 
+    @property
+    def pid(self) -> int | None:
+        """Its number, while it was started and not stopped."""
+        return self._process.pid if self._process is not None else None
+
     def memory_mb(self) -> float:
         """Its own memory (proportional set size), in MiB. Source: proc(5), smaps_rollup."""
         assert self._process is not None
@@ -60,8 +67,7 @@ class OperatorProcess:
     def cpu_seconds(self) -> float:
         """Processor time used so far. Source: proc(5), stat."""
         assert self._process is not None
-        fields = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        return processors.read({"operator": self._process.pid})["operator"]
 
     def running(self) -> bool:
         """Whether it still runs."""

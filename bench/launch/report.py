@@ -25,4 +25,19 @@ def table(rate: str, results: Sequence[Result]) -> str:
             text = f"{quantile(late, 0.5):.2f} / {quantile(late, 0.99):.2f} / {late[-1]:.2f}" if late else "never"
             cells.append(text if len(late) >= result.due else f"{text} (only {len(late)})")
         lines.append(f"| {result.due} | {result.way} | {' | '.join(cells)} | {len(result.seen.jobs)} |")
-    return "\n".join(lines)
+    return "\n".join((*lines, "", *_processors(results)))
+
+
+def _processors(results: Sequence[Result]) -> list[str]:
+    """Seconds of processor time from the tick: until the last Job / until the last Pod and CronJob status."""
+    names = list(dict.fromkeys(name for result in results for name in result.used[1]))
+    lines = [
+        "Processor seconds, tick → last Job / → last Pod and status:",
+        "",
+        f"| due | launched by | {' | '.join(names)} |",
+        "| --- " * (len(names) + 2) + "|",
+    ]
+    for result in results:
+        cells = [" / ".join(f"{used[name]:.1f}" if name in used else "-" for used in result.used) for name in names]
+        lines.append(f"| {result.due} | {result.way} | {' | '.join(cells)} |")
+    return lines

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from bench.launch import loads
+from bench.launch import loads, processors
 from bench.launch.observing import Observer, Seen
 from cronwright_core.kube.client import KubeClient
 from cronwright_core.kube.resources import CRON_JOBS
@@ -22,12 +22,14 @@ Progress = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Result:
-    """What was seen; times are wall seconds, by name."""
+    """What was seen; times are wall seconds, by name. `used` is the processor time of each process, in seconds, from
+    the tick until the last Job, and until the last Pod and CronJob status."""
 
     way: str
     due: int
     tick: float
     seen: Seen
+    used: tuple[processors.Times, processors.Times]
 
     def lateness(self, what: str) -> list[float]:
         """Seconds from the tick to `jobs`, `admitted`, `pods` or `covered`, in order, of those that came."""
@@ -36,15 +38,23 @@ class Result:
 
 
 async def run(
-    client: KubeClient, way: str, due: int, settle: Callable[[int], Awaitable[None]], progress: Progress
+    client: KubeClient,
+    way: str,
+    due: int,
+    settle: Callable[[int], Awaitable[None]],
+    progress: Progress,
+    pids: Mapping[str, int],
 ) -> Result:
-    """`way` is `native`, or else ScheduledTasks are made; `settle` waits until the operator is done with them."""
+    """`way` is `native`, or else ScheduledTasks are made; `settle` waits until the operator is done with them. `pids`
+    are the processes whose use of the processors is told."""
     namespace = f"{way}-{due}-{int(time.time())}"
     await loads.make_namespace(client, namespace)
     tick = await _make(client, way, namespace, due, settle, progress)
     async with Observer(client, namespace) as observer:
         await asyncio.sleep(max(0.0, tick.timestamp() - time.time()))
         seen = observer.seen
+        before = processors.read(pids)
+        until_jobs: processors.Times = {}
         newest = 0
         heard = time.time()
         while time.time() < heard + SILENCE_SECONDS:
@@ -53,12 +63,15 @@ async def run(
             progress(
                 f"{way} {due}: {len(seen.jobs)} Jobs, {len(seen.pods)} with a Pod, {len(seen.covered)} CronJobs right"
             )
+            if not until_jobs and len(seen.jobs) >= due:
+                until_jobs = processors.used(before, processors.read(pids))
             if min(len(seen.jobs), len(seen.pods), len(seen.covered)) >= due:
                 break
-            await asyncio.sleep(0.5)
+            await asyncio.sleep(0.2)
+        used = until_jobs, processors.used(before, processors.read(pids))
         # A second Job of the same tick would come now.
         await asyncio.sleep(3)
-        return Result(way, due, tick.timestamp(), observer.seen)
+        return Result(way, due, tick.timestamp(), observer.seen, used)
 
 
 async def _make(

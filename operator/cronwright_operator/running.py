@@ -91,7 +91,7 @@ class Operator:
                     parts.stop_queue.run,
                     parts.admissions.run,
                     parts.clock.run,
-                    parts.turn.run,
+                    parts.burst.run,
                     parts.stop_clock.run,
                     parts.batcher.run,
                     parts.skipped.run,

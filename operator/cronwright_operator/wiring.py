@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import timedelta
+from itertools import chain
 from typing import Any
 
 from cronwright_core.domain.cluster import JobFacts
@@ -25,8 +26,8 @@ from cronwright_core.store.workspaces import WorkspaceStore
 from cronwright_operator.cache import DefinitionCache
 from cronwright_operator.fencing import FencedClient
 from cronwright_operator.launching.admission import Admissions
+from cronwright_operator.launching.burst import Burst
 from cronwright_operator.launching.clock import Clock, system_now
-from cronwright_operator.launching.controllers_turn import ControllersTurn
 from cronwright_operator.launching.ledger import Ledger
 from cronwright_operator.launching.limits import build_limits
 from cronwright_operator.launching.waits import Waits
@@ -130,11 +131,11 @@ class Parts:
 
         workers = settings.reconcile_workers
         self.task_queue = queue("reconcile", self._sync_task, workers, lambda uid: {"task_uid": uid})
-        self.turn = ControllersTurn(
-            lambda: self.ledger.held_ticks(), self.task_queue.add, system_now, step_in=settings.cron_jobs_step_in
+        self.burst = Burst(
+            lambda: chain(self.ledger.held_ticks(), self.workloads.uncovered_ticks()), self.task_queue.add, system_now
         )
         # Where many runs are due at once their Jobs come first. A Job waits for its record; its time does not wait.
-        jobs_first = (self.task_queue, self.turn)
+        jobs_first = (self.task_queue, self.burst)
         self.job_queue = queue(
             "record", self._sync_job, settings.record_workers, lambda uid: {"job_uid": uid}, jobs_first
         )
@@ -237,7 +238,7 @@ class Parts:
             clock=self.clock,
             ledger=self.ledger,
             step_in=settings.cron_jobs_step_in,
-            turn=self.turn,
+            burst=self.burst,
             priority_class=settings.priority_class,
             look_again=self.task_queue.add,
             wait_of=self.waits.of,

@@ -1,8 +1,13 @@
-"""Jobs, Pods and CronJobs as last seen, indexed by task and by Job; a change wakes whom it concerns."""
+"""Jobs, Pods and CronJobs as last seen, indexed by task and by Job; a change wakes whom it concerns.
+
+Half of what the controllers write changes nothing that we look at (how many Pods are ready, which are counted yet): it
+is kept, and wakes nobody.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
 
 from cronwright_core.domain import naming
 from cronwright_core.domain.cluster import CronJobFacts, JobFacts, PodFacts
@@ -34,6 +39,7 @@ class Workloads:
         self._jobs: dict[str, JobFacts] = {}
         self._pods_of_job: dict[str, dict[str, PodFacts]] = {}
         self._cronjobs: dict[str, CronJobFacts] = {}
+        self._uncovered: dict[str, datetime] = {}
         spaces = tuple(namespaces)
         selector = naming.MANAGED_SELECTOR
         self.jobs = Reflector(client, JOBS, namespaces=spaces, label_selector=selector, listener=self._job_changed)
@@ -71,6 +77,10 @@ class Workloads:
         """The CronJob of a task."""
         return self._cronjobs.get(task_uid)
 
+    def uncovered_ticks(self) -> Iterable[datetime]:
+        """The newest ticks of tasks whose Job we made, and whose CronJob's status does not hold them yet."""
+        return self._uncovered.values()
+
     def _job_changed(self, old: Json | None, new: Json | None) -> None:
         body = new or old
         assert body is not None  # noqa: S101 - a change has at least one side
@@ -83,10 +93,22 @@ class Workloads:
                 del self._jobs_of_task[facts.task_uid]
             self._forget_job(facts)
         else:
+            before = self._jobs.get(facts.uid)
             jobs[facts.uid] = self._jobs[facts.uid] = facts
+            if facts == before:
+                return
+            if before is None:
+                self._note_uncovered(facts)
             self._see_job(facts)
         self._wake_job(facts.uid)
         self._wake_task(facts.task_uid)
+
+    def _note_uncovered(self, job: JobFacts) -> None:
+        cronjob = self._cronjobs.get(job.task_uid)
+        if job.tick is None or not job.stepped_in or cronjob is None or cronjob.uid != job.owner_uid:
+            return
+        if cronjob.last_schedule_time is None or cronjob.last_schedule_time < job.tick:
+            self._uncovered[job.task_uid] = job.tick
 
     def _pod_changed(self, old: Json | None, new: Json | None) -> None:
         body = new or old
@@ -95,18 +117,19 @@ class Workloads:
         if facts.job_uid is None:
             return
         pods = self._pods_of_job.setdefault(facts.job_uid, {})
-        if new is None:
+        before = pods.get(facts.uid)
+        if new is not None:
+            pods[facts.uid] = facts
+            if facts == before:
+                return
+        else:
             pods.pop(facts.uid, None)
             if not pods:
                 del self._pods_of_job[facts.job_uid]
-        else:
-            pods[facts.uid] = facts
         self._wake_job(facts.job_uid)
-        before = to_pod(old) if old is not None else None
         if new is None or before is None or (before.start_time, before.phase) != (facts.start_time, facts.phase):
             # The task's status shows RUNNING once the program runs; the Job alone does not tell. And a Job that is
-            # being
-            # deleted ends with its Pods.
+            # being deleted ends with its Pods.
             task_uid = (body["metadata"].get("labels") or {}).get(naming.TASK_UID_LABEL)
             if task_uid:
                 self._wake_task(task_uid)
@@ -119,6 +142,13 @@ class Workloads:
         if new is None:
             if self._cronjobs.get(task_uid) is not None and self._cronjobs[task_uid].uid == facts.uid:
                 del self._cronjobs[task_uid]
+                self._uncovered.pop(task_uid, None)
         else:
+            before = self._cronjobs.get(task_uid)
             self._cronjobs[task_uid] = facts
+            open_tick = self._uncovered.get(task_uid)
+            if open_tick is not None and facts.last_schedule_time is not None and open_tick <= facts.last_schedule_time:
+                del self._uncovered[task_uid]
+            if facts == before:
+                return
         self._wake_task(task_uid)

@@ -69,7 +69,8 @@ class WorkQueue(Generic[Key]):
         self._busy: set[Key] = set()
         self._failures: dict[Key, int] = {}
         self._timers: dict[Key, asyncio.TimerHandle] = {}
-        self._wake = asyncio.Event()
+        # One for each entry of the two lines: an event would wake all idle workers for each key that is added.
+        self._entries = asyncio.Semaphore(0)
         self._behind = behind
         self._calm = asyncio.Event()
         """Set while no urgent key waits."""
@@ -88,8 +89,7 @@ class WorkQueue(Generic[Key]):
         if urgent:
             self._add_urgent(key)
         else:
-            self._waiting.append(key)
-            self._wake.set()
+            self._add_waiting(key)
 
     def add_after(self, key: Key, seconds: float) -> None:
         """Adds the key after a time; the earliest wish for a key counts."""
@@ -121,9 +121,13 @@ class WorkQueue(Generic[Key]):
             for _ in range(self._workers):
                 group.create_task(self._worker())
 
+    def _add_waiting(self, key: Key) -> None:
+        self._waiting.append(key)
+        self._entries.release()
+
     def _add_urgent(self, key: Key) -> None:
         self._urgent.append(key)
-        self._wake.set()
+        self._entries.release()
         if self._calm.is_set():
             self._calm.clear()
             self._hurried_at = asyncio.get_running_loop().time()
@@ -134,13 +138,9 @@ class WorkQueue(Generic[Key]):
 
     async def _worker(self) -> None:
         while True:
-            while not self._waiting and not self._urgent:
-                self._wake.clear()
-                await self._wake.wait()
+            await self._entries.acquire()
             for other in self._behind:
                 await other.wait_calm()
-            if not self._waiting and not self._urgent:
-                continue  # another worker took it meanwhile
             key = self._urgent.popleft() if self._urgent else self._waiting.popleft()
             if not self._urgent:
                 self._calm.set()
@@ -157,8 +157,7 @@ class WorkQueue(Generic[Key]):
             finally:
                 self._busy.discard(key)
                 if key in self._dirty:
-                    self._waiting.append(key)
-                    self._wake.set()
+                    self._add_waiting(key)
             # Work that waits for nothing would hold the loop until the queue is empty, and the lease's renewal with it.
             await asyncio.sleep(0)
 

@@ -3,7 +3,7 @@ JSON."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
@@ -54,7 +54,7 @@ class JobFacts:
     template gives to each Pod, `deadline_seconds` the Job's own (the back-stop, which deletes Pods). `workspace_claim`
     is the PersistentVolumeClaim in which its Pods have a directory, named as the Job; None without one. `project` is
     the name of the task's Project as the label carries it. `stepped_in`: the operator made it in place of the CronJob
-    controller. `queue_name`: Kueue admits it, not we.
+    controller. `queue_name`: Kueue admits it, not we. Equal ones differ in `resource_version` at most.
     """
 
     namespace: str
@@ -81,7 +81,7 @@ class JobFacts:
     stop: StopIntent | None
     succeeded_pods: int = 0
     container: str = naming.CONTAINER
-    resource_version: str = ""
+    resource_version: str = field(default="", compare=False)
     parallelism: int = 1
     deadline_seconds: int | None = None
     pending_deadline_seconds: int = DEFAULT_PENDING_DEADLINE_SECONDS
@@ -150,13 +150,13 @@ class PodFacts:
 class CronJobFacts:
     """The CronJob of a task. `spec_hash` is what we last wrote; the other fields are as they stand.
 
-    `active` are (name, uid) of `status.active`, in its order.
+    `active` are (name, uid) of `status.active`, in its order. Equal ones differ in `resource_version` at most.
     """
 
     namespace: str
     name: str
     uid: str
-    resource_version: str
+    resource_version: str = field(compare=False)
     creation_time: datetime
     spec_hash: str | None
     schedule: str

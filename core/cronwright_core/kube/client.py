@@ -31,6 +31,10 @@ WATCH_SECONDS = 300
 """A watch is renewed after this; the server would end it at 30 to 60 minutes anyway."""
 WATCH_SILENCE_SECONDS = 90.0
 """Bookmarks come about once a minute; a watch that is silent for longer is dead and starts again."""
+KEEP_SECONDS = 75.0
+"""An idle connection is kept for so long. Many tasks are due once a minute: with aiohttp's 15 seconds each burst would
+begin with a TLS handshake for each request at once. The API server closes an idle one after 90 (k8s.io/apiserver,
+pkg/server/secure_serving.go, IdleTimeout)."""
 _TLS_CLOSE_SECONDS = 0.25
 _PAGE = 500
 _LINE_LIMIT = 4 * 1024 * 1024
@@ -74,7 +78,12 @@ class KubeClient:
             KubeConfigError: no credentials are found, or they cannot be read.
         """
         configuration = await load_configuration()
-        connector = aiohttp.TCPConnector(limit=connections, ssl=_ssl_context(configuration), socket_factory=open_socket)
+        connector = aiohttp.TCPConnector(
+            limit=connections,
+            keepalive_timeout=KEEP_SECONDS,
+            ssl=_ssl_context(configuration),
+            socket_factory=open_socket,
+        )
         session = aiohttp.ClientSession(
             connector=connector,
             headers={"User-Agent": user_agent, "Accept": "application/json"},

@@ -12,11 +12,11 @@ from datetime import UTC, date, datetime, tzinfo
 from typing import Any
 
 from sqlalchemy import Connection, Table, select, tuple_
-from sqlalchemy.dialects.postgresql import insert as upsert
 
 from cronwright_core.domain.execution import ExecutionStatus
 from cronwright_core.domain.timezones import UnknownTimeZoneError, load_zone
 from cronwright_core.store.models import execution_days, task_days, tasks
+from cronwright_core.store.upserts import adding
 
 Row = Mapping[str, Any]
 Pair = tuple[Row | None, Row | None]
@@ -127,12 +127,5 @@ def _zones(connection: Connection, task_ids: Iterable[int]) -> dict[int, tzinfo]
 
 
 def _add(connection: Connection, table: Table, rows: list[Values]) -> None:
-    if not rows:
-        return
-    statement = upsert(table)
-    updates = {
-        column.name: table.c[column.name] + statement.excluded[column.name]
-        for column in table.c
-        if not column.primary_key
-    }
-    connection.execute(statement.on_conflict_do_update(constraint=table.primary_key, set_=updates), rows)
+    if rows:
+        connection.execute(adding(table), rows)

@@ -12,10 +12,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection
-from sqlalchemy.dialects.postgresql import insert as upsert
 
 from cronwright_core.domain.execution import ExecutionStatus
 from cronwright_core.store.models import execution_ends
+from cronwright_core.store.upserts import adding
 
 SLOT = timedelta(minutes=15)
 _EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
@@ -49,8 +49,5 @@ def apply_ends(connection: Connection, pairs: Iterable[tuple[Mapping[str, Any] |
         if after is not None:
             counts[after] += 1
     rows = [{"slot": slot, "count": counts[slot]} for slot in sorted(counts) if counts[slot]]
-    if not rows:
-        return
-    statement = upsert(execution_ends)
-    total = execution_ends.c.count + statement.excluded.count
-    connection.execute(statement.on_conflict_do_update(index_elements=["slot"], set_={"count": total}), rows)
+    if rows:
+        connection.execute(adding(execution_ends), rows)

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from functools import cache
 from itertools import groupby
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, and_, func, or_, select, text, update
-from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy.dialects.postgresql import Insert, insert
 
 from cronwright_core.domain import naming
 from cronwright_core.domain.errors import Message, NotFound
@@ -36,6 +37,7 @@ from cronwright_core.store.models import executions, log_chunks, log_streams
 from cronwright_core.store.notifications import LOG_CHANNEL, notify
 from cronwright_core.store.records import LogAppend, LogCursor, LogFile, LogType, Stream
 from cronwright_core.store.session import Database
+from cronwright_core.store.upserts import replacing
 
 SHOWN: dict[LogType, tuple[Stream, ...]] = {"output": ("all", "stdout"), "error": ("stderr",)}
 """The streams that make up each log."""
@@ -67,8 +69,7 @@ class LogStore:
 
     def cursors(self, execution_id: str) -> list[LogCursor]:
         """How far each stream of the execution is stored, by attempt and stream; empty for an unknown id."""
-        with self._database.transaction() as connection:
-            rows = stream_rows(connection, execution_id)
+        rows = self._database.read(lambda connection: stream_rows(connection, execution_id))
         return [
             LogCursor(
                 attempt=row.attempt,
@@ -104,9 +105,9 @@ class LogStore:
         )
 
     def finish(
-        self, execution_id: str, attempt: int, stream: Stream, *, complete: bool, incomplete_reason: str | None = None
+        self, execution_id: str, attempt: int, *streams: Stream, complete: bool, incomplete_reason: str | None = None
     ) -> None:
-        """Marks a stream: `complete`, no more will come; `incomplete_reason`, something could not be read, and why.
+        """Marks streams: `complete`, no more will come; `incomplete_reason`, something could not be read, and why.
 
         A stream that never had a line gets its row too. The execution is marked `log_incomplete` along with a reason. A
         reason once given stays, and so does `complete`. Idempotent. Raises NotFound if the text is no execution id.
@@ -116,28 +117,13 @@ class LogStore:
             raise NotFound(Message("执行记录不存在", "there is no such execution"))
 
         def work(connection: Connection) -> None:
-            statement = upsert(log_streams).values(
-                execution_time=time,
-                execution_id=execution_id,
-                attempt=attempt,
-                stream=stream,
-                complete=complete,
-                incomplete_reason=incomplete_reason,
-            )
-            connection.execute(
-                statement.on_conflict_do_update(
-                    constraint=log_streams.primary_key,
-                    set_={
-                        "complete": log_streams.c.complete | statement.excluded.complete,
-                        "incomplete_reason": func.coalesce(
-                            log_streams.c.incomplete_reason, statement.excluded.incomplete_reason
-                        ),
-                    },
-                )
-            )
+            same = {"execution_time": time, "execution_id": execution_id, "attempt": attempt}
+            marks = {"complete": complete, "incomplete_reason": incomplete_reason}
+            # In the order in which `append` locks them.
+            connection.execute(_finish(), [{**same, "stream": stream, **marks} for stream in sorted(streams)])
             if incomplete_reason is not None:
                 _mark_execution(connection, time, execution_id)
-            notify(connection, LOG_CHANNEL, [_notice(execution_id, attempt, stream)])
+            notify(connection, LOG_CHANNEL, [_notice(execution_id, attempt, stream) for stream in streams])
 
         self._database.write_partitioned([time], work)
 
@@ -228,16 +214,25 @@ def _append(connection: Connection, parts: Sequence[LogAppend], limit: int | Non
     if limit is not None:
         for row in rows:
             cut_middle(connection, row, limit)
-    statement = upsert(log_streams)
-    updates = {column.name: statement.excluded[column.name] for column in log_streams.c if column.name not in _PRIMARY}
-    connection.execute(statement.on_conflict_do_update(constraint=log_streams.primary_key, set_=updates), rows)
+    connection.execute(replacing(log_streams), rows)
     notify(connection, LOG_CHANNEL, [_notice(key[1], key[2], key[3]) for key, _ in by_stream])
+
+
+@cache
+def _finish() -> Insert:
+    statement = insert(log_streams)
+    new = statement.excluded
+    updates = {
+        "complete": log_streams.c.complete | new.complete,
+        "incomplete_reason": func.coalesce(log_streams.c.incomplete_reason, new.incomplete_reason),
+    }
+    return statement.on_conflict_do_update(constraint=log_streams.primary_key, set_=updates)
 
 
 def _lock_streams(connection: Connection, keys: Sequence[Key]) -> dict[Key, dict[str, Any]]:
     """The rows of the streams, made if missing, locked in order; as in `recording`, new ones first."""
     new = [dict(zip(_PRIMARY, key, strict=True)) for key in keys]
-    connection.execute(upsert(log_streams).on_conflict_do_nothing(), new)
+    connection.execute(insert(log_streams).on_conflict_do_nothing(), new)
     rows = connection.execute(
         _LOCK,
         {

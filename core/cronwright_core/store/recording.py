@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Table, func, select, text
+from sqlalchemy import Connection, func, select, text
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from cronwright_core.domain.execution import Attempt, Execution, ExecutionStatus
@@ -29,6 +29,7 @@ from cronwright_core.store.merging import (
 from cronwright_core.store.models import attempts, executions
 from cronwright_core.store.notifications import EXECUTION_CHANNEL, notify
 from cronwright_core.store.records import RecordedExecution, RecordResult
+from cronwright_core.store.upserts import replacing
 
 Key = tuple[Any, str]
 """(execution_time, execution_id)"""
@@ -39,6 +40,9 @@ _LOCK = text(
     " JOIN executions USING (execution_time, execution_id)"
     " WHERE executions.execution_time BETWEEN :first AND :last"
     " ORDER BY execution_time, execution_id FOR UPDATE OF executions"
+)
+_INSERT_NEW = (
+    upsert(executions).on_conflict_do_nothing().returning(executions.c.execution_time, executions.c.execution_id)
 )
 _ATTEMPTS = text(
     f"SELECT {columns_of(attempts)}"  # noqa: S608
@@ -67,7 +71,8 @@ def record_batch(connection: Connection, batch: Sequence[Execution]) -> RecordRe
         if merged != stored[key]:
             pairs.append((stored[key], merged))
             rewritten.append(merged)
-    _write(connection, executions, [{**row, "updated_at": now} for row in rewritten])
+    if rewritten:
+        connection.execute(replacing(executions), [{**row, "updated_at": now} for row in rewritten])
     numbers, renumbered = _record_attempts(connection, pods)
     statistics.keep_in_step(connection, pairs)
     apply_ends(connection, pairs)
@@ -109,12 +114,7 @@ def _fold(batch: Sequence[Execution]) -> tuple[dict[Key, Values], dict[Key, dict
 
 
 def _insert_new(connection: Connection, rows: list[Values]) -> set[Key]:
-    statement = upsert(executions).on_conflict_do_nothing()
-    returned = connection.execute(
-        statement.returning(executions.c.execution_time, executions.c.execution_id),
-        rows,
-    )
-    return {(row.execution_time, row.execution_id) for row in returned}
+    return {(row.execution_time, row.execution_id) for row in connection.execute(_INSERT_NEW, rows)}
 
 
 def _lock(connection: Connection, keys: list[Key], span: Values) -> dict[Key, Values]:
@@ -143,18 +143,9 @@ def _record_attempts(
         reports = [to_attempt_values(execution, attempt) for attempt in pods[key].values()]
         rows, numbers[key] = merge_attempts(stored.get(key, []), reports)
         written += rows
-    _write(connection, attempts, written)
+    if written:
+        connection.execute(replacing(attempts), written)
     return numbers, {_key(row) for row in written}
-
-
-def _write(connection: Connection, table: Table, rows: list[Values]) -> None:
-    """Writes whole rows, new or not, in one statement."""
-    if not rows:
-        return
-    statement = upsert(table)
-    primary = {column.name for column in table.primary_key}
-    updates = {column.name: statement.excluded[column.name] for column in table.c if column.name not in primary}
-    connection.execute(statement.on_conflict_do_update(constraint=table.primary_key, set_=updates), rows)
 
 
 def _arrays(keys: Sequence[Key]) -> Values:

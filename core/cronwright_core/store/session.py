@@ -92,6 +92,8 @@ class Database:
             pool_size=pool_size,
             max_overflow=max_overflow,
             pool_timeout=POOL_TIMEOUT_SECONDS,
+            # Rows of one statement go in one message, also where SQLAlchemy cannot make one VALUES of them.
+            executemany_mode="values_plus_batch",
             # Values in error texts could be names, environment variables, output of programs.
             hide_parameters=True,
             connect_args=connect_arguments(application_name),

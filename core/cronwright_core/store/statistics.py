@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 from sqlalchemy import Connection, and_, case, func, literal, or_, select, tuple_
-from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy.dialects.postgresql import Insert, insert
 
 from cronwright_core.domain.execution import ExecutionStatus
 from cronwright_core.domain.times import latest
@@ -104,9 +105,13 @@ def last_of(row: Mapping[str, Any]) -> Values:
 
 def apply_changes(connection: Connection, rows: list[Values]) -> None:
     """Adds the differences to `task_stats`, in order of task id."""
-    if not rows:
-        return
-    statement = upsert(task_stats)
+    if rows:
+        connection.execute(_apply_changes(), rows)
+
+
+@cache
+def _apply_changes() -> Insert:
+    statement = insert(task_stats)
     new = statement.excluded
     newer = or_(
         task_stats.c.last_execution_id.is_(None),
@@ -117,7 +122,7 @@ def apply_changes(connection: Connection, rows: list[Values]) -> None:
     updates |= {column: case((newer, new[column]), else_=task_stats.c[column]) for column in _LAST}
     # GREATEST ignores nulls in PostgreSQL.
     updates |= {column: func.greatest(task_stats.c[column], new[column]) for column in ("last_success", "last_failure")}
-    connection.execute(statement.on_conflict_do_update(index_elements=["task_id"], set_=updates), rows)
+    return statement.on_conflict_do_update(index_elements=["task_id"], set_=updates)
 
 
 def withdraw(connection: Connection, row: Mapping[str, Any]) -> None:

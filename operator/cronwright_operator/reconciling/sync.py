@@ -8,12 +8,13 @@ from datetime import datetime
 
 from cronwright_core.domain.cluster import CronJobFacts, JobFacts, PodFacts
 from cronwright_core.domain.execution import ExecutionStatus, execution_state, with_deletion
+from cronwright_core.domain.task import ScheduledTask
 from cronwright_core.domain.waits import Wait, with_wait
 from cronwright_operator.cache import DefinitionCache
+from cronwright_operator.launching.burst import Burst
 from cronwright_operator.launching.clock import Clock
-from cronwright_operator.launching.controllers_turn import ControllersTurn
 from cronwright_operator.launching.ledger import Ledger
-from cronwright_operator.reconciling.actions import AcceptJob, WriteStatus
+from cronwright_operator.reconciling.actions import AcceptJob, CoverTick, Decision, WriteStatus
 from cronwright_operator.reconciling.apply import Applier
 from cronwright_operator.reconciling.events import EventPoster
 from cronwright_operator.reconciling.observed import JobView, Observed, Registration, execution_id_of
@@ -21,9 +22,6 @@ from cronwright_operator.reconciling.reconcile import reconcile
 from cronwright_operator.reconciling.ticks import tick_candidate
 
 logger = logging.getLogger(__name__)
-
-_LATER = (AcceptJob, WriteStatus)
-"""What can wait while the CronJob controller makes Jobs. If we die meanwhile, a successor finds the same to be done."""
 
 
 class TaskSync:
@@ -44,7 +42,7 @@ class TaskSync:
         clock: Clock,
         ledger: Ledger,
         step_in: bool,
-        turn: ControllersTurn,
+        burst: Burst,
         priority_class: Callable[[int], str | None],
         look_again: Callable[[str], None],
         wait_of: Callable[[JobFacts], Wait | None],
@@ -62,7 +60,7 @@ class TaskSync:
         self._clock = clock
         self._ledger = ledger
         self._step_in = step_in
-        self._turn = turn
+        self._burst = burst
         self._priority_class = priority_class
         self._look_again = look_again
         self._wait_of = wait_of
@@ -86,8 +84,8 @@ class TaskSync:
             self._ledger.release(uid)
             self._gone.pop(uid, None)
             return
-        if self._turn.has_put_off(task) and self._ledger.held(uid) is None:
-            return  # what its Jobs and Pods do meanwhile is seen when the turn is over
+        if self._burst.has_put_off(task) and self._ledger.held(uid) is None:
+            return  # what its Jobs and Pods do meanwhile is seen when the burst is over
         now = self._now()
         candidate = tick_candidate(task, "", now)
         project = self._cache.project(task.namespace, task.spec.project_name)
@@ -111,12 +109,26 @@ class TaskSync:
         self._ledger.hold(candidate, decision.reserve)
         # Before the actions: one of them may fail for as long as PostgreSQL is away, and the next tick must not.
         self._clock.set(uid, decision.wake_at)
-        if decision.actions and self._turn.lasts() and all(isinstance(a, _LATER) for a in decision.actions):
-            self._turn.put_off(task, decision.wake_at)
+        if self._can_wait(task, decision) and self._burst.lasts():
+            await self._applier.apply(task, tuple(a for a in decision.actions if isinstance(a, CoverTick)), now)
+            self._burst.put_off(task, decision.wake_at)
             return
         await self._applier.apply(task, decision.actions, now)
         for event in decision.events:
             await self._events.post(task, event, now)
+
+    @staticmethod
+    def _can_wait(task: ScheduledTask, decision: Decision) -> bool:
+        """Whether a decision does nothing that others wait for but, at most, to tell the CronJob controller.
+
+        If we die before the rest is done, a successor finds it to be done. A claim cannot wait: it is noted before a
+        tick is taken from the controller, and ticks come when they come.
+        """
+        return bool(decision.actions) and all(
+            isinstance(action, CoverTick | AcceptJob)
+            or (isinstance(action, WriteStatus) and action.status.claimed_time == task.status.claimed_time)
+            for action in decision.actions
+        )
 
     def _views(self, uid: str) -> Iterable[JobView]:
         for job in self._jobs_of(uid):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from datetime import datetime, timedelta
 from typing import cast
 
@@ -170,10 +170,19 @@ class PodLog:
     # By the API server
 
     async def _poll_streams(self, positions: dict[Stream, Position], *, final: bool) -> bool:
+        ended: set[Stream] = set()
+        try:
+            return await self._poll_each(positions, ended, final=final)
+        finally:
+            # All at once: a transaction for each would be most of what a run that prints nothing costs.
+            await self._finish(ended)
+
+    async def _poll_each(self, positions: dict[Stream, Position], ended: set[Stream], *, final: bool) -> bool:
+        """`ended` takes up the streams that were read to their end."""
         grown = False
         for stream in self._open_streams(positions):
             try:
-                grown |= await self._poll_stream(stream, final=final)
+                grown |= await self._poll_stream(stream, ended, final=final)
             except KubeInvalid as error:
                 if stream != "all" and self._sources.refused(error):
                     if self._source(positions) != "streams":
@@ -188,7 +197,7 @@ class PodLog:
                     await self._give_up(stream, "the log could not be read", error.message)
         return grown
 
-    async def _poll_stream(self, stream: Stream, *, final: bool) -> bool:
+    async def _poll_stream(self, stream: Stream, ended: set[Stream], *, final: bool) -> bool:
         position = (await self._load()).get(stream, Position())
         began = self._now()
         # The last read takes the whole file: it is complete whatever the clocks of the node have done.
@@ -211,7 +220,7 @@ class PodLog:
         if final and splitter.complaint is not None:
             await self._give_up(stream, "the node no longer has the log", splitter.complaint)
         elif final:
-            await self._finish(stream)
+            ended.add(stream)
         return grown
 
     def _splitter(self, position: Position, *, from_start: bool = False) -> LineSplitter:
@@ -285,8 +294,7 @@ class PodLog:
             raise
         self._file_failures = 0
         if final:
-            for stream in self._open_streams(await self._load()):
-                await self._finish(stream)
+            await self._finish(self._open_streams(await self._load()))
         return grown
 
     async def _read_files(self, *, final: bool) -> bool:
@@ -376,9 +384,10 @@ class PodLog:
         if complete:
             self._complete.add(stream)
 
-    async def _finish(self, stream: Stream) -> None:
-        await asyncio.to_thread(self._store.finish, self._execution_id, self._attempt, stream, complete=True)
-        self._complete.add(stream)
+    async def _finish(self, streams: Collection[Stream]) -> None:
+        if streams:
+            await asyncio.to_thread(self._store.finish, self._execution_id, self._attempt, *streams, complete=True)
+            self._complete |= set(streams)
 
     async def _give_up(self, stream: Stream, reason: str, detail: str = "") -> None:
         """Ends a stream that was not read to its end, with a line that says so."""

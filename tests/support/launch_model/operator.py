@@ -8,6 +8,7 @@ import contextlib
 from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
 from datetime import datetime, timedelta
+from itertools import chain
 from typing import Any
 
 from cronwright_core.domain.cluster import StopIntent
@@ -18,8 +19,8 @@ from cronwright_core.kube.reflector import Reflector
 from cronwright_core.kube.resources import PROJECTS, SCHEDULED_TASKS
 from cronwright_operator.cache import DefinitionCache
 from cronwright_operator.launching.admission import Admissions
+from cronwright_operator.launching.burst import Burst
 from cronwright_operator.launching.clock import Clock
-from cronwright_operator.launching.controllers_turn import ControllersTurn
 from cronwright_operator.launching.ledger import Ledger
 from cronwright_operator.launching.limits import build_limits
 from cronwright_operator.launching.waits import REFRESH_SECONDS, Waits
@@ -120,7 +121,9 @@ class Operator:
         )
         events: Any = _Events()
         # Already with one tick, so that what is put off meets every crash.
-        self._turn = ControllersTurn(self.ledger.held_ticks, self._tasks.add, now, step_in=step_in, many=1)
+        self._burst = Burst(
+            lambda: chain(self.ledger.held_ticks(), self.workloads.uncovered_ticks()), self._tasks.add, now, many=1
+        )
         applier.apply = _noting(applier.apply)  # type: ignore[method-assign]
         self._task_sync = TaskSync(
             cache=self.cache,
@@ -135,7 +138,7 @@ class Operator:
             clock=self._clock,
             ledger=self.ledger,
             step_in=step_in,
-            turn=self._turn,
+            burst=self._burst,
             priority_class=lambda _: None,
             look_again=self._tasks.add,
             wait_of=self._waits.of,
@@ -158,7 +161,7 @@ class Operator:
                 self._stops_queue.run,
                 self._admissions.run,
                 self._clock.run,
-                self._turn.run,
+                self._burst.run,
                 self._stop_clock.run,
                 self._skipped.run,
             ):

@@ -1,4 +1,4 @@
-"""What a look at a task does at once, and what it puts off while the CronJob controller makes many Jobs."""
+"""What a look at a task does at once, and what it puts off while many ticks are open."""
 
 from __future__ import annotations
 
@@ -8,15 +8,18 @@ from datetime import datetime
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
+
 from cronwright_core.domain import naming
 from cronwright_core.domain.cluster import JobFacts
 from cronwright_core.domain.gate import Candidate, Limits
 from cronwright_core.domain.schedule import ScheduleType
 from cronwright_core.domain.task import Request, ScheduledTask
+from cronwright_core.kube.errors import KubeConflict
+from cronwright_operator.launching.burst import Burst
 from cronwright_operator.launching.clock import Clock
-from cronwright_operator.launching.controllers_turn import ControllersTurn
 from cronwright_operator.launching.ledger import Ledger
-from cronwright_operator.reconciling.actions import AcceptJob, Action, CreateJob, WriteStatus
+from cronwright_operator.reconciling.actions import AcceptJob, Action, CoverTick, CreateJob, WriteStatus
 from cronwright_operator.reconciling.manifests import build_cronjob
 from cronwright_operator.reconciling.observed import Registration
 from cronwright_operator.reconciling.sync import TaskSync
@@ -37,9 +40,9 @@ class Applied:
 
 
 class Desk:
-    """A `TaskSync` of one task, in an installation with `stepIn: false`."""
+    """A `TaskSync` of one task, by default in an installation with `stepIn: false`."""
 
-    def __init__(self, task: ScheduledTask | None = None) -> None:
+    def __init__(self, task: ScheduledTask | None = None, *, step_in: bool = False) -> None:
         task = task or make_task()
         self.task = replace(task, status=settled(task, last_schedule_time=at("10:00:00")))
         manifest = build_cronjob(task, make_project(), owner="alice", cron_line="* * * * *", suspend=False)
@@ -50,7 +53,8 @@ class Desk:
         self.applied = Applied()
         self.woken: list[str] = []
         self.ledger = Ledger(Limits(), priority_of=lambda _: 0)
-        self.turn = ControllersTurn(self.ledger.held_ticks, self.woken.append, lambda: self.now, step_in=False, many=1)
+        self.uncovered: list[datetime] = []
+        self.burst = Burst(self._open_ticks, self.woken.append, lambda: self.now, many=1)
         cache: Any = SimpleNamespace(task=lambda _: self.task, project=lambda *_: make_project())
         applier: Any = self.applied
         events: Any = None
@@ -66,8 +70,8 @@ class Desk:
             events=events,
             clock=Clock(self.woken.append, lambda: self.now),
             ledger=self.ledger,
-            step_in=False,
-            turn=self.turn,
+            step_in=step_in,
+            burst=self.burst,
             priority_class=lambda _: None,
             look_again=self.woken.append,
             wait_of=lambda _: None,
@@ -80,9 +84,12 @@ class Desk:
         asyncio.run(self._sync.sync(self.task.uid))
         return self.applied.kinds
 
-    def make_job(self) -> None:
-        """The controller makes the Job of the tick."""
-        job = make_job(naming.cron_tick_job_name(self.cronjob.name, TICK), tick=TICK)
+    def _open_ticks(self) -> list[datetime]:
+        return [*self.ledger.held_ticks(), *self.uncovered]
+
+    def make_job(self, **facts: Any) -> None:
+        """The Job of the tick is made; by the controller, where not said otherwise."""
+        job = make_job(naming.cron_tick_job_name(self.cronjob.name, TICK), tick=TICK, **facts)
         self.jobs = [job]
         self.ledger.see(job)
 
@@ -108,13 +115,13 @@ def test_a_job_of_the_controllers_gives_the_slot_back_at_once_and_is_accepted_wh
     desk.make_job()
     assert desk.look() == []
     assert desk.ledger.held(desk.task.uid) is None, "it counts once"
-    assert desk.turn.lasts(), "as far as it knows: others may still be to come"
+    assert desk.burst.lasts(), "as far as it knows: others may still be to come"
     desk.jobs = []
     assert desk.look() == [], "what comes meanwhile is not even looked at"
     assert desk.ledger.held(desk.task.uid) is None
     desk.make_job()
     desk.now = at("10:01:01")
-    assert not desk.turn.lasts()
+    assert not desk.burst.lasts()
     assert desk.look() == [AcceptJob, WriteStatus]
 
 
@@ -124,14 +131,14 @@ def test_a_task_that_somebody_changes_is_served_all_the_same() -> None:
     desk.make_job()
     desk.look()
     desk.task = replace(desk.task, triggers=(Request("k", '{"time": "2026-03-02T10:01:00Z", "by": "alice"}'),))
-    assert desk.turn.lasts()
+    assert desk.burst.lasts()
     assert CreateJob in desk.look()
 
 
 def test_few_ticks_are_no_burden() -> None:
     desk = busy()
-    desk.turn = ControllersTurn(desk.ledger.held_ticks, desk.woken.append, lambda: desk.now, step_in=False)
-    desk._sync._turn = desk.turn
+    desk.burst = Burst(desk.ledger.held_ticks, desk.woken.append, lambda: desk.now)
+    desk._sync._burst = desk.burst
     desk.make_job()
     assert desk.look() == [AcceptJob, WriteStatus]
 
@@ -143,7 +150,51 @@ def test_what_comes_due_meanwhile_is_started_at_its_time() -> None:
     desk.ledger.hold(Candidate("team-a/other-1", "other", "team-a/data", 0, at("10:01:20")), at("10:01:20"))
     desk.now = at("10:01:21")
     assert desk.look() == []
-    assert desk.turn.has_put_off(desk.task)
+    assert desk.burst.has_put_off(desk.task)
     desk.now = at("10:01:30")
-    assert desk.turn.lasts()
+    assert desk.burst.lasts()
     assert CreateJob in desk.look()
+
+
+def stepping_in() -> Desk:
+    """We make the Jobs; ours stands, and the CronJob's status does not tell yet."""
+    desk = Desk(step_in=True)
+    desk.look()
+    desk.now = TICK
+    assert CreateJob in desk.look()
+    desk.make_job(stepped_in=True, has_finalizer=True, owner_uid=desk.cronjob.uid)
+    desk.uncovered = [TICK]
+    return desk
+
+
+def test_where_we_step_in_the_controller_is_told_at_once_and_the_user_after_the_burst() -> None:
+    desk = stepping_in()
+    assert desk.look() == [CoverTick]
+    told = tuple((job.name, job.uid) for job in desk.jobs)
+    desk.cronjob = replace(desk.cronjob, last_schedule_time=TICK, active=told)
+    assert desk.look() == [], "other ticks are still open"
+    desk.uncovered = []
+    desk.now = at("10:01:01")
+    assert desk.look() == [WriteStatus]
+
+
+def test_what_the_controller_could_not_be_told_is_tried_again_in_the_burst() -> None:
+    desk = stepping_in()
+
+    async def conflict(*_: object) -> None:
+        raise KubeConflict(409, "Conflict", "the CronJob has changed")
+
+    apply, desk.applied.apply = desk.applied.apply, conflict  # type: ignore[method-assign]
+    with pytest.raises(KubeConflict):
+        desk.look()
+    desk.applied.apply = apply  # type: ignore[method-assign]
+    assert desk.look() == [CoverTick]
+
+
+def test_a_claim_is_noted_in_a_burst_too() -> None:
+    desk = Desk(step_in=True)
+    desk.ledger = Ledger(Limits(total=0), priority_of=lambda _: 0)
+    desk._sync._ledger = desk.ledger
+    desk.uncovered = [desk.now]
+    assert desk.burst.lasts()
+    assert desk.look() == [WriteStatus], "the next tick may find no room: it is taken from the controller, noted first"

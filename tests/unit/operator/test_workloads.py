@@ -1,0 +1,142 @@
+"""Which changes of Jobs, Pods and CronJobs wake whom, and which ticks are known as open."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import pytest
+
+from cronwright_core.domain import naming
+from cronwright_operator.workloads import Workloads
+from support.builders import at
+
+TICK = at("10:01:00")
+LABELS = {naming.TASK_UID_LABEL: "task-1"}
+
+
+class Hall:
+    """`Workloads` without a cluster: what is seen is told by hand."""
+
+    def __init__(self) -> None:
+        self.tasks: list[str] = []
+        self.jobs: list[str] = []
+        client: Any = None
+        self.workloads = Workloads(
+            client,
+            (None,),
+            wake_task=self.tasks.append,
+            wake_job=self.jobs.append,
+            see_job=lambda _: None,
+            forget_job=lambda _: None,
+        )
+        self._version = 0
+
+    def see(self, reflector: str, body: dict[str, Any]) -> tuple[list[str], list[str]]:
+        """The tasks and Jobs that are woken by it."""
+        self._version += 1
+        self.tasks.clear()
+        self.jobs.clear()
+        body = copy.deepcopy(body)
+        body["metadata"]["resourceVersion"] = str(self._version)
+        getattr(self.workloads, reflector).remember(body)
+        return list(self.tasks), list(self.jobs)
+
+    def open_ticks(self) -> list[Any]:
+        return list(self.workloads.uncovered_ticks())
+
+
+def cronjob(**status: Any) -> dict[str, Any]:
+    return {
+        "metadata": {
+            "namespace": "n",
+            "name": "c",
+            "uid": "cronjob-1",
+            "labels": LABELS,
+            "creationTimestamp": "2026-03-02T09:00:00Z",
+        },
+        "spec": {"schedule": "* * * * *"},
+        "status": status,
+    }
+
+
+def job(*, stepped_in: bool = True, **status: Any) -> dict[str, Any]:
+    annotations = {
+        naming.SCHEDULED_TIME_ANNOTATION if stepped_in else naming.CRONJOB_TICK_ANNOTATION: "2026-03-02T10:01:00Z"
+    }
+    minutes = int(TICK.timestamp()) // 60
+    return {
+        "metadata": {
+            "namespace": "n",
+            "name": f"c-{minutes}",
+            "uid": "job-1",
+            "labels": LABELS,
+            "annotations": annotations,
+            "creationTimestamp": "2026-03-02T10:01:00Z",
+            "ownerReferences": [{"kind": "CronJob", "uid": "cronjob-1", "name": "c", "controller": True}],
+        },
+        "spec": {"template": {"spec": {"containers": [{"name": "task"}]}}},
+        "status": status,
+    }
+
+
+def pod(**status: Any) -> dict[str, Any]:
+    return {
+        "metadata": {
+            "namespace": "n",
+            "name": "p",
+            "uid": "pod-1",
+            "labels": LABELS,
+            "creationTimestamp": "2026-03-02T10:01:00Z",
+            "ownerReferences": [{"kind": "Job", "uid": "job-1", "name": "c-1", "controller": True}],
+        },
+        "spec": {"containers": [{"name": "task"}]},
+        "status": status,
+    }
+
+
+def test_what_changes_nothing_that_we_look_at_wakes_nobody() -> None:
+    hall = Hall()
+    assert hall.see("jobs", job()) == (["task-1"], ["job-1"])
+    assert hall.see("jobs", job(active=1, ready=1)) == ([], []), "how many Pods are ready"
+    assert hall.see("jobs", job(active=1, uncountedTerminatedPods={"succeeded": ["pod-1"]})) == ([], [])
+    assert hall.see("jobs", job(startTime="2026-03-02T10:01:01Z")) == (["task-1"], ["job-1"])
+    assert hall.see("pods", pod(phase="Pending")) == (["task-1"], ["job-1"])
+    ready = {"type": "Ready", "status": "True"}
+    assert hall.see("pods", pod(phase="Pending", conditions=[ready])) == ([], [])
+    assert hall.see("pods", pod(phase="Running")) == (["task-1"], ["job-1"])
+    assert hall.see("cronjobs", cronjob()) == (["task-1"], [])
+    assert hall.see("cronjobs", cronjob(lastSuccessfulTime="2026-03-02T10:01:09Z")) == ([], [])
+    assert hall.see("cronjobs", cronjob(lastScheduleTime="2026-03-02T10:01:00Z")) == (["task-1"], [])
+
+
+def test_the_newest_version_is_kept_although_it_wakes_nobody() -> None:
+    hall = Hall()
+    hall.see("cronjobs", cronjob())
+    hall.see("cronjobs", cronjob(lastSuccessfulTime="2026-03-02T10:01:09Z"))
+    found = hall.workloads.cronjob_of("task-1")
+    assert found is not None
+    assert found.resource_version == "2", "a write that names the older one would be refused"
+
+
+def test_a_tick_is_open_from_our_job_until_the_cronjobs_status_tells_of_it() -> None:
+    hall = Hall()
+    hall.see("cronjobs", cronjob(lastScheduleTime="2026-03-02T10:00:00Z"))
+    assert hall.open_ticks() == []
+    hall.see("jobs", job())
+    assert hall.open_ticks() == [TICK]
+    hall.see("jobs", job(startTime="2026-03-02T10:01:01Z"))
+    assert hall.open_ticks() == [TICK]
+    hall.see("cronjobs", cronjob(lastScheduleTime="2026-03-02T10:01:00Z"))
+    assert hall.open_ticks() == []
+    hall.see("jobs", job(startTime="2026-03-02T10:01:02Z"))
+    assert hall.open_ticks() == []
+
+
+@pytest.mark.parametrize("known", [True, False], ids=["the controller made it", "no CronJob is known"])
+def test_no_other_tick_is(known: bool) -> None:
+    hall = Hall()
+    if known:
+        hall.see("cronjobs", cronjob())
+    hall.see("jobs", job(stepped_in=not known))
+    assert hall.open_ticks() == []
