@@ -81,9 +81,10 @@ async def scenario(
         stack.push_async_callback(client.close)
         await stack.enter_async_context(kubelet.serving(client, plane.kubeconfig, NODES))
         pids = {**plane.pids(), "benchmark": os.getpid()}
+        operator = None
         if (settings := WAYS[way]) is not None:
             url = postgres.make_database(server, f"launch_{int(time.time())}")
-            environment = {"DATABASE_URL": url, "KUBECONFIG": str(plane.kubeconfig), **settings}
+            environment = {"DATABASE_URL": url, "KUBECONFIG": str(plane.as_service_account()), **settings}
             operator = OperatorProcess(state.parent / f"cronwright-bench-{way}.log", environment)
             operator.start()
             stack.callback(operator.stop)
@@ -91,7 +92,8 @@ async def scenario(
             pids["operator"] = operator.pid
 
         async def settle(count: int) -> None:
-            await asyncio.to_thread(wait_settled, count, 240)
+            assert operator is not None
+            await asyncio.to_thread(wait_settled, count, 240, operator.running)
 
         return await scenarios.run(client, way, due, settle, progress, pids)
 

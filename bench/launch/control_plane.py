@@ -5,13 +5,16 @@ Beside the local cluster, on ports of its own and without a kubelet: thousands o
 
 from __future__ import annotations
 
+import base64
 import os
 import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 
 ROOT = Path(__file__).resolve().parents[2]
 PORT_SHIFT = 137
@@ -27,6 +30,8 @@ from cluster.binaries import ensure_binaries, find_go  # noqa: E402
 from cluster.console import step  # noqa: E402
 from cluster.processes import Component, Supervisor  # noqa: E402
 from cluster.settings import Layout, find_layout  # noqa: E402
+
+Result = TypeVar("Result")
 
 NODES = 20
 PODS_OF_A_NODE = 500
@@ -90,6 +95,48 @@ class ControlPlane:
         self._supervisor.stop(_COMPONENTS)
         shutil.rmtree(self._layout.state, ignore_errors=True)
 
+    def as_service_account(self) -> Path:
+        """A kubeconfig with the token of a ServiceAccount that may do everything, as an operator in a Pod has one.
+
+        The API server remembers a token that it has checked; a client certificate it verifies at each request.
+        """
+        server, name = ApiServer(self._layout), "bench"
+        account = {"metadata": {"name": name, "namespace": "default"}}
+        server.apply(
+            "/api/v1/namespaces/default/serviceaccounts",
+            {"apiVersion": "v1", "kind": "ServiceAccount", **account},
+        )
+        subject = {"kind": "ServiceAccount", "name": name, "namespace": "default"}
+        rbac = "rbac.authorization.k8s.io"
+        server.apply(
+            f"/apis/{rbac}/v1/clusterrolebindings",
+            {
+                "apiVersion": f"{rbac}/v1",
+                "kind": "ClusterRoleBinding",
+                "metadata": {"name": name},
+                "roleRef": {"apiGroup": rbac, "kind": "ClusterRole", "name": "cluster-admin"},
+                "subjects": [subject],
+            },
+        )
+        secret = {
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "type": "kubernetes.io/service-account-token",
+            "metadata": {
+                "name": name,
+                "namespace": "default",
+                "annotations": {"kubernetes.io/service-account.name": name},
+            },
+        }
+        secrets = "/api/v1/namespaces/default/secrets"
+        server.apply(secrets, secret)
+        token = _retry(lambda: base64.b64decode(server.get(f"{secrets}/{name}")["data"]["token"]).decode())
+        config = yaml.safe_load(self.kubeconfig.read_text())
+        config["users"][0]["user"] = {"token": token}
+        written = self.kubeconfig.with_name("service-account.kubeconfig")
+        written.write_text(yaml.safe_dump(config))
+        return written
+
     def apply_crds(self) -> None:
         """Apply the product's CRDs and wait until the API server serves them."""
         server = ApiServer(self._layout)
@@ -97,7 +144,7 @@ class ControlPlane:
             manifest = yaml.safe_load(path.read_text())
             server.apply("/apis/apiextensions.k8s.io/v1/customresourcedefinitions", manifest)
             plural = manifest["spec"]["names"]["plural"]
-            _retry(lambda plural=plural: server.get(f"/apis/cronwright.dev/v1/{plural}"))  # type: ignore[misc]
+            _retry(lambda plural=plural: server.get(f"/apis/cronwright.dev/v1/{plural}"))
 
     def _launch(self, name: str, component: Component, server: ApiServer) -> None:
         self._supervisor.start(component)
@@ -140,12 +187,11 @@ def ensure_kwok(cache: Path) -> Path:
     return target
 
 
-def _retry(action: object, seconds: float = 60) -> None:
+def _retry(action: Callable[[], Result], seconds: float = 60) -> Result:
     end = time.monotonic() + seconds
     while True:
         try:
-            action()  # type: ignore[operator]
-            return
+            return action()
         except Exception:
             if time.monotonic() > end:
                 raise

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from bench.launch import processors
@@ -89,11 +89,11 @@ def read_metrics() -> dict[str, float]:
     return values
 
 
-def wait_settled(tasks: int, seconds: float) -> float:
+def wait_settled(tasks: int, seconds: float, running: Callable[[], bool]) -> float:
     """Wait until the operator leads, knows so many tasks and its queues are empty; how long that took, in seconds."""
     begin = time.monotonic()
     calm = 0
-    while time.monotonic() - begin < seconds:
+    while time.monotonic() - begin < seconds and running():
         found = read_metrics()
         settled = (
             found.get("cronwright_operator_leader") == 1
@@ -104,4 +104,6 @@ def wait_settled(tasks: int, seconds: float) -> float:
         if calm == 3:
             return time.monotonic() - begin
         time.sleep(0.2)
+    if not running():
+        raise RuntimeError("the operator has ended; its log tells why")
     raise RuntimeError(f"the operator has not settled within {seconds:.0f} s: {read_metrics()}")

@@ -26,7 +26,7 @@ async def measure(
     client = await connect(plane)
     environment = {
         "DATABASE_URL": postgres.make_database(server, f"scale_{int(time.time())}"),
-        "KUBECONFIG": str(plane.kubeconfig),
+        "KUBECONFIG": str(plane.as_service_account()),
     }
     ours = OperatorProcess(state.parent / "cronwright-bench-scale.log", environment)
     bare = OperatorProcess(
@@ -39,13 +39,13 @@ async def measure(
         await loads.make_tasks(client, "scale", count, datetime.now(UTC) + timedelta(hours=12))
         applied = time.monotonic() - begin
         progress(f"{count} tasks applied in {applied:.0f} s")
-        await asyncio.to_thread(wait_settled, count, 1800)
+        await asyncio.to_thread(wait_settled, count, 1800, ours.running)
         made = time.monotonic() - begin
         ours.stop()
 
         ours.start()
         bare.start()
-        caught_up = await asyncio.to_thread(wait_settled, count, 600)
+        caught_up = await asyncio.to_thread(wait_settled, count, 600, ours.running)
         await asyncio.sleep(10)
         before = ours.cpu_seconds()
         await asyncio.sleep(IDLE_SECONDS)

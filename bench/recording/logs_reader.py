@@ -20,7 +20,7 @@ from cronwright_core.domain import naming
 from cronwright_core.kube.client import KubeClient
 from cronwright_core.store.logs import LogStore
 from cronwright_core.store.session import Database
-from cronwright_operator.recording.one_ahead import share_interpreter
+from cronwright_operator import interpreter
 from cronwright_operator.recording.pod_log import PodLog
 from cronwright_operator.recording.redaction import Redactor
 from cronwright_operator.recording.sources import LogSources
@@ -56,7 +56,7 @@ class Peak(threading.Thread):
 
 async def main(url: str, server: str, execution_id: str) -> None:
     """Reads and stores."""
-    share_interpreter()
+    interpreter.share()
     database = Database(url, application_name="bench")
     time_ = naming.execution_time(execution_id)
     assert time_ is not None

@@ -10,11 +10,11 @@ from collections.abc import Sequence
 from pydantic import ValidationError
 
 from cronwright_core.kube.client import KubeConfigError
+from cronwright_operator import interpreter
 from cronwright_operator.json_log import configure
 from cronwright_operator.leadership import LeadershipLost
 from cronwright_operator.main import run_operator
 from cronwright_operator.observability.metrics import OperatorMetrics
-from cronwright_operator.recording.one_ahead import share_interpreter
 from cronwright_operator.settings import OperatorSettings
 
 
@@ -34,7 +34,8 @@ def run(argv: Sequence[str]) -> int:
             name = ".".join(str(part) for part in problem["loc"])
             print(f"cronwright operator: the setting {name}: {problem['msg']}", file=sys.stderr)
         return 1
-    share_interpreter()
+    interpreter.share()
+    interpreter.collect_less()
     configure(settings.log_level)
     metrics = OperatorMetrics()
     while True:

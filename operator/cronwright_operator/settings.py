@@ -59,7 +59,7 @@ class OperatorSettings(BaseSettings):
     max_concurrent_executions: int = Field(default=0, ge=0)
     max_unrecorded: int = Field(default=2000, ge=0)
     priority_classes: tuple[PriorityClass, ...] = ()
-    reconcile_workers: int = Field(default=32, ge=1)
+    reconcile_workers: int = Field(default=96, ge=1)
     record_workers: int = Field(default=128, ge=1)
 
     @field_validator("log_level")

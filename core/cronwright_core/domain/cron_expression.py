@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field, replace
 from datetime import date
+from functools import lru_cache
 
 from cronwright_core.domain.cron_errors import FIELD_RANGES, CronSyntaxError
 
@@ -85,8 +86,9 @@ class CronExpression:
         return by_date or bool(self.dow)
 
 
+@lru_cache(maxsize=16_384)
 def parse_cron(text: str) -> CronExpression:
-    """Reads a cron line; white space around it does not count.
+    """Reads a cron line; white space around it does not count. Kept, as an operator reads each task's at every look.
 
     A line that is accepted may still never fire (see `CronExpression.fires`), as in Kubernetes.
 

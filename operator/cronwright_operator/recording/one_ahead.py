@@ -3,21 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from collections.abc import Coroutine
 from contextlib import suppress
 from types import TracebackType
 from typing import Any, Self
-
-_SWITCH_SECONDS = 0.0005
-
-
-def share_interpreter() -> None:
-    """Lets threads that come back from PostgreSQL go on soon, for the whole process.
-
-    By default they wait 5 ms for a thread that computes, after each of the seven answers of a transaction.
-    """
-    sys.setswitchinterval(_SWITCH_SECONDS)
 
 
 class OneAhead:
