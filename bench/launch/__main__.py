@@ -27,6 +27,7 @@ from support import postgres  # noqa: E402
 
 WAYS = {
     "native": None,
+    "native-alike": None,
     "step-in": {"CRONWRIGHT_CRON_JOBS_STEP_IN": "true"},
     "step-in-off": {"CRONWRIGHT_CRON_JOBS_STEP_IN": "false"},
 }

@@ -8,8 +8,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from cronwright_core.kube.client import KubeClient
+from cronwright_core.kube.codec import to_project, to_task
 from cronwright_core.kube.errors import KubeError
 from cronwright_core.kube.resources import CRON_JOBS, PROJECTS, SCHEDULED_TASKS, Resource
+from cronwright_operator.reconciling.manifests import build_cronjob
 
 AT_ONCE = 16
 PROJECT = "bench"
@@ -64,6 +66,18 @@ async def make_tasks(client: KubeClient, namespace: str, count: int, tick: datet
         )
 
     await _create_all(client, SCHEDULED_TASKS, namespace, count, build)
+
+
+async def make_native_alike(client: KubeClient, namespace: str, count: int, tick: datetime) -> None:
+    """The CronJobs that the operator would make of such tasks, without an operator: what their size alone costs."""
+    await make_tasks(client, namespace, count, tick)
+    project = to_project(await client.get(PROJECTS, namespace, PROJECT))
+    tasks = [to_task(body) for body in (await client.list(SCHEDULED_TASKS, namespace)).items]
+
+    def build(number: int) -> dict[str, Any]:
+        return build_cronjob(tasks[number], project, owner="bench", cron_line=cron_line(tick), suspend=False)
+
+    await _create_all(client, CRON_JOBS, namespace, count, build)
 
 
 def _object(resource: Resource, name: str, spec: dict[str, Any]) -> dict[str, Any]:

@@ -18,6 +18,8 @@ LEAD_SECONDS = 6.0
 SILENCE_SECONDS = 60.0
 """When nothing has come for so long, what is missing is not late but lost."""
 Progress = Callable[[str], None]
+_MAKERS = {"native": (loads.make_native, 0.02), "native-alike": (loads.make_native_alike, 0.05)}
+"""What makes the load of the ways without an operator, and in about how many seconds for each run."""
 
 
 @dataclass(frozen=True)
@@ -45,8 +47,8 @@ async def run(
     progress: Progress,
     pids: Mapping[str, int],
 ) -> Result:
-    """`way` is `native`, or else ScheduledTasks are made; `settle` waits until the operator is done with them. `pids`
-    are the processes whose use of the processors is told."""
+    """For a `way` without an operator CronJobs are made, or else ScheduledTasks; `settle` waits until the operator is
+    done with them. `pids` are the processes whose use of the processors is told."""
     namespace = f"{way}-{due}-{int(time.time())}"
     await loads.make_namespace(client, namespace)
     tick = await _make(client, way, namespace, due, settle, progress)
@@ -84,11 +86,11 @@ async def _make(
 ) -> datetime:
     """Make what is due, and answer when. Making it takes a while, so the tick is set at a first guess of how long."""
     progress(f"{way} {due}: making it")
-    guess = 10 + due * (0.02 if way == "native" else 0.08)
+    make, seconds_each = _MAKERS.get(way, (loads.make_tasks, 0.08))
+    guess = 10 + due * seconds_each
     tick = _next_minute(guess)
-    make = loads.make_native if way == "native" else loads.make_tasks
     await make(client, namespace, due, tick)
-    if way != "native":
+    if way not in _MAKERS:
         await settle(due)
     while len((await client.list(CRON_JOBS, namespace)).items) < due:  # noqa: ASYNC110 - the API server is asked
         await asyncio.sleep(0.5)
