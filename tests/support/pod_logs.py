@@ -84,10 +84,11 @@ class Store:
             if new.complete:
                 self.finished[new.stream] = self.rows[new.stream].incomplete_reason
 
-    def finish(self, _: str, __: int, stream: str, *, complete: bool) -> None:
+    def finish(self, _: str, __: int, *streams: str, complete: bool) -> None:
         assert complete
-        row = self.rows.get(stream)
-        self.finished[stream] = row.incomplete_reason if row else None
+        for stream in streams:
+            row = self.rows.get(stream)
+            self.finished[stream] = row.incomplete_reason if row else None
 
 
 class Clock:

@@ -42,5 +42,5 @@ class WrittenExecution:
 
     def finish(self, attempt: int = 1, *streams: Stream, reason: str | None = None) -> None:
         """Closes streams: read to the end, or given up for a reason."""
-        for stream in streams or ("stdout", "stderr"):
-            self.logs.finish(self.id, attempt, stream, complete=True, incomplete_reason=reason)
+        streams = streams or ("stdout", "stderr")
+        self.logs.finish(self.id, attempt, *streams, complete=True, incomplete_reason=reason)

@@ -170,6 +170,12 @@ class TestFinish:
         assert store.cursors(ID)[0].complete
         assert store.read(ID, log_type="output", lines=1).complete
 
+    def test_completes_streams_together_those_without_a_line_too(self, store) -> None:
+        store.append([lines(b"a\n", stream="stderr")])
+        store.finish(ID, 1, "stdout", "stderr", complete=True)
+        found = [(cursor.stream, cursor.lines, cursor.complete) for cursor in store.cursors(ID)]
+        assert found == [("stderr", 1, True), ("stdout", 0, True)]
+
     def test_marks_what_could_not_be_read_on_stream_and_execution(self, database, store) -> None:
         executions = ExecutionStore(database)
         executions.record([make_execution(add_task(database))])
