@@ -28,8 +28,8 @@ lint: ## Check style, types and the direction of imports
 	@$(PYTHON) dev/testrun lint
 
 .PHONY: unit
-unit: ## Run the unit tests (no socket, no database)
-	@$(PYTHON) dev/testrun unit
+unit: ## Run the unit tests (no socket, no database), and those of invariants with random input
+	@$(PYTHON) dev/testrun unit property
 
 .PHONY: simulation
 simulation: ## Run the operator's simulated lives: random ones, bursts, and an end at each of its writes

@@ -185,11 +185,12 @@ def _counts(part: str, tests: str, code: int, report: Path) -> results.Counts:
 def _unit(_: Background) -> str:
     """Two processes, one half each: quicker than two workers, which both collect every test and report each by message.
 
-    Only the first needs the API's web framework.
+    Only the first needs the API's web framework. What is tested with random input is the part `property`.
     """
     folders = ("tests/unit/api", "tests/unit/dev", "tests/unit/operator/recording")
-    first = (*folders, "-p", "no:xdist")
-    second = ("tests/unit", *(f"--ignore={folder}" for folder in folders), "-p", "no:xdist")
+    both = ("-m", "not hypothesis", "-p", "no:xdist")
+    first = (*folders, *both)
+    second = ("tests/unit", *(f"--ignore={folder}" for folder in folders), *both)
     beside = Background()
     try:
         _begin("unit-first", *first)(beside)
@@ -219,6 +220,13 @@ ALL: tuple[Part, ...] = (
     Part("compile", "the cluster's binaries", _compile),
     Part("lint", "style, types, direction of imports", _lint, ("environment",)),
     Part("unit", "no socket, no database", _unit, ("environment",)),
+    # Hypothesis marks its tests; they take as many tries as they are given, and so the time of a thousand others.
+    Part(
+        "property",
+        "invariants, with random input",
+        _quick("property", "tests/unit", "-m", "hypothesis", "-n2"),
+        ("environment",),
+    ),
     Part(
         "simulation",
         "the whole operator in a simulated cluster",

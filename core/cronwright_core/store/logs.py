@@ -115,6 +115,8 @@ class LogStore:
         time = naming.execution_time(execution_id)
         if time is None:
             raise NotFound(Message("执行记录不存在", "there is no such execution"))
+        if not streams:
+            return
 
         def work(connection: Connection) -> None:
             same = {"execution_time": time, "execution_id": execution_id, "attempt": attempt}

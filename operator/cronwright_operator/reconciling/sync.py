@@ -8,7 +8,7 @@ from datetime import datetime
 
 from cronwright_core.domain.cluster import CronJobFacts, JobFacts, PodFacts
 from cronwright_core.domain.execution import ExecutionStatus, execution_state, with_deletion
-from cronwright_core.domain.task import ScheduledTask
+from cronwright_core.domain.task import ScheduledTask, TaskStatus
 from cronwright_core.domain.waits import Wait, with_wait
 from cronwright_operator.cache import DefinitionCache
 from cronwright_operator.launching.burst import Burst
@@ -121,12 +121,11 @@ class TaskSync:
     def _can_wait(task: ScheduledTask, decision: Decision) -> bool:
         """Whether a decision does nothing that others wait for but, at most, to tell the CronJob controller.
 
-        If we die before the rest is done, a successor finds it to be done. A claim cannot wait: it is noted before a
-        tick is taken from the controller, and ticks come when they come.
+        If we die before the rest is done, a successor finds it to be done.
         """
         return bool(decision.actions) and all(
             isinstance(action, CoverTick | AcceptJob)
-            or (isinstance(action, WriteStatus) and action.status.claimed_time == task.status.claimed_time)
+            or (isinstance(action, WriteStatus) and _matters_now(action.status) == _matters_now(task.status))
             for action in decision.actions
         )
 
@@ -137,3 +136,9 @@ class TaskSync:
                 continue  # somebody's own Job with our labels: neither a tick nor a request
             state = execution_state(with_deletion(job, task_gone=False), tuple(self._pods_of(job.uid)))
             yield JobView(job, with_wait(state, self._wait_of(job)), execution_id)
+
+
+def _matters_now(status: TaskStatus) -> tuple[object, ...]:
+    """What of a status is not put off: a claim, which is noted before a tick is taken from the controller, and an edit,
+    from whose moment on other times count."""
+    return status.claimed_time, status.observed_generation, status.schedule_hash, status.anchor_time

@@ -44,7 +44,8 @@ class Desk:
 
     def __init__(self, task: ScheduledTask | None = None, *, step_in: bool = False) -> None:
         task = task or make_task()
-        self.task = replace(task, status=settled(task, last_schedule_time=at("10:00:00")))
+        status = settled(task, last_schedule_time=at("10:00:00"), observed_generation=task.generation)
+        self.task = replace(task, status=status)
         manifest = build_cronjob(task, make_project(), owner="alice", cron_line="* * * * *", suspend=False)
         written = manifest["metadata"]["annotations"][naming.SPEC_HASH_ANNOTATION]
         self.cronjob = make_cronjob(spec_hash=written, last_schedule_time=at("10:00:00"))
@@ -198,3 +199,11 @@ def test_a_claim_is_noted_in_a_burst_too() -> None:
     desk.uncovered = [desk.now]
     assert desk.burst.lasts()
     assert desk.look() == [WriteStatus], "the next tick may find no room: it is taken from the controller, noted first"
+
+
+def test_an_edit_counts_from_the_moment_that_it_is_seen_in_a_burst_too() -> None:
+    desk = busy()
+    assert desk.look() == []
+    desk.task = replace(desk.task, generation=2, spec=replace(desk.task.spec, suspend=False, description="another"))
+    assert desk.burst.lasts()
+    assert desk.look() == [WriteStatus]
