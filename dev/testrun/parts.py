@@ -187,7 +187,7 @@ def _unit(_: Background) -> str:
 
     Only the first needs the API's web framework. What is tested with random input is the part `property`.
     """
-    folders = ("tests/unit/api", "tests/unit/dev", "tests/unit/operator/recording")
+    folders = ("tests/unit/api", "tests/unit/dev")
     both = ("-m", "not hypothesis", "-p", "no:xdist")
     first = (*folders, *both)
     second = ("tests/unit", *(f"--ignore={folder}" for folder in folders), *both)
