@@ -20,7 +20,7 @@ status: ## Show the cluster, the release and the newest executions
 	@$(PYTHON) dev/up status
 
 .PHONY: test
-test: ## Install what is needed and run all tests: lint, unit, simulation, integration, contract, end to end, chaos
+test: ## Install what is needed and run all tests: lint, unit, property, simulation, integration, contract, end to end, chaos
 	@$(PYTHON) dev/testrun
 
 .PHONY: lint
