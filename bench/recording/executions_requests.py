@@ -47,7 +47,9 @@ async def measure(plane: ControlPlane, server: postgres.PostgresServer, state: P
         operator.start()
         for namespace in (OURS, NATIVE):
             await loads.make_namespace(client, namespace)
-        tick = (datetime.now(UTC) + timedelta(seconds=60 + count * 0.3)).replace(second=0, microsecond=0)
+        # The full minute after the guess of how long it takes to make them.
+        made = datetime.now(UTC) + timedelta(seconds=10 + count * 0.3)
+        tick = made.replace(second=0, microsecond=0) + timedelta(minutes=1)
         await loads.make_tasks(client, OURS, count, tick)
         await loads.make_native(client, NATIVE, count, tick)
         for body in (await client.list(CRON_JOBS, NATIVE)).items:
