@@ -185,12 +185,12 @@ def _counts(part: str, tests: str, code: int, report: Path) -> results.Counts:
 def _unit(_: Background) -> str:
     """Two processes, one half each: quicker than two workers, which both collect every test and report each by message.
 
-    Only the first needs the API's web framework. What is tested with random input is the part `property`.
+    Only the first needs the API's web framework, which takes two seconds to import. What is tested with random input
+    is the part `property`.
     """
-    folders = ("tests/unit/api", "tests/unit/dev")
     both = ("-m", "not hypothesis", "-p", "no:xdist")
-    first = (*folders, *both)
-    second = ("tests/unit", *(f"--ignore={folder}" for folder in folders), *both)
+    first = ("tests/unit/api", *both)
+    second = ("tests/unit", "--ignore=tests/unit/api", *both)
     beside = Background()
     try:
         _begin("unit-first", *first)(beside)
