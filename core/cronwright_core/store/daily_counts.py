@@ -11,12 +11,12 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime, tzinfo
 from typing import Any
 
-from sqlalchemy import Connection, Table, select, tuple_
+from sqlalchemy import Connection, select, tuple_
 
 from cronwright_core.domain.execution import ExecutionStatus
 from cronwright_core.domain.timezones import UnknownTimeZoneError, load_zone
 from cronwright_core.store.models import execution_days, task_days, tasks
-from cronwright_core.store.upserts import adding
+from cronwright_core.store.upserts import add_to_rows
 
 Row = Mapping[str, Any]
 Pair = tuple[Row | None, Row | None]
@@ -44,10 +44,10 @@ def utc_day(time: datetime) -> date:
 def keep_in_step(connection: Connection, pairs: Iterable[Pair]) -> None:
     """Brings both tables along; the caller holds the lock on the tasks' rows of `task_stats`, which orders writers."""
     pairs = list(pairs)
-    _add(connection, execution_days, execution_day_changes(pairs))
+    add_to_rows(connection, execution_days, execution_day_changes(pairs))
     ended = {row["task_id"] for row in (old or new for old, new in pairs if _end(old) != _end(new)) if row is not None}
     if ended:
-        _add(connection, task_days, task_day_changes(pairs, _zones(connection, ended)))
+        add_to_rows(connection, task_days, task_day_changes(pairs, _zones(connection, ended)))
 
 
 def uncount(connection: Connection, rows: Iterable[Row]) -> None:
@@ -56,7 +56,7 @@ def uncount(connection: Connection, rows: Iterable[Row]) -> None:
     The caller holds the lock as for `keep_in_step`.
     """
     changes = execution_day_changes([(row, None) for row in rows])
-    _add(connection, execution_days, changes)
+    add_to_rows(connection, execution_days, changes)
     days = [(row["task_id"], row["day"]) for row in changes]
     counts = [execution_days.c[status_column(status)] for status in ExecutionStatus]
     connection.execute(
@@ -124,8 +124,3 @@ def _zones(connection: Connection, task_ids: Iterable[int]) -> dict[int, tzinfo]
         except UnknownTimeZoneError:
             continue
     return zones
-
-
-def _add(connection: Connection, table: Table, rows: list[Values]) -> None:
-    if rows:
-        connection.execute(adding(table), rows)

@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 
 from cronwright_core.domain.execution import ExecutionStatus
 from cronwright_core.store.models import execution_ends
-from cronwright_core.store.upserts import adding
+from cronwright_core.store.upserts import add_to_rows
 
 SLOT = timedelta(minutes=15)
 _EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
@@ -49,5 +49,4 @@ def apply_ends(connection: Connection, pairs: Iterable[tuple[Mapping[str, Any] |
         if after is not None:
             counts[after] += 1
     rows = [{"slot": slot, "count": counts[slot]} for slot in sorted(counts) if counts[slot]]
-    if rows:
-        connection.execute(adding(execution_ends), rows)
+    add_to_rows(connection, execution_ends, rows)

@@ -37,7 +37,7 @@ from cronwright_core.store.models import executions, log_chunks, log_streams
 from cronwright_core.store.notifications import LOG_CHANNEL, notify
 from cronwright_core.store.records import LogAppend, LogCursor, LogFile, LogType, Stream
 from cronwright_core.store.session import Database
-from cronwright_core.store.upserts import replacing
+from cronwright_core.store.upserts import replace_rows
 
 SHOWN: dict[LogType, tuple[Stream, ...]] = {"output": ("all", "stdout"), "error": ("stderr",)}
 """The streams that make up each log."""
@@ -216,7 +216,7 @@ def _append(connection: Connection, parts: Sequence[LogAppend], limit: int | Non
     if limit is not None:
         for row in rows:
             cut_middle(connection, row, limit)
-    connection.execute(replacing(log_streams), rows)
+    replace_rows(connection, log_streams, rows)
     notify(connection, LOG_CHANNEL, [_notice(key[1], key[2], key[3]) for key, _ in by_stream])
 
 

@@ -29,7 +29,7 @@ from cronwright_core.store.merging import (
 from cronwright_core.store.models import attempts, executions
 from cronwright_core.store.notifications import EXECUTION_CHANNEL, notify
 from cronwright_core.store.records import RecordedExecution, RecordResult
-from cronwright_core.store.upserts import replacing
+from cronwright_core.store.upserts import replace_rows
 
 Key = tuple[Any, str]
 """(execution_time, execution_id)"""
@@ -71,8 +71,7 @@ def record_batch(connection: Connection, batch: Sequence[Execution]) -> RecordRe
         if merged != stored[key]:
             pairs.append((stored[key], merged))
             rewritten.append(merged)
-    if rewritten:
-        connection.execute(replacing(executions), [{**row, "updated_at": now} for row in rewritten])
+    replace_rows(connection, executions, [{**row, "updated_at": now} for row in rewritten])
     numbers, renumbered = _record_attempts(connection, pods)
     statistics.keep_in_step(connection, pairs)
     apply_ends(connection, pairs)
@@ -143,8 +142,7 @@ def _record_attempts(
         reports = [to_attempt_values(execution, attempt) for attempt in pods[key].values()]
         rows, numbers[key] = merge_attempts(stored.get(key, []), reports)
         written += rows
-    if written:
-        connection.execute(replacing(attempts), written)
+    replace_rows(connection, attempts, written)
     return numbers, {_key(row) for row in written}
 
 
