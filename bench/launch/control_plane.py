@@ -100,37 +100,32 @@ class ControlPlane:
 
         The API server remembers a token that it has checked; a client certificate it verifies at each request.
         """
-        server, name = ApiServer(self._layout), "bench"
-        account = {"metadata": {"name": name, "namespace": "default"}}
-        server.apply(
-            "/api/v1/namespaces/default/serviceaccounts",
-            {"apiVersion": "v1", "kind": "ServiceAccount", **account},
-        )
-        subject = {"kind": "ServiceAccount", "name": name, "namespace": "default"}
+        server = ApiServer(self._layout)
+        account = {"name": "bench", "namespace": "default"}
         rbac = "rbac.authorization.k8s.io"
+        accounts, secrets = (f"/api/v1/namespaces/default/{plural}" for plural in ("serviceaccounts", "secrets"))
+        server.apply(accounts, {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": account})
         server.apply(
             f"/apis/{rbac}/v1/clusterrolebindings",
             {
                 "apiVersion": f"{rbac}/v1",
                 "kind": "ClusterRoleBinding",
-                "metadata": {"name": name},
+                "metadata": {"name": account["name"]},
                 "roleRef": {"apiGroup": rbac, "kind": "ClusterRole", "name": "cluster-admin"},
-                "subjects": [subject],
+                "subjects": [{"kind": "ServiceAccount", **account}],
             },
         )
-        secret = {
-            "apiVersion": "v1",
-            "kind": "Secret",
-            "type": "kubernetes.io/service-account-token",
-            "metadata": {
-                "name": name,
-                "namespace": "default",
-                "annotations": {"kubernetes.io/service-account.name": name},
+        annotations = {"kubernetes.io/service-account.name": account["name"]}
+        server.apply(
+            secrets,
+            {
+                "apiVersion": "v1",
+                "kind": "Secret",
+                "type": "kubernetes.io/service-account-token",
+                "metadata": {**account, "annotations": annotations},
             },
-        }
-        secrets = "/api/v1/namespaces/default/secrets"
-        server.apply(secrets, secret)
-        token = _retry(lambda: base64.b64decode(server.get(f"{secrets}/{name}")["data"]["token"]).decode())
+        )
+        token = _retry(lambda: base64.b64decode(server.get(f"{secrets}/{account['name']}")["data"]["token"]).decode())
         config = yaml.safe_load(self.kubeconfig.read_text())
         config["users"][0]["user"] = {"token": token}
         written = self.kubeconfig.with_name("service-account.kubeconfig")
