@@ -11,6 +11,7 @@ from datetime import datetime
 
 from cronwright_core.domain import naming
 from cronwright_core.domain.cluster import CronJobFacts, JobFacts, PodFacts
+from cronwright_core.domain.times import lags
 from cronwright_core.kube.ports import Json, ListWatchClient
 from cronwright_core.kube.reflector import Reflector
 from cronwright_core.kube.resources import CRON_JOBS, JOBS, PODS
@@ -107,7 +108,7 @@ class Workloads:
         cronjob = self._cronjobs.get(job.task_uid)
         if job.tick is None or not job.stepped_in or cronjob is None or cronjob.uid != job.owner_uid:
             return
-        if cronjob.last_schedule_time is None or cronjob.last_schedule_time < job.tick:
+        if lags(cronjob.last_schedule_time, job.tick):
             self._uncovered[job.task_uid] = job.tick
 
     def _pod_changed(self, old: Json | None, new: Json | None) -> None:
@@ -146,9 +147,8 @@ class Workloads:
         else:
             before = self._cronjobs.get(task_uid)
             self._cronjobs[task_uid] = facts
-            open_tick = self._uncovered.get(task_uid)
-            if open_tick is not None and facts.last_schedule_time is not None and open_tick <= facts.last_schedule_time:
-                del self._uncovered[task_uid]
+            if not lags(facts.last_schedule_time, self._uncovered.get(task_uid)):
+                self._uncovered.pop(task_uid, None)
             if facts == before:
                 return
         self._wake_task(task_uid)

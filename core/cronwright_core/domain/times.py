@@ -32,3 +32,8 @@ def from_rfc3339(text: str) -> datetime:
 def latest(*times: datetime | None) -> datetime | None:
     """The latest of the times that are there, or None."""
     return max((time for time in times if time is not None), default=None)
+
+
+def lags(watermark: datetime | None, tick: datetime | None) -> bool:
+    """Whether there is a tick that the watermark has not reached."""
+    return tick is not None and (watermark is None or watermark < tick)

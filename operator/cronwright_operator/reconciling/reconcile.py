@@ -15,7 +15,7 @@ from cronwright_core.domain.errors import FieldError
 from cronwright_core.domain.project import Project
 from cronwright_core.domain.schedule import CronSchedule, OnceSchedule, Schedule
 from cronwright_core.domain.task import ScheduledTask, TaskStatus
-from cronwright_core.domain.times import latest, whole_seconds
+from cronwright_core.domain.times import lags, latest, whole_seconds
 from cronwright_core.domain.validation import (
     check_overrides,
     check_schedule_not_past,
@@ -276,7 +276,7 @@ def _cronjob(seen: Observed, project: Project, schedule: CronSchedule, owner: st
         or (current.suspend and not suspend)
     )
     moment = whole_seconds(seen.now)
-    if rescheduled and (current.last_schedule_time is None or current.last_schedule_time < moment):
+    if rescheduled and lags(current.last_schedule_time, moment):
         # Status before spec: the reverse lets the controller fire a stale run (kubernetes/kubernetes#130838).
         actions.append(MoveCronJobWatermark(current.namespace, current.name, current.resource_version, moment))
     patch = {

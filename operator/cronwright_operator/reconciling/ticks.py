@@ -24,7 +24,7 @@ from cronwright_core.domain.project import Project
 from cronwright_core.domain.schedule import CronSchedule, OnceSchedule, Schedule, next_time, ticks_between
 from cronwright_core.domain.task import ScheduledTask, TaskStatus
 from cronwright_core.domain.ticks import DueTicks, Skip, due_ticks, is_single, never_comes, start_offset
-from cronwright_core.domain.times import latest, to_rfc3339, whole_seconds
+from cronwright_core.domain.times import lags, latest, to_rfc3339, whole_seconds
 from cronwright_operator.reconciling.actions import (
     Action,
     CheckTick,
@@ -85,14 +85,14 @@ def decide_ticks(seen: Observed, project: Project, schedule: Schedule, owner: st
             noted = upcoming.status
             if _may_be_fired(seen, schedule, due.run):
                 # Should its Job be refused, it is claimed with the next attempt: later the gate may have no room.
-                claim = claim if _lags(status.claimed_time, due.run) else latest(claim, due.run)
+                claim = claim if lags(status.claimed_time, due.run) else latest(claim, due.run)
                 noted = replace(noted, claimed_time=latest(noted.claimed_time, due.run))
             # The watermark stays: the tick is decided when its Job stands.
             return replace(upcoming, actions=(*_cover(seen, claim), *start), status=noted, reserve=reserve)
         if _may_be_fired(seen, schedule, due.run):
             # Before the history says that it is skipped it is taken from the controller; noted first, as any claim. If
             # the controller has made its Job meanwhile, the next pass sees it.
-            if _lags(status.claimed_time, due.run):
+            if lags(status.claimed_time, due.run):
                 noted = replace(upcoming.status, claimed_time=latest(upcoming.status.claimed_time, due.run))
                 return replace(upcoming, actions=_cover(seen, claim), status=noted)
             return replace(upcoming, actions=_cover(seen, latest(claim, due.run)))
@@ -162,7 +162,7 @@ def _upcoming(seen: Observed, schedule: Schedule, status: TaskStatus, due: DueTi
     reserve = claim = None
     if nominal is not None and nominal - LEAD > now:
         wakes.append(nominal - LEAD)
-    elif nominal is not None and _lags(cronjob.last_schedule_time, nominal):
+    elif nominal is not None and lags(cronjob.last_schedule_time, nominal):
         if offset == timedelta() and (seen.reserved == nominal or seen.room) and due.run is None:
             reserve = nominal
         elif status.claimed_time != nominal:
@@ -185,17 +185,17 @@ def _late(
     base = status.last_schedule_time or status.anchor_time or seen.task.creation_time
     anchor = status.anchor_time or seen.task.creation_time
     newest = ticks_between(schedule, base=base, until=seen.now, anchor=anchor, limit=1).newest
-    if not newest or seen.cronjob is None or not _lags(seen.cronjob.last_schedule_time, newest[-1]):
+    if not newest or seen.cronjob is None or not lags(seen.cronjob.last_schedule_time, newest[-1]):
         return TickDecision((), status)  # it has made the Job, which is about to be seen
     if seen.room and offset == timedelta():
         return TickDecision((), status, open_tick)
-    if _lags(status.claimed_time, newest[-1]):
+    if lags(status.claimed_time, newest[-1]):
         return TickDecision((), replace(status, claimed_time=newest[-1]))
     return TickDecision((), status, claim=newest[-1])
 
 
 def _is_claimed(cronjob: CronJobFacts, status: TaskStatus, tick: datetime) -> bool:
-    return not _lags(cronjob.last_schedule_time, tick) and not _lags(status.claimed_time, tick)
+    return not lags(cronjob.last_schedule_time, tick) and not lags(status.claimed_time, tick)
 
 
 def _next_tick(seen: Observed, schedule: Schedule, status: TaskStatus, after: datetime) -> datetime | None:
@@ -284,7 +284,7 @@ def _cover(seen: Observed, claim: datetime | None) -> tuple[Action, ...]:
         view.job
         for view in seen.jobs
         if view.job.owner_uid == cronjob.uid
-        and (view.job.stepped_in or (view.job.accepted and _lags(cronjob.last_schedule_time, view.job.tick)))
+        and (view.job.stepped_in or (view.job.accepted and lags(cronjob.last_schedule_time, view.job.tick)))
     ]
     listed = {uid for _, uid in cronjob.active}
     missing = [job for job in ours if not job.finished and job.deletion_time is None and job.uid not in listed]
@@ -303,7 +303,7 @@ def _was_the_controllers(seen: Observed, schedule: Schedule, tick: datetime, sta
     """
     if seen.cronjob is None or not isinstance(schedule, CronSchedule):
         return False
-    return seen.cronjob.last_schedule_time == tick and _lags(status.claimed_time, tick)
+    return seen.cronjob.last_schedule_time == tick and lags(status.claimed_time, tick)
 
 
 def _may_be_fired(seen: Observed, schedule: Schedule, tick: datetime) -> bool:
@@ -311,7 +311,7 @@ def _may_be_fired(seen: Observed, schedule: Schedule, tick: datetime) -> bool:
     cronjob = seen.cronjob
     if cronjob is None or cronjob.deleting or not isinstance(schedule, CronSchedule):
         return False
-    return _lags(cronjob.last_schedule_time, tick)
+    return lags(cronjob.last_schedule_time, tick)
 
 
 def _withdraw_waiting(seen: Observed) -> list[Action]:
@@ -330,7 +330,3 @@ def _job_name(seen: Observed, schedule: Schedule, tick: datetime) -> str:
     if isinstance(schedule, CronSchedule) and seen.cronjob is not None:
         return naming.cron_tick_job_name(seen.cronjob.name, tick)
     return naming.tick_job_name(naming.cronjob_name(seen.task.name, seen.task.uid), tick)
-
-
-def _lags(time: datetime | None, tick: datetime | None) -> bool:
-    return tick is not None and (time is None or time < tick)

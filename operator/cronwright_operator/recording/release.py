@@ -5,6 +5,7 @@ from __future__ import annotations
 from cronwright_core.domain.cluster import CronJobFacts, JobFacts
 from cronwright_core.domain.schedule import ScheduleType
 from cronwright_core.domain.task import ScheduledTask
+from cronwright_core.domain.times import lags
 
 
 def would_come_back(job: JobFacts, task: ScheduledTask | None, cronjob: CronJobFacts | None) -> bool:
@@ -20,10 +21,10 @@ def would_come_back(job: JobFacts, task: ScheduledTask | None, cronjob: CronJobF
     once = task.spec.schedule_type is ScheduleType.ONCE and not task.spec.schedule
     if once and job.tick == (task.status.anchor_time or task.creation_time) and task.status.completion_time is None:
         return True
-    if job.tick is None or task.status.last_schedule_time is None or task.status.last_schedule_time < job.tick:
+    if job.tick is None or lags(task.status.last_schedule_time, job.tick):
         return True
     if job.owner_kind != "CronJob" or cronjob is None or cronjob.uid != job.owner_uid:
         return False
     if cronjob.suspend or cronjob.deleting:
         return False  # it makes nothing, and its time is moved before it does again
-    return cronjob.last_schedule_time is None or cronjob.last_schedule_time < job.tick
+    return lags(cronjob.last_schedule_time, job.tick)

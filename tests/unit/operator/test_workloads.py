@@ -46,35 +46,22 @@ class Hall:
         return list(self.workloads.uncovered_ticks())
 
 
+def metadata(name: str, uid: str, owner: tuple[str, str] | None = None, **more: Any) -> dict[str, Any]:
+    """`owner` is (kind, uid) of the controlling one."""
+    owners = [{"kind": owner[0], "uid": owner[1], "name": "o", "controller": True}] if owner is not None else []
+    common = {"namespace": "n", "labels": LABELS, "creationTimestamp": "2026-03-02T10:01:00Z"}
+    return {"name": name, "uid": uid, "ownerReferences": owners, **common, **more}
+
+
 def cronjob(**status: Any) -> dict[str, Any]:
-    return {
-        "metadata": {
-            "namespace": "n",
-            "name": "c",
-            "uid": "cronjob-1",
-            "labels": LABELS,
-            "creationTimestamp": "2026-03-02T09:00:00Z",
-        },
-        "spec": {"schedule": "* * * * *"},
-        "status": status,
-    }
+    return {"metadata": metadata("c", "cronjob-1"), "spec": {"schedule": "* * * * *"}, "status": status}
 
 
 def job(*, stepped_in: bool = True, **status: Any) -> dict[str, Any]:
-    annotations = {
-        naming.SCHEDULED_TIME_ANNOTATION if stepped_in else naming.CRONJOB_TICK_ANNOTATION: "2026-03-02T10:01:00Z"
-    }
-    minutes = int(TICK.timestamp()) // 60
+    annotation = naming.SCHEDULED_TIME_ANNOTATION if stepped_in else naming.CRONJOB_TICK_ANNOTATION
+    name = f"c-{int(TICK.timestamp()) // 60}"
     return {
-        "metadata": {
-            "namespace": "n",
-            "name": f"c-{minutes}",
-            "uid": "job-1",
-            "labels": LABELS,
-            "annotations": annotations,
-            "creationTimestamp": "2026-03-02T10:01:00Z",
-            "ownerReferences": [{"kind": "CronJob", "uid": "cronjob-1", "name": "c", "controller": True}],
-        },
+        "metadata": metadata(name, "job-1", ("CronJob", "cronjob-1"), annotations={annotation: "2026-03-02T10:01:00Z"}),
         "spec": {"template": {"spec": {"containers": [{"name": "task"}]}}},
         "status": status,
     }
@@ -82,14 +69,7 @@ def job(*, stepped_in: bool = True, **status: Any) -> dict[str, Any]:
 
 def pod(**status: Any) -> dict[str, Any]:
     return {
-        "metadata": {
-            "namespace": "n",
-            "name": "p",
-            "uid": "pod-1",
-            "labels": LABELS,
-            "creationTimestamp": "2026-03-02T10:01:00Z",
-            "ownerReferences": [{"kind": "Job", "uid": "job-1", "name": "c-1", "controller": True}],
-        },
+        "metadata": metadata("p", "pod-1", ("Job", "job-1")),
         "spec": {"containers": [{"name": "task"}]},
         "status": status,
     }
