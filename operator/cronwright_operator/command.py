@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import sys
 from collections.abc import Sequence
@@ -40,7 +39,7 @@ def run(argv: Sequence[str]) -> int:
     metrics = OperatorMetrics()
     while True:
         try:
-            asyncio.run(run_operator(settings, metrics))
+            interpreter.run(run_operator(settings, metrics))
         except KubeConfigError as error:
             print(f"cronwright operator: {error}", file=sys.stderr)
             return 1

@@ -13,6 +13,7 @@ from time import monotonic
 
 import kopf
 
+from cronwright_operator import interpreter
 from cronwright_operator.handlers import Sink, build_registry, build_settings
 
 logger = logging.getLogger(__name__)
@@ -57,7 +58,7 @@ class KopfThread:
         while not self._stop.is_set():
             self._ready.clear()
             try:
-                asyncio.run(self._run())
+                interpreter.run(self._run())
             except Exception:  # whatever ends kopf, it has to start again
                 logger.exception("kopf ended with an error")
             if self._stop.is_set():

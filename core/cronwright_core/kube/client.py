@@ -11,12 +11,13 @@ import json
 import os
 import ssl
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from time import perf_counter
 from typing import Any, Self
 
 import aiohttp
+import orjson
 from kubernetes.aio import config as kube_config
 from kubernetes.aio.client import Configuration
 
@@ -91,6 +92,18 @@ class KubeClient:
             auto_decompress=True,
         )
         return cls(configuration, session, observe)
+
+    async def open_connections(self, count: int) -> None:
+        """Sees that so many connections stand for the requests to come; trouble is left to them to meet."""
+
+        async def ask() -> None:
+            with suppress(KubeError, aiohttp.ClientError, TimeoutError):
+                timeout = aiohttp.ClientTimeout(total=REQUEST_SECONDS)
+                async with self._request("get", "version", "/version", timeout=timeout) as response:
+                    await response.read()
+
+        # All at once, so that none is served by the connection of another that is done with it.
+        await asyncio.gather(*(ask() for _ in range(count)))
 
     async def close(self) -> None:
         """Closes the connections."""
@@ -181,7 +194,7 @@ class KubeClient:
         ) as response:
             try:
                 async for line in response.content:
-                    event = json.loads(line)
+                    event = orjson.loads(line)
                     if event["type"] == "ERROR":
                         status = event["object"]
                         raise error_for(int(status.get("code") or 500), status)
@@ -232,7 +245,7 @@ class KubeClient:
             verb, label, path, query=query, body=body, content_type=content_type, timeout=timeout
         ) as response:
             try:
-                result: Json = json.loads(await response.read())
+                result: Json = orjson.loads(await response.read())
             except (aiohttp.ClientError, TimeoutError, ValueError) as error:
                 raise KubeUnreachable(
                     f"{_METHODS[verb]} {path}: the answer broke off ({type(error).__name__})"
@@ -261,7 +274,7 @@ class KubeClient:
         data = None
         if body is not None:
             headers["Content-Type"] = content_type
-            data = json.dumps(body).encode()
+            data = _encode(body)
         method, begun, status = _METHODS[verb], perf_counter(), 0
         try:
             response = await self._session.request(
@@ -281,9 +294,17 @@ class KubeClient:
             yield response
 
 
+def _encode(body: object) -> bytes:
+    try:
+        return orjson.dumps(body)
+    except TypeError:
+        # Half of a character, as in somebody's annotation `{"by": "\\ud800"}`: the API server puts U+FFFD in its place.
+        return json.dumps(body).encode()
+
+
 async def _status_object(response: aiohttp.ClientResponse) -> Mapping[str, Any] | None:
     try:
-        body = json.loads(await response.content.read(64 * 1024))
+        body = orjson.loads(await response.content.read(64 * 1024))
     except (aiohttp.ClientError, TimeoutError, ValueError, asyncio.IncompleteReadError):
         return None
     return body if isinstance(body, dict) else None
