@@ -10,6 +10,7 @@ offset is constant the search skips ahead; the result is the same, the oracle te
 from __future__ import annotations
 
 from datetime import date, datetime, timedelta, tzinfo
+from functools import lru_cache
 
 from cronwright_core.domain.cron_errors import CronSyntaxError
 from cronwright_core.domain.cron_expression import CronExpression, parse_cron
@@ -31,6 +32,7 @@ class _TooManySteps(Exception):
     """The search does not get on: the zone has a day that does not exist."""
 
 
+@lru_cache(maxsize=4096)
 def next_tick(expr: CronExpression, base: datetime, zone: tzinfo) -> datetime | None:
     """The first time strictly after `base` that the line fires in `zone`: UTC, a whole minute of the local clock.
 
