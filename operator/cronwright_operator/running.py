@@ -92,6 +92,7 @@ class Operator:
                     parts.admissions.run,
                     parts.clock.run,
                     parts.burst.run,
+                    parts.connections.run,
                     parts.stop_clock.run,
                     parts.batcher.run,
                     parts.skipped.run,

@@ -11,7 +11,7 @@ from typing import Any
 from cronwright_core.domain.cluster import JobFacts
 from cronwright_core.domain.errors import Unavailable
 from cronwright_core.domain.usage import Usage
-from cronwright_core.kube.client import KubeClient
+from cronwright_core.kube.client import KEEP_SECONDS, KubeClient
 from cronwright_core.kube.errors import KubeError
 from cronwright_core.kube.kubelet import NodeStatistics
 from cronwright_core.kube.kubelet_logs import NodeLogFiles
@@ -28,6 +28,7 @@ from cronwright_operator.fencing import FencedClient
 from cronwright_operator.launching.admission import Admissions
 from cronwright_operator.launching.burst import Burst
 from cronwright_operator.launching.clock import Clock, system_now
+from cronwright_operator.launching.connections import Connections
 from cronwright_operator.launching.ledger import Ledger
 from cronwright_operator.launching.limits import build_limits
 from cronwright_operator.launching.waits import Waits
@@ -118,6 +119,8 @@ class Parts:
             workers: int,
             about: Callable[[Key], Mapping[str, object]],
             behind: Sequence[GoesFirst] = (),
+            *,
+            pods_first: bool = False,
         ) -> WorkQueue[Key]:
             return WorkQueue(
                 name,
@@ -127,20 +130,30 @@ class Parts:
                 about=about,
                 observe=metrics.queues.worked,
                 behind=behind,
+                at_once=(lambda: self.burst.at_once(workers)) if pods_first else None,
             )
 
         workers = settings.reconcile_workers
-        self.task_queue = queue("reconcile", self._sync_task, workers, lambda uid: {"task_uid": uid})
+        self.task_queue = queue("reconcile", self._sync_task, workers, lambda uid: {"task_uid": uid}, pods_first=True)
         self.burst = Burst(
-            lambda: chain(self.ledger.held_ticks(), self.workloads.uncovered_ticks()), self.task_queue.add, system_now
+            lambda: chain(self.ledger.held_ticks(), self.workloads.uncovered_ticks()),
+            self.task_queue.add,
+            system_now,
+            without_pod=lambda: self.workloads.count_without_pod(),
         )
         # Where many runs are due at once their Jobs come first. A Job waits for its record; its time does not wait.
         jobs_first = (self.task_queue, self.burst)
         self.job_queue = queue(
-            "record", self._sync_job, settings.record_workers, lambda uid: {"job_uid": uid}, jobs_first
+            "record",
+            self._sync_job,
+            settings.record_workers,
+            lambda uid: {"job_uid": uid},
+            jobs_first,
+            pods_first=True,
         )
         self.row_queue = queue("rows", self._sync_row, 4, lambda key: {f"{key[0]}_uid": key[1]}, jobs_first)
-        self.stop_queue = queue("stop", self._sync_stop, workers, lambda uid: {"job_uid": uid})
+        # A Job that was just made has nothing to be stopped for.
+        self.stop_queue = queue("stop", self._sync_stop, workers, lambda uid: {"job_uid": uid}, (self.task_queue,))
         self.workspace_queue = queue("workspaces", self._sync_workspace, 2, lambda uid: {"project_uid": uid})
 
         self.cache = DefinitionCache(self._task_changed, self._project_changed)
@@ -171,6 +184,9 @@ class Parts:
             else None
         )
         self.clock = Clock(self._task_due)
+        self.connections = Connections(
+            self.clock, client.open_connections, most=workers, keep_seconds=KEEP_SECONDS, now=system_now
+        )
         self.batcher = RecordBatcher(executions.record)
         self.skipped = SkippedTicks(self.batcher, self.cache, fenced, system_now)
         self.projector = Projector(self.cache, tasks, projects, fenced, registered=self.task_queue.add, now=system_now)
@@ -241,6 +257,7 @@ class Parts:
             burst=self.burst,
             priority_class=settings.priority_class,
             look_again=self.task_queue.add,
+            look_again_after=self.task_queue.add_after,
             wait_of=self.waits.of,
             now=system_now,
         )

@@ -41,6 +41,7 @@ class Workloads:
         self._pods_of_job: dict[str, dict[str, PodFacts]] = {}
         self._cronjobs: dict[str, CronJobFacts] = {}
         self._uncovered: dict[str, datetime] = {}
+        self._without_pod: set[str] = set()
         spaces = tuple(namespaces)
         selector = naming.MANAGED_SELECTOR
         self.jobs = Reflector(client, JOBS, namespaces=spaces, label_selector=selector, listener=self._job_changed)
@@ -82,6 +83,10 @@ class Workloads:
         """The newest ticks of tasks whose Job we made, and whose CronJob's status does not hold them yet."""
         return self._uncovered.values()
 
+    def count_without_pod(self) -> int:
+        """How many Jobs may run and have not got their first Pod yet."""
+        return len(self._without_pod)
+
     def _job_changed(self, old: Json | None, new: Json | None) -> None:
         body = new or old
         assert body is not None  # noqa: S101 - a change has at least one side
@@ -92,17 +97,26 @@ class Workloads:
             self._jobs.pop(facts.uid, None)
             if not jobs:
                 del self._jobs_of_task[facts.task_uid]
+            self._without_pod.discard(facts.uid)
             self._forget_job(facts)
         else:
             before = self._jobs.get(facts.uid)
             jobs[facts.uid] = self._jobs[facts.uid] = facts
             if facts == before:
                 return
+            self._note_without_pod(facts)
             if before is None:
                 self._note_uncovered(facts)
             self._see_job(facts)
         self._wake_job(facts.uid)
         self._wake_task(facts.task_uid)
+
+    def _note_without_pod(self, job: JobFacts) -> None:
+        idle = job.suspended or job.finished or job.stopping or job.failed_pods or job.succeeded_pods
+        if idle or job.uid in self._pods_of_job:
+            self._without_pod.discard(job.uid)
+        else:
+            self._without_pod.add(job.uid)
 
     def _note_uncovered(self, job: JobFacts) -> None:
         cronjob = self._cronjobs.get(job.task_uid)
@@ -120,6 +134,7 @@ class Workloads:
         pods = self._pods_of_job.setdefault(facts.job_uid, {})
         before = pods.get(facts.uid)
         if new is not None:
+            self._without_pod.discard(facts.job_uid)
             pods[facts.uid] = facts
             if facts == before:
                 return

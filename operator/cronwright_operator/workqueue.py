@@ -43,7 +43,8 @@ class WorkQueue(Generic[Key]):
 
     Belongs to one event loop. Not persistent: what must survive stands in the cluster. `about` names what a key is:
     each line that is logged during its work carries these members. While one of those that it stands `behind` is not
-    calm - a queue that has urgent keys waiting - this one begins nothing new, for some seconds at most.
+    calm - a queue that has urgent keys waiting - this one begins nothing new, for some seconds at most. `at_once` says
+    how many keys may be worked on at this moment, one at least; what is urgent is begun all the same.
     """
 
     def __init__(
@@ -56,6 +57,7 @@ class WorkQueue(Generic[Key]):
         about: Callable[[Key], Mapping[str, object]] | None = None,
         observe: Observer | None = None,
         behind: Sequence[GoesFirst] = (),
+        at_once: Callable[[], int] | None = None,
     ) -> None:
         self._name = name
         self._work = work
@@ -72,6 +74,10 @@ class WorkQueue(Generic[Key]):
         # One for each entry of the two lines: an event would wake all idle workers for each key that is added.
         self._entries = asyncio.Semaphore(0)
         self._behind = behind
+        self._at_once = at_once or (lambda: workers)
+        self._active = 0
+        """How many workers have begun something, or were told to."""
+        self._held_back: deque[asyncio.Future[None]] = deque()
         self._calm = asyncio.Event()
         """Set while no urgent key waits."""
         self._calm.set()
@@ -128,6 +134,8 @@ class WorkQueue(Generic[Key]):
     def _add_urgent(self, key: Key) -> None:
         self._urgent.append(key)
         self._entries.release()
+        if self._held_back:
+            self._begin_one()  # all workers may be held back
         if self._calm.is_set():
             self._calm.clear()
             self._hurried_at = asyncio.get_running_loop().time()
@@ -141,10 +149,12 @@ class WorkQueue(Generic[Key]):
             await self._entries.acquire()
             for other in self._behind:
                 await other.wait_calm()
+            await self._begin()
             key = self._urgent.popleft() if self._urgent else self._waiting.popleft()
             if not self._urgent:
                 self._calm.set()
             if key not in self._dirty or key in self._busy:
+                self._end()
                 continue  # it stood in both lines, and was served
             self._dirty.discard(key)
             self._busy.add(key)
@@ -158,8 +168,31 @@ class WorkQueue(Generic[Key]):
                 self._busy.discard(key)
                 if key in self._dirty:
                     self._add_waiting(key)
+                self._end()
             # Work that waits for nothing would hold the loop until the queue is empty, and the lease's renewal with it.
             await asyncio.sleep(0)
+
+    async def _begin(self) -> None:
+        """Takes a place among those that work, or waits for one; for something urgent there always is one."""
+        if self._urgent or self._active < max(self._at_once(), 1):
+            self._active += 1
+            return
+        place = asyncio.get_running_loop().create_future()
+        self._held_back.append(place)
+        await place
+
+    def _end(self) -> None:
+        self._active -= 1
+        while self._held_back and self._active < max(self._at_once(), 1):
+            self._begin_one()
+
+    def _begin_one(self) -> None:
+        while self._held_back:
+            place = self._held_back.popleft()
+            if not place.done():  # its worker was cancelled, as all are when the queue ends
+                self._active += 1
+                place.set_result(None)
+                return
 
     async def _attempt(self, key: Key) -> str | None:
         try:

@@ -1,7 +1,7 @@
-"""Many ticks at once: their Jobs come first, then the CronJobs' statuses, then all that we tell and record.
+"""Many ticks at once: their Jobs come first, then the CronJobs' statuses, then their Pods; all that is told comes last.
 
-Everything shares one API server. A tick is on time or late by its Job; finalizers, statuses and records are as good
-some seconds later: the Jobs stand, and their names and labels say what they are.
+Everything shares one API server. A tick is on time or late by its Job and its Pod; finalizers, statuses and records are
+as good some seconds later: the Jobs stand, and their names and labels say what they are.
 """
 
 from __future__ import annotations
@@ -16,6 +16,11 @@ MANY = 10
 """Fewer ticks are no burden that anybody would notice."""
 LONGEST = timedelta(seconds=20)
 """So long after a tick at most: what takes longer than this is held up by something else and not by us."""
+CROWD = 100
+"""So many Jobs without a Pod keep the job controller and the scheduler busy for seconds."""
+FEW = 8
+"""At once, beside a crowd. The job controller works on five Jobs at once (--concurrent-job-syncs), the scheduler on one
+Pod: what dozens of our requests take of the API server's processor is theirs."""
 _LOOK_SECONDS = 0.25
 _FRESH_SECONDS = 0.02
 
@@ -30,6 +35,7 @@ class Burst:
 
     `open_ticks` are those that have no Job yet, or whose Job stands and whose CronJob's status does not tell yet. Every
     event asks, so an answer holds for some milliseconds; while the burst lasts, longer. `many`: from so many ticks on.
+    `without_pod` counts the Jobs that wait for their first Pod.
     """
 
     def __init__(
@@ -38,9 +44,11 @@ class Burst:
         wake: Callable[[str], None],
         now: Callable[[], datetime],
         *,
+        without_pod: Callable[[], int] = lambda: 0,
         many: int = MANY,
     ) -> None:
         self._open_ticks = open_ticks
+        self._without_pod = without_pod
         self._wake = wake
         self._now = now
         self._many = many
@@ -60,6 +68,17 @@ class Burst:
             else:
                 self._over.set()
         return not self._over.is_set()
+
+    def at_once(self, workers: int) -> int:
+        """How many of so many workers may go on at this moment: few while a crowd of Jobs waits for its first Pods.
+
+        Jobs that never get one (a quota, no node) are a crowd, too; these few do some dozens a second all the same.
+        """
+        return min(FEW, workers) if self.crowded() and not self.lasts() else workers
+
+    def crowded(self) -> bool:
+        """Whether a crowd of Jobs waits for its first Pods."""
+        return self._without_pod() >= CROWD
 
     def put_off(self, task: ScheduledTask, due: datetime | None) -> None:
         """Has the task looked at again when the burst is over; `due` is when it has to be looked at in any case."""

@@ -50,6 +50,19 @@ class Clock:
             heapq.heappop(self._heap)  # replaced or removed since
         return self._heap[0][0] if self._heap else None
 
+    def count_until(self, end: datetime, *, most: int) -> int:
+        """How many keys are due until then; `most` ends the counting, which goes through these alone."""
+        found = 0
+        places = [0]
+        while places and found < most:
+            place = places.pop()
+            if place >= len(self._heap) or self._heap[place][0] > end:
+                continue  # in a heap none below this one is due earlier
+            due, key = self._heap[place]
+            found += self._due.get(key) == due
+            places += (2 * place + 1, 2 * place + 2)
+        return found
+
     def __len__(self) -> int:
         return len(self._due)
 

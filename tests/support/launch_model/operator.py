@@ -141,6 +141,7 @@ class Operator:
             burst=self._burst,
             priority_class=lambda _: None,
             look_again=self._tasks.add,
+            look_again_after=self._tasks.add_after,
             wait_of=self._waits.of,
             now=now,
         )

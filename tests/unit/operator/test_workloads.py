@@ -12,6 +12,7 @@ from cronwright_operator.workloads import Workloads
 from support.builders import at
 
 TICK = at("10:01:00")
+LATER = "2026-03-02T10:01:05Z"
 LABELS = {naming.TASK_UID_LABEL: "task-1"}
 
 
@@ -120,3 +121,44 @@ def test_no_other_tick_is(known: bool) -> None:
         hall.see("cronjobs", cronjob())
     hall.see("jobs", job(stepped_in=not known))
     assert hall.open_ticks() == []
+
+
+def test_a_job_waits_for_its_first_pod_and_no_longer() -> None:
+    hall = Hall()
+    hall.see("jobs", job())
+    assert hall.workloads.count_without_pod() == 1
+    hall.see("pods", pod())
+    hall.see("jobs", job(active=1))
+    assert hall.workloads.count_without_pod() == 0
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"spec": {"suspend": True}},
+        {
+            "status": {
+                "conditions": [{"type": "Failed", "status": "True", "lastTransitionTime": "2026-03-02T10:01:05Z"}]
+            }
+        },
+        {"status": {"failed": 1}},
+        {"deleted": True},
+    ],
+    ids=["suspended", "finished", "has had one", "being deleted"],
+)
+def test_a_job_that_gets_no_pod_now_does_not_wait_for_one(change: dict[str, Any]) -> None:
+    hall = Hall()
+    hall.see("jobs", job())
+    changed = job(**change.get("status", {}))
+    changed["spec"] |= change.get("spec", {})
+    if change.get("deleted"):
+        changed["metadata"]["deletionTimestamp"] = LATER
+    hall.see("jobs", changed)
+    assert hall.workloads.count_without_pod() == 0
+
+
+def test_a_job_that_is_gone_waits_for_nothing() -> None:
+    hall = Hall()
+    hall.see("jobs", job())
+    hall.workloads.jobs._remove("job-1")
+    assert hall.workloads.count_without_pod() == 0

@@ -190,3 +190,90 @@ def test_a_queue_behind_another_is_not_starved() -> None:
         return seen
 
     assert asyncio.run(scenario()) == ["later"]
+
+
+class Crew:
+    """A queue whose work ends when it is told to, under a ceiling that moves."""
+
+    def __init__(self, *, workers: int, ceiling: int) -> None:
+        self.ceiling = ceiling
+        self.begun: list[str] = []
+        self.ends: dict[str, asyncio.Event] = {}
+        self.queue: WorkQueue[str] = WorkQueue("test", self._work, workers=workers, at_once=lambda: self.ceiling)
+
+    async def _work(self, key: str) -> None:
+        self.begun.append(key)
+        await self.ends.setdefault(key, asyncio.Event()).wait()
+
+    async def end(self, key: str) -> None:
+        self.ends[key].set()
+        await self.rest()
+
+    async def rest(self) -> None:
+        """Lets everything begin that can."""
+        for _ in range(50):
+            await asyncio.sleep(0)
+
+
+def test_no_more_are_worked_on_than_the_ceiling_allows() -> None:
+    async def scenario() -> None:
+        crew = Crew(workers=5, ceiling=2)
+        async with running(crew.queue):
+            for key in "abcdef":
+                crew.queue.add(key)
+            await crew.rest()
+            assert crew.begun == ["a", "b"]
+            await crew.end("a")
+            assert crew.begun == ["a", "b", "c"]
+            crew.ceiling = 4
+            await crew.end("b")
+            assert crew.begun == ["a", "b", "c", "d", "e", "f"]
+
+    asyncio.run(scenario())
+
+
+def test_what_is_urgent_begins_beyond_the_ceiling_although_all_workers_are_held_back() -> None:
+    async def scenario() -> None:
+        crew = Crew(workers=3, ceiling=1)
+        async with running(crew.queue):
+            for key in "abcde":
+                crew.queue.add(key)
+            await crew.rest()
+            crew.queue.add("now", urgent=True)
+            crew.queue.add("d", urgent=True)
+            await crew.rest()
+            assert crew.begun == ["a", "now", "d"]
+            for key in ("now", "d", "a"):
+                await crew.end(key)
+            assert crew.begun == ["a", "now", "d", "b"], "one at a time again"
+            for key in ("b", "c", "e"):
+                await crew.end(key)
+            assert crew.begun == ["a", "now", "d", "b", "c", "e"]
+            assert crew.queue.depth() == 0
+
+    asyncio.run(scenario())
+
+
+def test_a_ceiling_of_nothing_starves_nobody() -> None:
+    async def scenario() -> list[str]:
+        crew = Crew(workers=2, ceiling=0)
+        async with running(crew.queue):
+            crew.queue.add("a")
+            await crew.rest()
+            return crew.begun
+
+    assert asyncio.run(scenario()) == ["a"]
+
+
+def test_a_queue_ends_while_workers_are_held_back() -> None:
+    async def scenario() -> None:
+        crew = Crew(workers=3, ceiling=1)
+        runner = asyncio.create_task(crew.queue.run())
+        for key in "abc":
+            crew.queue.add(key)
+        await crew.rest()
+        runner.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await runner
+
+    asyncio.run(scenario())

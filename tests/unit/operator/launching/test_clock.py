@@ -56,3 +56,22 @@ def test_replaced_times_do_not_pile_up() -> None:
         clock.set("a", at("12:00:00") + timedelta(seconds=second))
     assert len(clock) == 1
     assert len(clock._heap) < 2000
+
+
+def test_counts_what_is_due_until_a_time() -> None:
+    clock = Clock(lambda _: None, Wall(at("10:00:00")))
+    for second in range(50):
+        clock.set(f"task-{second}", at("10:00:01") + timedelta(seconds=second))
+    assert clock.count_until(at("10:00:20"), most=100) == 20
+    assert clock.count_until(at("10:00:20"), most=7) == 7
+    assert clock.count_until(at("10:00:00"), most=100) == 0
+
+
+def test_counts_no_time_that_was_replaced_or_removed() -> None:
+    clock = Clock(lambda _: None, Wall(at("10:00:00")))
+    clock.set("a", at("10:00:01"))
+    clock.set("a", at("10:30:00"))
+    clock.set("b", at("10:00:01"))
+    clock.set("b", None)
+    clock.set("c", at("10:00:02"))
+    assert clock.count_until(at("10:00:05"), most=100) == 1

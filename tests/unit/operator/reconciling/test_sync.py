@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from cronwright_core.domain import naming
-from cronwright_core.domain.cluster import JobFacts
+from cronwright_core.domain.cluster import JobFacts, PodFacts
 from cronwright_core.domain.gate import Candidate, Limits
 from cronwright_core.domain.schedule import ScheduleType
-from cronwright_core.domain.task import Request, ScheduledTask
+from cronwright_core.domain.task import Request, ScheduledTask, TaskStatus
 from cronwright_core.kube.errors import KubeConflict
-from cronwright_operator.launching.burst import Burst
+from cronwright_operator.launching.burst import CROWD, Burst
 from cronwright_operator.launching.clock import Clock
 from cronwright_operator.launching.ledger import Ledger
 from cronwright_operator.reconciling.actions import AcceptJob, Action, CoverTick, CreateJob, WriteStatus
@@ -24,7 +24,7 @@ from cronwright_operator.reconciling.manifests import build_cronjob
 from cronwright_operator.reconciling.observed import Registration
 from cronwright_operator.reconciling.sync import TaskSync
 from cronwright_operator.reconciling.ticks import LEAD
-from support.builders import at, make_cronjob, make_job, make_project, make_task, settled
+from support.builders import at, make_cronjob, make_job, make_pod, make_project, make_task, settled
 
 TICK = at("10:01:00")
 
@@ -34,9 +34,11 @@ class Applied:
 
     def __init__(self) -> None:
         self.kinds: list[type[Action]] = []
+        self.status: TaskStatus | None = None
 
     async def apply(self, task: ScheduledTask, actions: tuple[Action, ...], now: datetime) -> None:
         self.kinds += [type(action) for action in actions]
+        self.status = next((action.status for action in actions if isinstance(action, WriteStatus)), self.status)
 
 
 class Desk:
@@ -50,12 +52,17 @@ class Desk:
         written = manifest["metadata"]["annotations"][naming.SPEC_HASH_ANNOTATION]
         self.cronjob = make_cronjob(spec_hash=written, last_schedule_time=at("10:00:00"))
         self.jobs: list[JobFacts] = []
+        self.pods: list[PodFacts] = []
         self.now = TICK - LEAD
         self.applied = Applied()
         self.woken: list[str] = []
         self.ledger = Ledger(Limits(), priority_of=lambda _: 0)
         self.uncovered: list[datetime] = []
-        self.burst = Burst(self._open_ticks, self.woken.append, lambda: self.now, many=1)
+        self.without_pod = 0
+        self.again: list[float] = []
+        self.burst = Burst(
+            self._open_ticks, self.woken.append, lambda: self.now, without_pod=lambda: self.without_pod, many=1
+        )
         cache: Any = SimpleNamespace(task=lambda _: self.task, project=lambda *_: make_project())
         applier: Any = self.applied
         events: Any = None
@@ -63,7 +70,7 @@ class Desk:
             cache=cache,
             cronjob_of=lambda _: self.cronjob,
             jobs_of=lambda _: self.jobs,
-            pods_of=lambda _: (),
+            pods_of=lambda _: self.pods,
             registration=lambda _: Registration(task_id=self.task.status.task_id),
             outcome=lambda _: None,
             project_refused=lambda _: False,
@@ -75,6 +82,7 @@ class Desk:
             burst=self.burst,
             priority_class=lambda _: None,
             look_again=self.woken.append,
+            look_again_after=lambda _, seconds: self.again.append(seconds),
             wait_of=lambda _: None,
             now=lambda: self.now,
         )
@@ -84,6 +92,11 @@ class Desk:
         self.applied.kinds = []
         asyncio.run(self._sync.sync(self.task.uid))
         return self.applied.kinds
+
+    def take_over(self) -> None:
+        """What was written comes back from the cluster."""
+        assert self.applied.status is not None
+        self.task = replace(self.task, status=self.applied.status)
 
     def _open_ticks(self) -> list[datetime]:
         return [*self.ledger.held_ticks(), *self.uncovered]
@@ -207,3 +220,64 @@ def test_an_edit_counts_from_the_moment_that_it_is_seen_in_a_burst_too() -> None
     desk.task = replace(desk.task, generation=2, spec=replace(desk.task.spec, suspend=False, description="another"))
     assert desk.burst.lasts()
     assert desk.look() == [WriteStatus]
+
+
+def test_a_decided_tick_without_a_cronjob_is_noted_in_a_burst_too() -> None:
+    desk = Desk(make_task(ScheduleType.INTERVAL, "60"))
+    tick = at("10:00:30")
+    desk.cronjob = replace(desk.cronjob, suspend=True)
+    desk.task = replace(desk.task, status=replace(desk.task.status, last_schedule_time=at("09:59:30")))
+    desk.ledger.hold(Candidate("team-a/other-1", "other", "team-a/data", 0, tick), tick)
+    desk.now = at("10:00:35")
+    name = naming.tick_job_name(naming.cronjob_name(desk.task.name, desk.task.uid), tick)
+    desk.jobs = [make_job(name, tick=tick, has_finalizer=True, owner_kind="ScheduledTask", owner_uid=desk.task.uid)]
+    assert desk.burst.lasts()
+    assert desk.look() == [WriteStatus], "its Job may be recorded and deleted by somebody before the burst is over"
+
+
+def told_of_its_run() -> Desk:
+    """A run has begun, and the task's status tells of its tick."""
+    desk = stepping_in()
+    desk.uncovered = []
+    desk.now = at("10:01:01")
+    desk.cronjob = replace(desk.cronjob, last_schedule_time=TICK, active=((desk.jobs[0].name, desk.jobs[0].uid),))
+    assert desk.look() == [WriteStatus], "that a tick was decided is told at once"
+    desk.take_over()
+    desk.jobs = [replace(desk.jobs[0], start_time=at("10:01:01"))]
+    desk.pods = [make_pod(job_uid=desk.jobs[0].uid, phase="Running", start_time=at("10:01:01"))]
+    return desk
+
+
+def test_how_a_run_gets_on_is_gathered_for_a_second() -> None:
+    desk = told_of_its_run()
+    assert desk.look() == []
+    assert desk.again == [1.0]
+    desk.now = at("10:01:01") + timedelta(milliseconds=600)
+    desk.jobs = [replace(desk.jobs[0], complete_time=at("10:01:01"), succeeded_pods=1)]
+    assert desk.look() == [], "it has ended meanwhile"
+    assert desk.again == [1.0, pytest.approx(0.4)]
+    desk.now = at("10:01:02")
+    assert desk.look() == [WriteStatus]
+
+
+def test_beside_a_crowd_it_is_gathered_for_longer() -> None:
+    desk = told_of_its_run()
+    desk.without_pod = CROWD
+    assert desk.look() == []
+    assert desk.again == [5.0]
+    desk.now = at("10:01:06")
+    assert desk.look() == [WriteStatus]
+
+
+def test_a_clock_that_jumps_back_gathers_no_longer() -> None:
+    desk = told_of_its_run()
+    assert desk.look() == []
+    desk.now = at("09:30:00")
+    assert WriteStatus in desk.look()
+
+
+def test_what_else_is_to_be_told_is_told_at_once() -> None:
+    desk = told_of_its_run()
+    assert desk.look() == []
+    desk.task = replace(desk.task, generation=2)
+    assert desk.look() == [WriteStatus], "an edit was seen"
