@@ -14,6 +14,7 @@ from up.commands import ROOT, failure, run
 VENV = ROOT / ".venv"
 PYTHON = VENV / "bin" / "python"
 _STAMP = VENV / ".cronwright-stamp"
+_SOURCES = ("core", "api", "operator", "tests/support")
 _CREATE_CLUSTER = Path("/etc/postgresql-common/createcluster.conf")
 
 
@@ -41,6 +42,8 @@ def make_environment() -> str:
         )
     with step("the project, in place"):
         run([*pip, "--no-deps", "--no-build-isolation", "-e", "."])
+        # Half of what a fresh clone would compile while its unit tests, which are to take seconds, run.
+        run([PYTHON, "-m", "compileall", "-q", "-j", "0", *_SOURCES])
     _STAMP.write_text(wanted)
     return "installed"
 

@@ -30,9 +30,10 @@ OUTAGE = "tests/e2e/test_outage.py"
 """An hour, on a release of its own."""
 NOT_AMONG_OTHERS = tuple(f"--ignore={file}" for file in (ABSENCE, CHAOS, OUTAGE))
 _ABSENCE = ("absence", ABSENCE, "-v")
-_BYTECODE = {"PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": str(ROOT / ".local" / "bytecode")}
-"""Kept in a folder of its own, even where the shell says otherwise: each worker of each part would compile product and
-tests again, seconds every time."""
+_BYTECODE = {"PYTHONDONTWRITEBYTECODE": ""}
+"""Kept beside the sources even where the shell says otherwise: each worker of each part would compile product and tests
+again, seconds every time. In a folder of its own (PYTHONPYCACHEPREFIX) that of the installed packages, which pip has
+compiled, would be looked for in vain."""
 
 CHECKS = {
     "ruff check": ["ruff", "check", "."],

@@ -214,7 +214,7 @@ class Parts:
             gone=lambda uid, tick: self._task_sync.gone(uid, tick),
             cancelled=CancelledRequests(self.batcher, self.cache, system_now).record,
         )
-        self.follower = LogFollower(poll_seconds=settings.log_poll_seconds)
+        self.follower = LogFollower(poll_seconds=settings.log_poll_seconds, crowded=self.burst.crowded)
         self._recorder = Recorder(
             objects=fenced,
             sources=LogSources(client, log_files, setting=settings.log_source),

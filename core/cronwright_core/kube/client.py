@@ -108,8 +108,10 @@ class KubeClient:
     async def close(self) -> None:
         """Closes the connections."""
         await self._session.close()
-        # TLS transports close a little later (aiohttp docs, "Graceful Shutdown"); a loop that ends first leaks sockets.
-        await asyncio.sleep(_TLS_CLOSE_SECONDS)
+        if self._configuration.host.startswith("https"):
+            # TLS transports close a little later (aiohttp docs, "Graceful Shutdown"); a loop that ends first leaks
+            # sockets.
+            await asyncio.sleep(_TLS_CLOSE_SECONDS)
 
     async def get(self, resource: Resource, namespace: str, name: str) -> Json:
         return await self._json("get", resource, resource.path(namespace, name))

@@ -13,9 +13,23 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Connection, Table, and_, delete, func, literal_column, select, text, update
+from sqlalchemy import (
+    Connection,
+    Table,
+    Update,
+    and_,
+    bindparam,
+    delete,
+    func,
+    literal_column,
+    or_,
+    select,
+    text,
+    update,
+)
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.exc import IntegrityError
 
@@ -137,13 +151,16 @@ def live(connection: Connection, table: Table) -> Sequence[AnyRow]:
 
 def set_columns(connection: Connection, table: Table, cr_uid: str, values: Mapping[str, Any]) -> None:
     """Writes columns of an active row, if one of them differs."""
-    differs = [table.c[column].is_distinct_from(value) for column, value in values.items()]
-    condition = differs[0]
-    for other in differs[1:]:
-        condition = condition | other
-    connection.execute(
-        update(table).where(table.c.cr_uid == cr_uid, table.c.state == "active", condition).values(**values)
-    )
+    parameters = {f"new_{column}": value for column, value in values.items()}
+    connection.execute(_set_if_different(table, tuple(values)), {"of_uid": cr_uid, **parameters})
+
+
+@lru_cache(maxsize=16)
+def _set_if_different(table: Table, columns: tuple[str, ...]) -> Update:
+    """Built once: where a thousand tasks were due this is written a thousand times, and building it took a third."""
+    new = {column: bindparam(f"new_{column}", type_=table.c[column].type) for column in columns}
+    differs = or_(*(table.c[column].is_distinct_from(value) for column, value in new.items()))
+    return update(table).where(table.c.cr_uid == bindparam("of_uid"), table.c.state == "active", differs).values(new)
 
 
 def register(

@@ -18,9 +18,9 @@ LONGEST = timedelta(seconds=20)
 """So long after a tick at most: what takes longer than this is held up by something else and not by us."""
 CROWD = 100
 """So many Jobs without a Pod keep the job controller and the scheduler busy for seconds."""
-FEW = 8
+FEW = 3
 """At once, beside a crowd. The job controller works on five Jobs at once (--concurrent-job-syncs), the scheduler on one
-Pod: what dozens of our requests take of the API server's processor is theirs."""
+Pod: what dozens of our requests take of the API server is theirs. Where it has time these few are enough."""
 _LOOK_SECONDS = 0.25
 _FRESH_SECONDS = 0.02
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 
 from cronwright_core.domain.errors import Unavailable
 from cronwright_core.kube.errors import KubeError
@@ -13,14 +14,22 @@ logger = logging.getLogger(__name__)
 
 MAX_SILENCE_SECONDS = 30.0
 """The longest pause between two reads of a running Pod's log."""
+FIRST_SECONDS = 1.0
+"""Not before a Pod has run for so long: one that takes less is read once, after its end."""
+BESIDE_A_CROWD_SECONDS = 10.0
+"""The pause while many Jobs wait for their first Pod: the API server has to pass each read on to a kubelet."""
 _CONCURRENT_READS = 16
 
 
 class LogFollower:
-    """A task per running Pod; `finish` makes the last, complete read. Belongs to one event loop."""
+    """A task per running Pod; `finish` makes the last, complete read. Belongs to one event loop.
 
-    def __init__(self, *, poll_seconds: float) -> None:
+    `crowded` tells whether the API server is better left to others.
+    """
+
+    def __init__(self, *, poll_seconds: float, crowded: Callable[[], bool] = lambda: False) -> None:
         self._poll_seconds = poll_seconds
+        self._crowded = crowded
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._urgent: set[str] = set()
         self._reads = asyncio.Semaphore(_CONCURRENT_READS)
@@ -32,9 +41,8 @@ class LogFollower:
             self.forget(pod_uid)
             self._urgent.add(pod_uid)
         if pod_uid not in self._tasks:
-            longest = self._poll_seconds if urgent else MAX_SILENCE_SECONDS
             self._tasks[pod_uid] = asyncio.get_running_loop().create_task(
-                self._poll(log, longest), name=f"log {pod_uid}"
+                self._poll(log, urgent), name=f"log {pod_uid}"
             )
 
     async def finish(self, pod_uid: str, log: PodLog) -> None:
@@ -55,8 +63,11 @@ class LogFollower:
         for pod_uid in list(self._tasks):
             self.forget(pod_uid)
 
-    async def _poll(self, log: PodLog, longest: float) -> None:
+    async def _poll(self, log: PodLog, urgent: bool) -> None:
+        longest = self._poll_seconds if urgent else MAX_SILENCE_SECONDS
         pause = self._poll_seconds
+        if not urgent:
+            await self._rest(min(FIRST_SECONDS, pause))
         while True:
             try:
                 async with self._reads:
@@ -68,4 +79,7 @@ class LogFollower:
             except Exception:  # a bug here must not end the record of the execution
                 logger.exception("following a log failed")
                 pause = MAX_SILENCE_SECONDS
-            await asyncio.sleep(pause)
+            await (asyncio.sleep(pause) if urgent else self._rest(pause))
+
+    async def _rest(self, seconds: float) -> None:
+        await asyncio.sleep(max(seconds, BESIDE_A_CROWD_SECONDS) if self._crowded() else seconds)
