@@ -28,6 +28,7 @@ from support import postgres  # noqa: E402
 WAYS = {
     "native": None,
     "native-alike": None,
+    scenarios.BARE_CLIENT: None,
     "step-in": {"CRONWRIGHT_CRON_JOBS_STEP_IN": "true"},
     "step-in-off": {"CRONWRIGHT_CRON_JOBS_STEP_IN": "false"},
 }
@@ -78,7 +79,7 @@ async def scenario(
     """One way and one number, on a control plane and a database of its own: what ran before must slow nobody down."""
     plane.start(RATES[rate], kubelet.API_SERVER_ARGUMENTS)
     async with AsyncExitStack() as stack:
-        client = await connect(plane)
+        client = await connect(plane, as_service_account=way == scenarios.BARE_CLIENT)
         stack.push_async_callback(client.close)
         await stack.enter_async_context(kubelet.serving(client, plane.kubeconfig, NODES))
         pids = {**plane.pids(), "benchmark": os.getpid()}
@@ -99,11 +100,11 @@ async def scenario(
         return await scenarios.run(client, way, due, settle, progress, pids)
 
 
-async def connect(plane: ControlPlane) -> KubeClient:
+async def connect(plane: ControlPlane, *, as_service_account: bool = False) -> KubeClient:
     """A client of the benchmark's own control plane, with the CRDs there."""
-    os.environ["KUBECONFIG"] = str(plane.kubeconfig)
     await asyncio.to_thread(plane.apply_crds)
-    return await KubeClient.connect(user_agent="cronwright-bench", connections=64)
+    os.environ["KUBECONFIG"] = str(plane.as_service_account() if as_service_account else plane.kubeconfig)
+    return await KubeClient.connect(user_agent="cronwright-bench", connections=scenarios.AT_ONCE)
 
 
 _last = 0.0

@@ -10,8 +10,8 @@ from typing import Any
 from cronwright_core.kube.client import KubeClient
 from cronwright_core.kube.codec import to_project, to_task
 from cronwright_core.kube.errors import KubeError
-from cronwright_core.kube.resources import CRON_JOBS, PROJECTS, SCHEDULED_TASKS, Resource
-from cronwright_operator.reconciling.manifests import build_cronjob
+from cronwright_core.kube.resources import CRON_JOBS, JOBS, PROJECTS, SCHEDULED_TASKS, Resource
+from cronwright_operator.reconciling.manifests import build_cronjob, build_tick_job
 
 AT_ONCE = 16
 PROJECT = "bench"
@@ -78,6 +78,25 @@ async def make_native_alike(client: KubeClient, namespace: str, count: int, tick
         return build_cronjob(tasks[number], project, owner="bench", cron_line=cron_line(tick), suspend=False)
 
     await _create_all(client, CRON_JOBS, namespace, count, build)
+
+
+async def prepare_jobs(client: KubeClient, namespace: str, count: int, tick: datetime) -> list[dict[str, Any]]:
+    """The Jobs that the operator would make of such tasks at the tick; nothing of them is made."""
+    await make_tasks(client, namespace, count, tick)
+    project = to_project(await client.get(PROJECTS, namespace, PROJECT))
+    tasks = [to_task(body) for body in (await client.list(SCHEDULED_TASKS, namespace)).items]
+    return [build_tick_job(task, project, owner="bench", tick=tick) for task in tasks]
+
+
+async def make_jobs(client: KubeClient, namespace: str, jobs: list[dict[str, Any]], at_once: int) -> None:
+    """Makes them by nothing but requests."""
+    limit = asyncio.Semaphore(at_once)
+
+    async def make(job: dict[str, Any]) -> None:
+        async with limit:
+            await client.create(JOBS, namespace, job)
+
+    await asyncio.gather(*(make(job) for job in jobs))
 
 
 def _object(resource: Resource, name: str, spec: dict[str, Any]) -> dict[str, Any]:

@@ -23,7 +23,7 @@ def table(rate: str, results: Sequence[Result]) -> str:
         for _, what in COLUMNS:
             late = result.lateness(what)
             text = f"{quantile(late, 0.5):.2f} / {quantile(late, 0.99):.2f} / {late[-1]:.2f}" if late else "never"
-            cells.append(text if len(late) >= result.due else f"{text} (only {len(late)})")
+            cells.append(text if not late or len(late) >= result.due else f"{text} (only {len(late)})")
         lines.append(f"| {result.due} | {result.way} | {' | '.join(cells)} | {len(result.seen.jobs)} |")
     return "\n".join((*lines, "", *_processors(results)))
 

@@ -18,6 +18,10 @@ LEAD_SECONDS = 6.0
 SILENCE_SECONDS = 60.0
 """When nothing has come for so long, what is missing is not late but lost."""
 Progress = Callable[[str], None]
+BARE_CLIENT = "bare-client"
+"""Makes the same Jobs at the tick and does nothing else: what anybody could reach here."""
+AT_ONCE = 96
+"""Requests at once of the bare client, as of the operator (`settings.reconcile_workers`)."""
 _MAKERS = {"native": (loads.make_native, 0.02), "native-alike": (loads.make_native_alike, 0.05)}
 """What makes the load of the ways without an operator, and in about how many seconds for each run."""
 
@@ -51,9 +55,10 @@ async def run(
     done with them. `pids` are the processes whose use of the processors is told."""
     namespace = f"{way}-{due}-{int(time.time())}"
     await loads.make_namespace(client, namespace)
-    tick = await _make(client, way, namespace, due, settle, progress)
-    async with Observer(client, namespace) as observer:
-        await asyncio.sleep(max(0.0, tick.timestamp() - time.time()))
+    tick, at_tick = await _make(client, way, namespace, due, settle, progress)
+    async with Observer(client, namespace) as observer, asyncio.TaskGroup() as group:
+        group.create_task(at_tick())
+        await _until(tick)
         seen = observer.seen
         before = processors.read(pids)
         until_jobs: processors.Times = {}
@@ -67,7 +72,7 @@ async def run(
             )
             if not until_jobs and len(seen.jobs) >= due:
                 until_jobs = processors.used(before, processors.read(pids))
-            if min(len(seen.jobs), len(seen.pods), len(seen.covered)) >= due:
+            if min(len(seen.jobs), len(seen.pods)) >= due and (way == BARE_CLIENT or len(seen.covered) >= due):
                 break
             await asyncio.sleep(0.2)
         used = until_jobs, processors.used(before, processors.read(pids))
@@ -83,10 +88,26 @@ async def _make(
     due: int,
     settle: Callable[[int], Awaitable[None]],
     progress: Progress,
-) -> datetime:
-    """Make what is due, and answer when. Making it takes a while, so the tick is set at a first guess of how long."""
+) -> tuple[datetime, Callable[[], Awaitable[None]]]:
+    """Make what is due; answer when, and what to do then. Making it takes a while, so the tick is set at a first guess
+    of how long."""
+
+    async def nothing() -> None:
+        return
+
     progress(f"{way} {due}: making it")
-    make, seconds_each = _MAKERS.get(way, (loads.make_tasks, 0.08))
+    if way == BARE_CLIENT:
+        tick = _next_minute(10 + due * 0.05)
+        jobs = await loads.prepare_jobs(client, namespace, due, tick)
+
+        async def make_jobs() -> None:
+            await _until(tick - timedelta(seconds=3))
+            await client.open_connections(AT_ONCE)
+            await _until(tick)
+            await loads.make_jobs(client, namespace, jobs, AT_ONCE)
+
+        return tick, make_jobs
+    make, seconds_each = _MAKERS.get(way, (loads.make_tasks, 0.05))
     guess = 10 + due * seconds_each
     tick = _next_minute(guess)
     await make(client, namespace, due, tick)
@@ -96,7 +117,11 @@ async def _make(
         await asyncio.sleep(0.5)
     if time.time() + LEAD_SECONDS / 2 > tick.timestamp():
         raise RuntimeError(f"{due} by {way} took longer to make than {guess:.0f} s")
-    return tick
+    return tick, nothing
+
+
+async def _until(moment: datetime) -> None:
+    await asyncio.sleep(max(0.0, moment.timestamp() - time.time()))
 
 
 def _next_minute(lead_seconds: float) -> datetime:

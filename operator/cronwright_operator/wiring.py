@@ -139,7 +139,7 @@ class Parts:
             lambda: chain(self.ledger.held_ticks(), self.workloads.uncovered_ticks()),
             self.task_queue.add,
             system_now,
-            without_pod=lambda: self.workloads.count_without_pod(),
+            without_pod=lambda: self.workloads.without_pod(),
         )
         # Where many runs are due at once their Jobs come first. A Job waits for its record; its time does not wait.
         jobs_first = (self.task_queue, self.burst)

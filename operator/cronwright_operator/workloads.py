@@ -6,7 +6,7 @@ is kept, and wakes nobody.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import datetime
 
 from cronwright_core.domain import naming
@@ -41,7 +41,7 @@ class Workloads:
         self._pods_of_job: dict[str, dict[str, PodFacts]] = {}
         self._cronjobs: dict[str, CronJobFacts] = {}
         self._uncovered: dict[str, datetime] = {}
-        self._without_pod: set[str] = set()
+        self._without_pod: dict[str, datetime] = {}
         spaces = tuple(namespaces)
         selector = naming.MANAGED_SELECTOR
         self.jobs = Reflector(client, JOBS, namespaces=spaces, label_selector=selector, listener=self._job_changed)
@@ -83,9 +83,9 @@ class Workloads:
         """The newest ticks of tasks whose Job we made, and whose CronJob's status does not hold them yet."""
         return self._uncovered.values()
 
-    def count_without_pod(self) -> int:
-        """How many Jobs may run and have not got their first Pod yet."""
-        return len(self._without_pod)
+    def without_pod(self) -> Collection[datetime]:
+        """When the Jobs were made that may run and have not got their first Pod yet."""
+        return self._without_pod.values()
 
     def _job_changed(self, old: Json | None, new: Json | None) -> None:
         body = new or old
@@ -97,7 +97,7 @@ class Workloads:
             self._jobs.pop(facts.uid, None)
             if not jobs:
                 del self._jobs_of_task[facts.task_uid]
-            self._without_pod.discard(facts.uid)
+            self._without_pod.pop(facts.uid, None)
             self._forget_job(facts)
         else:
             before = self._jobs.get(facts.uid)
@@ -114,9 +114,9 @@ class Workloads:
     def _note_without_pod(self, job: JobFacts) -> None:
         idle = job.suspended or job.finished or job.stopping or job.failed_pods or job.succeeded_pods
         if idle or job.uid in self._pods_of_job:
-            self._without_pod.discard(job.uid)
+            self._without_pod.pop(job.uid, None)
         else:
-            self._without_pod.add(job.uid)
+            self._without_pod[job.uid] = job.creation_time
 
     def _note_uncovered(self, job: JobFacts) -> None:
         cronjob = self._cronjobs.get(job.task_uid)
@@ -134,7 +134,7 @@ class Workloads:
         pods = self._pods_of_job.setdefault(facts.job_uid, {})
         before = pods.get(facts.uid)
         if new is not None:
-            self._without_pod.discard(facts.job_uid)
+            self._without_pod.pop(facts.job_uid, None)
             pods[facts.uid] = facts
             if facts == before:
                 return

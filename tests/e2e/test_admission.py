@@ -118,8 +118,9 @@ def test_overrides_that_the_project_does_not_allow(space: Space, mallory: Person
 
     said = eventually(look, seconds=30, what="the override to be refused")
     assert f"spec.overrides.{field}: {words}" in said
-    mallory.apply("ScheduledTask", "right", {**spec, "overrides": {"args": ["true"]}})
-    assert space.ready("right")["status"] == "True"
+    # Its name counts among all tasks of its owner: the two tests may run at once.
+    mallory.apply("ScheduledTask", f"right-{field}", {**spec, "overrides": {"args": ["true"]}})
+    assert space.ready(f"right-{field}")["status"] == "True"
 
 
 def test_what_the_policy_cannot_know_is_the_operators_to_judge(space: Space, mallory: Person) -> None:

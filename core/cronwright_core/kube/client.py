@@ -300,7 +300,7 @@ def _encode(body: object) -> bytes:
     try:
         return orjson.dumps(body)
     except TypeError:
-        # Half of a character, as in somebody's annotation `{"by": "\\ud800"}`: the API server puts U+FFFD in its place.
+        # Half of a character, as in somebody's annotation `{"by": "\ud800"}`: the API server puts U+FFFD in its place.
         return json.dumps(body).encode()
 
 

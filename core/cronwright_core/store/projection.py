@@ -157,7 +157,7 @@ def set_columns(connection: Connection, table: Table, cr_uid: str, values: Mappi
 
 @lru_cache(maxsize=16)
 def _set_if_different(table: Table, columns: tuple[str, ...]) -> Update:
-    """Built once: where a thousand tasks were due this is written a thousand times, and building it took a third."""
+    """Built once: after a thousand ticks this is written a thousand times."""
     new = {column: bindparam(f"new_{column}", type_=table.c[column].type) for column in columns}
     differs = or_(*(table.c[column].is_distinct_from(value) for column, value in new.items()))
     return update(table).where(table.c.cr_uid == bindparam("of_uid"), table.c.state == "active", differs).values(new)

@@ -7,7 +7,7 @@ as good some seconds later: the Jobs stand, and their names and labels say what 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from datetime import datetime, timedelta
 
 from cronwright_core.domain.task import ScheduledTask
@@ -17,7 +17,9 @@ MANY = 10
 LONGEST = timedelta(seconds=20)
 """So long after a tick at most: what takes longer than this is held up by something else and not by us."""
 CROWD = 100
-"""So many Jobs without a Pod keep the job controller and the scheduler busy for seconds."""
+"""So many new Jobs without a Pod keep the job controller and the scheduler busy for seconds."""
+NEW = timedelta(minutes=1)
+"""A Job that has no Pod after this is held up by something else (a quota, a controller with a low client rate)."""
 FEW = 3
 """At once, beside a crowd. The job controller works on five Jobs at once (--concurrent-job-syncs), the scheduler on one
 Pod: what dozens of our requests take of the API server is theirs. Where it has time these few are enough."""
@@ -35,7 +37,7 @@ class Burst:
 
     `open_ticks` are those that have no Job yet, or whose Job stands and whose CronJob's status does not tell yet. Every
     event asks, so an answer holds for some milliseconds; while the burst lasts, longer. `many`: from so many ticks on.
-    `without_pod` counts the Jobs that wait for their first Pod.
+    `without_pod` are the times at which the Jobs were made that wait for their first Pod.
     """
 
     def __init__(
@@ -44,7 +46,7 @@ class Burst:
         wake: Callable[[str], None],
         now: Callable[[], datetime],
         *,
-        without_pod: Callable[[], int] = lambda: 0,
+        without_pod: Callable[[], Collection[datetime]] = tuple,
         many: int = MANY,
     ) -> None:
         self._open_ticks = open_ticks
@@ -52,6 +54,8 @@ class Burst:
         self._wake = wake
         self._now = now
         self._many = many
+        self._crowded = False
+        self._counted: datetime | None = None
         self._put_off: dict[str, tuple[ScheduledTask, datetime | None]] = {}
         self._looked: datetime | None = None
         self._over = asyncio.Event()
@@ -70,15 +74,19 @@ class Burst:
         return not self._over.is_set()
 
     def at_once(self, workers: int) -> int:
-        """How many of so many workers may go on at this moment: few while a crowd of Jobs waits for its first Pods.
-
-        Jobs that never get one (a quota, no node) are a crowd, too; these few do some dozens a second all the same.
-        """
+        """How many of so many workers may go on at this moment: few while a crowd of Jobs waits for its first Pods."""
         return min(FEW, workers) if self.crowded() and not self.lasts() else workers
 
     def crowded(self) -> bool:
-        """Whether a crowd of Jobs waits for its first Pods."""
-        return self._without_pod() >= CROWD
+        """Whether a crowd of Jobs that were just made waits for its first Pods."""
+        made = self._without_pod()
+        if len(made) < CROWD:
+            return False
+        now = self._now()
+        if self._counted is None or abs((now - self._counted).total_seconds()) >= _LOOK_SECONDS:
+            self._counted = now
+            self._crowded = sum(now - time < NEW for time in made) >= CROWD
+        return self._crowded
 
     def put_off(self, task: ScheduledTask, due: datetime | None) -> None:
         """Has the task looked at again when the burst is over; `due` is when it has to be looked at in any case."""

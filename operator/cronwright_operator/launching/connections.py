@@ -1,7 +1,7 @@
 """Connections to the API server that stand before many runs are due.
 
-Jobs that are made at once need as many connections, and each begins with a TLS handshake, which both sides compute. A
-burst that had to open its own made its first Jobs half a second later.
+Jobs that are made at once need as many connections, and each begins with a TLS handshake, which both sides compute:
+work that is better done before the tick than between it and its Jobs.
 """
 
 from __future__ import annotations

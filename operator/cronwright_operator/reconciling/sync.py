@@ -25,10 +25,10 @@ from cronwright_operator.reconciling.ticks import tick_candidate
 
 logger = logging.getLogger(__name__)
 
-GATHER = timedelta(seconds=1)
-"""For so long at most it is gathered how a task's runs get on, and then told by one write of its status: of a run that
-takes a second it is one or two instead of three. Each costs the API server, kopf and us about 5 ms."""
-GATHER_BESIDE_A_CROWD = timedelta(seconds=5)
+TOLD_AFTER = timedelta(seconds=1)
+"""For so long at most it waits to be told that a run has begun: of one that takes less only its tick and its end are
+written to the task's status. Each write costs the API server, kopf and us about 5 ms."""
+TOLD_AFTER_BESIDE_A_CROWD = timedelta(seconds=5)
 
 
 class TaskSync:
@@ -75,7 +75,7 @@ class TaskSync:
         self._wait_of = wait_of
         self._now = now
         self._gone: dict[str, datetime] = {}
-        self._gathers_since: dict[str, datetime] = {}
+        self._untold_since: dict[str, datetime] = {}
 
     def gone(self, uid: str, tick: datetime) -> None:
         """Notes that the Job of a tick, which the controller has run, is not there any more, and asks for a look."""
@@ -93,7 +93,7 @@ class TaskSync:
             self._clock.set(uid, None)
             self._ledger.release(uid)
             self._gone.pop(uid, None)
-            self._gathers_since.pop(uid, None)
+            self._untold_since.pop(uid, None)
             return
         if self._burst.has_put_off(task) and self._ledger.held(uid) is None:
             return  # what its Jobs and Pods do meanwhile is seen when the burst is over
@@ -124,25 +124,25 @@ class TaskSync:
             await self._applier.apply(task, tuple(a for a in decision.actions if isinstance(a, CoverTick)), now)
             self._burst.put_off(task, decision.wake_at)
             return
-        gathers = self._gathers(task, decision, now)
-        actions = tuple(a for a in decision.actions if not (gathers and isinstance(a, WriteStatus)))
-        await self._applier.apply(task, actions, now)
+        if self._can_be_told_later(task, decision, now):
+            return
+        await self._applier.apply(task, decision.actions, now)
         for event in decision.events:
             await self._events.post(task, event, now)
 
-    def _gathers(self, task: ScheduledTask, decision: Decision, now: datetime) -> bool:
-        """Whether the status is not written yet, as it would only tell how runs get on, and more may come.
+    def _can_be_told_later(self, task: ScheduledTask, decision: Decision, now: datetime) -> bool:
+        """Whether the status is not written yet, as it would only tell how runs get on, and their ends may come soon.
 
-        If we die before it is written, a successor finds the same in the Jobs, or in their records.
+        If we die before it is written, a successor finds the same in the Jobs.
         """
-        if not _only_tells_of_runs(task, decision):
-            self._gathers_since.pop(task.uid, None)
+        if not _only_tells_how_runs_get_on(task, decision):
+            self._untold_since.pop(task.uid, None)
             return False
-        since = self._gathers_since.setdefault(task.uid, now)
-        longest = GATHER_BESIDE_A_CROWD if self._burst.crowded() else GATHER
+        since = self._untold_since.setdefault(task.uid, now)
+        longest = TOLD_AFTER_BESIDE_A_CROWD if self._burst.crowded() else TOLD_AFTER
         left = longest - abs(now - since)
         if left <= timedelta():
-            del self._gathers_since[task.uid]
+            del self._untold_since[task.uid]
             return False
         self._look_again_after(task.uid, left.total_seconds())
         return True
@@ -170,21 +170,24 @@ class TaskSync:
             yield JobView(job, with_wait(state, self._wait_of(job)), execution_id)
 
 
-def _only_tells_of_runs(task: ScheduledTask, decision: Decision) -> bool:
-    if decision.events or not all(isinstance(a, CoverTick | AcceptJob | WriteStatus) for a in decision.actions):
+def _only_tells_how_runs_get_on(task: ScheduledTask, decision: Decision) -> bool:
+    """Whether a decision does no more than to tell of runs that none has come to its end. An end is told at once: what
+    is shown as active can be cancelled, and makes others wait."""
+    if decision.events or not decision.actions or not all(isinstance(a, WriteStatus) for a in decision.actions):
         return False
     old = task.status
-    told = [action.status for action in decision.actions if isinstance(action, WriteStatus)]
-    return bool(told) and all(
-        replace(
-            status,
+    return all(
+        {run.execution_id for run in old.active} <= {run.execution_id for run in action.status.active}
+        and action.status.last_successful_time == old.last_successful_time
+        and replace(
+            action.status,
             active=old.active,
             last_execution_id=old.last_execution_id,
             last_execution_status=old.last_execution_status,
-            last_successful_time=old.last_successful_time,
         )
         == old
-        for status in told
+        for action in decision.actions
+        if isinstance(action, WriteStatus)
     )
 
 

@@ -126,10 +126,10 @@ def test_no_other_tick_is(known: bool) -> None:
 def test_a_job_waits_for_its_first_pod_and_no_longer() -> None:
     hall = Hall()
     hall.see("jobs", job())
-    assert hall.workloads.count_without_pod() == 1
+    assert len(hall.workloads.without_pod()) == 1
     hall.see("pods", pod())
     hall.see("jobs", job(active=1))
-    assert hall.workloads.count_without_pod() == 0
+    assert not hall.workloads.without_pod()
 
 
 @pytest.mark.parametrize(
@@ -154,11 +154,11 @@ def test_a_job_that_gets_no_pod_now_does_not_wait_for_one(change: dict[str, Any]
     if change.get("deleted"):
         changed["metadata"]["deletionTimestamp"] = LATER
     hall.see("jobs", changed)
-    assert hall.workloads.count_without_pod() == 0
+    assert not hall.workloads.without_pod()
 
 
 def test_a_job_that_is_gone_waits_for_nothing() -> None:
     hall = Hall()
     hall.see("jobs", job())
     hall.workloads.jobs._remove("job-1")
-    assert hall.workloads.count_without_pod() == 0
+    assert not hall.workloads.without_pod()

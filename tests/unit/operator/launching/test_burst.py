@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from cronwright_operator.launching import burst as module
-from cronwright_operator.launching.burst import CROWD, FEW, LONGEST, MANY, Burst, is_burst
+from cronwright_operator.launching.burst import CROWD, FEW, LONGEST, MANY, NEW, Burst, is_burst
 from support.builders import at, make_task
 
 TICK = at("10:00:00")
@@ -92,12 +92,28 @@ def test_who_waits_goes_on_and_what_was_put_off_is_looked_at_when_it_is_over(mon
 
 @pytest.mark.parametrize(
     ("without_pod", "open_ticks", "expected"),
-    [(CROWD, 0, FEW), (CROWD - 1, 0, 96), (CROWD, MANY, 96)],
-    ids=["the controllers are busy", "they are not", "CronJobs' statuses come before Pods"],
+    [
+        ([TICK] * CROWD, 0, FEW),
+        ([TICK] * (CROWD - 1), 0, 96),
+        ([TICK - NEW] * CROWD, 0, 96),
+        ([TICK] * CROWD, MANY, 96),
+    ],
+    ids=["the controllers are busy", "they are not", "these get none soon", "CronJobs' statuses come before Pods"],
 )
 def test_a_crowd_that_waits_for_pods_leaves_the_rest_few_places(
-    without_pod: int, open_ticks: int, expected: int
+    without_pod: list[datetime], open_ticks: int, expected: int
 ) -> None:
     burst = Burst(lambda: [TICK] * open_ticks, lambda _: None, lambda: TICK, without_pod=lambda: without_pod)
     assert burst.at_once(96) == expected
     assert burst.at_once(2) == 2
+
+
+def test_a_crowd_is_counted_again_before_long() -> None:
+    now, without_pod = TICK, [TICK] * CROWD
+    burst = Burst(list, lambda _: None, lambda: now, without_pod=lambda: without_pod)
+    assert burst.crowded()
+    now = TICK + NEW
+    assert not burst.crowded()
+    without_pod = []
+    now = TICK
+    assert not burst.crowded()

@@ -58,7 +58,7 @@ class Desk:
         self.woken: list[str] = []
         self.ledger = Ledger(Limits(), priority_of=lambda _: 0)
         self.uncovered: list[datetime] = []
-        self.without_pod = 0
+        self.without_pod: list[datetime] = []
         self.again: list[float] = []
         self.burst = Burst(
             self._open_ticks, self.woken.append, lambda: self.now, without_pod=lambda: self.without_pod, many=1
@@ -248,28 +248,36 @@ def told_of_its_run() -> Desk:
     return desk
 
 
-def test_how_a_run_gets_on_is_gathered_for_a_second() -> None:
+def test_that_a_run_has_begun_is_told_after_a_second() -> None:
     desk = told_of_its_run()
     assert desk.look() == []
     assert desk.again == [1.0]
     desk.now = at("10:01:01") + timedelta(milliseconds=600)
-    desk.jobs = [replace(desk.jobs[0], complete_time=at("10:01:01"), succeeded_pods=1)]
-    assert desk.look() == [], "it has ended meanwhile"
+    assert desk.look() == []
     assert desk.again == [1.0, pytest.approx(0.4)]
     desk.now = at("10:01:02")
     assert desk.look() == [WriteStatus]
 
 
-def test_beside_a_crowd_it_is_gathered_for_longer() -> None:
+def test_that_a_run_has_ended_is_told_at_once() -> None:
     desk = told_of_its_run()
-    desk.without_pod = CROWD
+    assert desk.look() == []
+    desk.jobs = [replace(desk.jobs[0], complete_time=at("10:01:01"), succeeded_pods=1)]
+    assert desk.look() == [WriteStatus]
+    assert desk.applied.status is not None
+    assert desk.applied.status.last_execution_status == "SUCCESS"
+
+
+def test_beside_a_crowd_it_is_told_later() -> None:
+    desk = told_of_its_run()
+    desk.without_pod = [TICK] * CROWD
     assert desk.look() == []
     assert desk.again == [5.0]
     desk.now = at("10:01:06")
     assert desk.look() == [WriteStatus]
 
 
-def test_a_clock_that_jumps_back_gathers_no_longer() -> None:
+def test_when_the_clock_jumps_back_it_is_told() -> None:
     desk = told_of_its_run()
     assert desk.look() == []
     desk.now = at("09:30:00")
