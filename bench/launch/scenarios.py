@@ -107,7 +107,7 @@ async def _make(
             await loads.make_jobs(client, namespace, jobs, AT_ONCE)
 
         return tick, make_jobs
-    make, seconds_each = _MAKERS.get(way, (loads.make_tasks, 0.05))
+    make, seconds_each = _MAKERS.get(way, (loads.make_tasks, 0.08))
     guess = 10 + due * seconds_each
     tick = _next_minute(guess)
     await make(client, namespace, due, tick)
