@@ -7,6 +7,8 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
+from cronwright_core.domain.project import Project
+from cronwright_core.domain.task import ScheduledTask
 from cronwright_core.kube.client import KubeClient
 from cronwright_core.kube.codec import to_project, to_task
 from cronwright_core.kube.errors import KubeError
@@ -70,9 +72,7 @@ async def make_tasks(client: KubeClient, namespace: str, count: int, tick: datet
 
 async def make_native_alike(client: KubeClient, namespace: str, count: int, tick: datetime) -> None:
     """The CronJobs that the operator would make of such tasks, without an operator: what their size alone costs."""
-    await make_tasks(client, namespace, count, tick)
-    project = to_project(await client.get(PROJECTS, namespace, PROJECT))
-    tasks = [to_task(body) for body in (await client.list(SCHEDULED_TASKS, namespace)).items]
+    project, tasks = await _made_tasks(client, namespace, count, tick)
 
     def build(number: int) -> dict[str, Any]:
         return build_cronjob(tasks[number], project, owner="bench", cron_line=cron_line(tick), suspend=False)
@@ -82,21 +82,21 @@ async def make_native_alike(client: KubeClient, namespace: str, count: int, tick
 
 async def prepare_jobs(client: KubeClient, namespace: str, count: int, tick: datetime) -> list[dict[str, Any]]:
     """The Jobs that the operator would make of such tasks at the tick; nothing of them is made."""
-    await make_tasks(client, namespace, count, tick)
-    project = to_project(await client.get(PROJECTS, namespace, PROJECT))
-    tasks = [to_task(body) for body in (await client.list(SCHEDULED_TASKS, namespace)).items]
+    project, tasks = await _made_tasks(client, namespace, count, tick)
     return [build_tick_job(task, project, owner="bench", tick=tick) for task in tasks]
 
 
 async def make_jobs(client: KubeClient, namespace: str, jobs: list[dict[str, Any]], at_once: int) -> None:
     """Makes them by nothing but requests."""
-    limit = asyncio.Semaphore(at_once)
+    await _create_all(client, JOBS, namespace, len(jobs), jobs.__getitem__, at_once)
 
-    async def make(job: dict[str, Any]) -> None:
-        async with limit:
-            await client.create(JOBS, namespace, job)
 
-    await asyncio.gather(*(make(job) for job in jobs))
+async def _made_tasks(
+    client: KubeClient, namespace: str, count: int, tick: datetime
+) -> tuple[Project, list[ScheduledTask]]:
+    await make_tasks(client, namespace, count, tick)
+    project = to_project(await client.get(PROJECTS, namespace, PROJECT))
+    return project, [to_task(body) for body in (await client.list(SCHEDULED_TASKS, namespace)).items]
 
 
 def _object(resource: Resource, name: str, spec: dict[str, Any]) -> dict[str, Any]:
@@ -104,9 +104,14 @@ def _object(resource: Resource, name: str, spec: dict[str, Any]) -> dict[str, An
 
 
 async def _create_all(
-    client: KubeClient, resource: Resource, namespace: str, count: int, build: Callable[[int], dict[str, Any]]
+    client: KubeClient,
+    resource: Resource,
+    namespace: str,
+    count: int,
+    build: Callable[[int], dict[str, Any]],
+    at_once: int = AT_ONCE,
 ) -> None:
-    limit = asyncio.Semaphore(AT_ONCE)
+    limit = asyncio.Semaphore(at_once)
 
     async def create(number: int) -> None:
         async with limit:

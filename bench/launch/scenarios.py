@@ -12,6 +12,7 @@ from bench.launch import loads, processors
 from bench.launch.observing import Observer, Seen
 from cronwright_core.kube.client import KubeClient
 from cronwright_core.kube.resources import CRON_JOBS
+from cronwright_operator.settings import OperatorSettings
 
 LEAD_SECONDS = 6.0
 """Everything is quiet for at least so long before the tick."""
@@ -20,8 +21,8 @@ SILENCE_SECONDS = 60.0
 Progress = Callable[[str], None]
 BARE_CLIENT = "bare-client"
 """Makes the same Jobs at the tick and does nothing else: what anybody could reach here."""
-AT_ONCE = 96
-"""Requests at once of the bare client, as of the operator (`settings.reconcile_workers`)."""
+AT_ONCE: int = OperatorSettings.model_fields["reconcile_workers"].default
+"""Requests at once of the bare client, as of the operator."""
 _MAKERS = {"native": (loads.make_native, 0.02), "native-alike": (loads.make_native_alike, 0.05)}
 """What makes the load of the ways without an operator, and in about how many seconds for each run."""
 

@@ -42,7 +42,7 @@ def make_environment() -> str:
         )
     with step("the project, in place"):
         run([*pip, "--no-deps", "--no-build-isolation", "-e", "."])
-        # Half of what a fresh clone would compile while its unit tests, which are to take seconds, run.
+        # Else the unit tests of a fresh clone, which are to take seconds, would begin with it.
         run([PYTHON, "-m", "compileall", "-q", "-j", "0", *_SOURCES])
     _STAMP.write_text(wanted)
     return "installed"

@@ -174,7 +174,7 @@ class WorkQueue(Generic[Key]):
 
     async def _begin(self) -> None:
         """Takes a place among those that work, or waits for one; for something urgent there always is one."""
-        if self._urgent or self._active < max(self._at_once(), 1):
+        if self._urgent or self._has_place():
             self._active += 1
             return
         place = asyncio.get_running_loop().create_future()
@@ -183,8 +183,11 @@ class WorkQueue(Generic[Key]):
 
     def _end(self) -> None:
         self._active -= 1
-        while self._held_back and self._active < max(self._at_once(), 1):
+        while self._held_back and self._has_place():
             self._begin_one()
+
+    def _has_place(self) -> bool:
+        return self._active < max(self._at_once(), 1)
 
     def _begin_one(self) -> None:
         while self._held_back:

@@ -32,6 +32,11 @@ def is_burst(open_ticks: Iterable[datetime], now: datetime, many: int) -> bool:
     return sum(now - LONGEST < tick <= now for tick in open_ticks) >= many
 
 
+def _has_passed(seconds: float, since: datetime | None, now: datetime) -> bool:
+    """Also if the clock has jumped back by so much."""
+    return since is None or abs((now - since).total_seconds()) >= seconds
+
+
 class Burst:
     """Tells whether many ticks are open at this moment, and wakes what was put off once they are done with.
 
@@ -65,7 +70,7 @@ class Burst:
         """Whether many ticks are open."""
         now = self._now()
         fresh = _FRESH_SECONDS if self._over.is_set() else _LOOK_SECONDS
-        if self._looked is None or abs((now - self._looked).total_seconds()) >= fresh:
+        if _has_passed(fresh, self._looked, now):
             self._looked = now
             if is_burst(self._open_ticks(), now, self._many):
                 self._over.clear()
@@ -83,7 +88,7 @@ class Burst:
         if len(made) < CROWD:
             return False
         now = self._now()
-        if self._counted is None or abs((now - self._counted).total_seconds()) >= _LOOK_SECONDS:
+        if _has_passed(_LOOK_SECONDS, self._counted, now):
             self._counted = now
             self._crowded = sum(now - time < NEW for time in made) >= CROWD
         return self._crowded

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from datetime import datetime, timedelta
 from time import monotonic
 
@@ -58,8 +59,6 @@ class Connections:
         if due <= FEW or due <= self._opened:
             return
         self._opened, self._opened_at = due, self._monotonic()
-        try:
+        with suppress(TimeoutError):
             async with asyncio.timeout(_OPEN_SECONDS):
                 await self._open(due)
-        except TimeoutError:
-            return

@@ -173,22 +173,21 @@ class TaskSync:
 def _only_tells_how_runs_get_on(task: ScheduledTask, decision: Decision) -> bool:
     """Whether a decision does no more than to tell of runs that none has come to its end. An end is told at once: what
     is shown as active can be cancelled, and makes others wait."""
-    if decision.events or not decision.actions or not all(isinstance(a, WriteStatus) for a in decision.actions):
-        return False
+    match decision:
+        case Decision(actions=(WriteStatus(status=new),), events=()):
+            pass
+        case _:
+            return False
     old = task.status
-    return all(
-        {run.execution_id for run in old.active} <= {run.execution_id for run in action.status.active}
-        and action.status.last_successful_time == old.last_successful_time
-        and replace(
-            action.status,
-            active=old.active,
-            last_execution_id=old.last_execution_id,
-            last_execution_status=old.last_execution_status,
-        )
-        == old
-        for action in decision.actions
-        if isinstance(action, WriteStatus)
+    if not {run.execution_id for run in old.active} <= {run.execution_id for run in new.active}:
+        return False
+    same = replace(
+        new,
+        active=old.active,
+        last_execution_id=old.last_execution_id,
+        last_execution_status=old.last_execution_status,
     )
+    return same == old
 
 
 def _matters_now(task: ScheduledTask, status: TaskStatus) -> tuple[object, ...]:

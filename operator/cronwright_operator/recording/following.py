@@ -66,8 +66,9 @@ class LogFollower:
     async def _poll(self, log: PodLog, urgent: bool) -> None:
         longest = self._poll_seconds if urgent else MAX_SILENCE_SECONDS
         pause = self._poll_seconds
+        rest = asyncio.sleep if urgent else self._rest
         if not urgent:
-            await self._rest(min(FIRST_SECONDS, pause))
+            await rest(min(FIRST_SECONDS, pause))
         while True:
             try:
                 async with self._reads:
@@ -79,7 +80,7 @@ class LogFollower:
             except Exception:  # a bug here must not end the record of the execution
                 logger.exception("following a log failed")
                 pause = MAX_SILENCE_SECONDS
-            await (asyncio.sleep(pause) if urgent else self._rest(pause))
+            await rest(pause)
 
     async def _rest(self, seconds: float) -> None:
         await asyncio.sleep(max(seconds, BESIDE_A_CROWD_SECONDS) if self._crowded() else seconds)

@@ -136,11 +136,7 @@ def test_a_job_waits_for_its_first_pod_and_no_longer() -> None:
     "change",
     [
         {"spec": {"suspend": True}},
-        {
-            "status": {
-                "conditions": [{"type": "Failed", "status": "True", "lastTransitionTime": "2026-03-02T10:01:05Z"}]
-            }
-        },
+        {"status": {"conditions": [{"type": "Failed", "status": "True", "lastTransitionTime": LATER}]}},
         {"status": {"failed": 1}},
         {"deleted": True},
     ],

@@ -201,6 +201,15 @@ class Crew:
         self.ends: dict[str, asyncio.Event] = {}
         self.queue: WorkQueue[str] = WorkQueue("test", self._work, workers=workers, at_once=lambda: self.ceiling)
 
+    @asynccontextmanager
+    async def given(self, keys: str) -> AsyncIterator[None]:
+        """The queue runs, and has begun what it may of these keys."""
+        async with running(self.queue):
+            for key in keys:
+                self.queue.add(key)
+            await self.rest()
+            yield
+
     async def _work(self, key: str) -> None:
         self.begun.append(key)
         await self.ends.setdefault(key, asyncio.Event()).wait()
@@ -218,10 +227,7 @@ class Crew:
 def test_no_more_are_worked_on_than_the_ceiling_allows() -> None:
     async def scenario() -> None:
         crew = Crew(workers=5, ceiling=2)
-        async with running(crew.queue):
-            for key in "abcdef":
-                crew.queue.add(key)
-            await crew.rest()
+        async with crew.given("abcdef"):
             assert crew.begun == ["a", "b"]
             await crew.end("a")
             assert crew.begun == ["a", "b", "c"]
@@ -235,10 +241,7 @@ def test_no_more_are_worked_on_than_the_ceiling_allows() -> None:
 def test_what_is_urgent_begins_beyond_the_ceiling_although_all_workers_are_held_back() -> None:
     async def scenario() -> None:
         crew = Crew(workers=3, ceiling=1)
-        async with running(crew.queue):
-            for key in "abcde":
-                crew.queue.add(key)
-            await crew.rest()
+        async with crew.given("abcde"):
             crew.queue.add("now", urgent=True)
             crew.queue.add("d", urgent=True)
             await crew.rest()
@@ -257,9 +260,7 @@ def test_what_is_urgent_begins_beyond_the_ceiling_although_all_workers_are_held_
 def test_a_ceiling_of_nothing_starves_nobody() -> None:
     async def scenario() -> list[str]:
         crew = Crew(workers=2, ceiling=0)
-        async with running(crew.queue):
-            crew.queue.add("a")
-            await crew.rest()
+        async with crew.given("a"):
             return crew.begun
 
     assert asyncio.run(scenario()) == ["a"]
