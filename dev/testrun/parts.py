@@ -235,10 +235,11 @@ ALL: tuple[Part, ...] = (
         ("environment",),
     ),
     Part("postgresql", "server binaries for the tests' own servers", _postgresql),
+    # Four at once on two processors: half of the time these wait for servers, and for time-outs.
     Part(
         "integration",
         "on a real PostgreSQL",
-        _quick("integration", "tests/integration", "-n2", f"--ignore={KUBE}"),
+        _quick("integration", "tests/integration", "-n4", f"--ignore={KUBE}"),
         ("environment", "postgresql"),
     ),
     Part(
@@ -249,7 +250,7 @@ ALL: tuple[Part, ...] = (
     ),
     Part("cluster", "a cluster with the chart installed", _cluster, ("compile",)),
     # Before the absence is waited for: neither the installed operator nor its database has a part in these.
-    Part("kube", "on a real API server", _pytest("kube", KUBE, "-n2"), ("environment", "cluster")),
+    Part("kube", "on a real API server", _pytest("kube", KUBE, "-n4"), ("environment", "cluster")),
     Part(
         "absence",
         "operator or database away",

@@ -48,6 +48,10 @@ _METHODS = {
     "patch": "PATCH",
     "delete": "DELETE",
 }
+_WRITES = frozenset({"create", "update", "patch"})
+_UNWARNED = {"fieldValidation": "Ignore"}
+"""The default, Warn, looks each body through for fields that the server does not know, only to tell us in a header that
+nobody reads (Kubernetes docs, "API Concepts", field validation). Either way it takes and drops the same."""
 
 RequestObserver = Callable[[str, str, int, float], None]
 """Called for each request with its verb as in RBAC, the resource (`pods/log`), the HTTP status (0: no answer) and the
@@ -243,6 +247,8 @@ class KubeClient:
     ) -> Json:
         timeout = aiohttp.ClientTimeout(total=REQUEST_SECONDS)
         label = f"{resource.plural}/{subresource}" if subresource else resource.plural
+        if verb in _WRITES:
+            query = _UNWARNED
         async with self._request(
             verb, label, path, query=query, body=body, content_type=content_type, timeout=timeout
         ) as response:

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import urllib.request
 from collections.abc import Callable
-from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from prometheus_client.parser import text_string_to_metric_families
 
-from cronwright_api.metrics import ApiMetrics, served
+from cronwright_api.metrics import ApiMetrics
 from cronwright_api.settings import BASE_PATH
 from cronwright_api.tokens import User, make_token
 from support.api import World
-from support.api_process import free_port
 from support.tokens import pair
 
 Grown = Callable[[], dict[tuple[str, ...], float]]
@@ -74,20 +70,3 @@ def test_open_logs_are_shown_and_a_log_counts_until_it_began(world: World) -> No
     with world.live.opened("alice"), world.live.opened("bob"):
         assert metrics.registry.get_sample_value("cronwright_api_log_streams_open") == 2
     assert metrics.registry.get_sample_value("cronwright_api_log_streams_open") == 0
-
-
-def test_the_port_answers_prometheus_and_is_closed_afterwards() -> None:
-    metrics = ApiMetrics()
-    metrics.kube.observe("create", "scheduledtasks", 201, 0.01)
-    metrics.database.observe("read", "ok", 0.002)
-    with served(metrics, "127.0.0.1", 0) as port:
-        assert port is None
-    with served(metrics, "127.0.0.1", free_port()) as port:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
-            families = list(text_string_to_metric_families(answer.read().decode()))
-        with pytest.raises(OSError), served(metrics, "127.0.0.1", port or 0):
-            pass
-    names = {family.name for family in families}
-    assert {"cronwright_kube_request_duration_seconds", "cronwright_database_call_duration_seconds"} <= names
-    with pytest.raises(OSError), suppress(ConnectionResetError):
-        urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5)
