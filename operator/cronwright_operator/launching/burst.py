@@ -17,12 +17,14 @@ MANY = 10
 LONGEST = timedelta(seconds=20)
 """So long after a tick at most: what takes longer than this is held up by something else and not by us."""
 CROWD = 100
-"""So many new Jobs without a Pod keep the job controller and the scheduler busy for seconds."""
+"""So many new Jobs without a Pod keep the job controller and the scheduler busy for seconds. Until fewer than MANY are
+left they are a crowd: with all that waited for it let go at the ninety-ninth, the last tenth would come latest."""
 NEW = timedelta(minutes=1)
-"""A Job that has no Pod after this is held up by something else (a quota, a controller with a low client rate)."""
-FEW = 3
-"""At once, beside a crowd. The job controller works on five Jobs at once (--concurrent-job-syncs), the scheduler on one
-Pod: what dozens of our requests take of the API server is theirs. Where it has time these few are enough."""
+"""A Job that has no Pod after this is held up by something else (a quota, a controller with a low client rate). A crowd
+is none any more after this: where more come all the time, what they leave behind must be done as well."""
+FEW = 1
+"""At once, of each queue, beside a crowd. The job controller works on five Jobs at once (--concurrent-job-syncs), the
+scheduler on one Pod: what dozens of our requests take of the API server is theirs. Where it has time one goes far."""
 _LOOK_SECONDS = 0.25
 _FRESH_SECONDS = 0.02
 
@@ -59,7 +61,7 @@ class Burst:
         self._wake = wake
         self._now = now
         self._many = many
-        self._crowded = False
+        self._crowd_began: datetime | None = None
         self._counted: datetime | None = None
         self._put_off: dict[str, tuple[ScheduledTask, datetime | None]] = {}
         self._looked: datetime | None = None
@@ -85,13 +87,17 @@ class Burst:
     def crowded(self) -> bool:
         """Whether a crowd of Jobs that were just made waits for its first Pods."""
         made = self._without_pod()
-        if len(made) < CROWD:
+        if self._crowd_began is None and len(made) < CROWD:
             return False
         now = self._now()
         if _has_passed(_LOOK_SECONDS, self._counted, now):
             self._counted = now
-            self._crowded = sum(now - time < NEW for time in made) >= CROWD
-        return self._crowded
+            waiting = sum(now - time < NEW for time in made)
+            if waiting < MANY:
+                self._crowd_began = None
+            elif waiting >= CROWD and self._crowd_began is None:
+                self._crowd_began = now
+        return self._crowd_began is not None and not _has_passed(NEW.total_seconds(), self._crowd_began, now)
 
     def put_off(self, task: ScheduledTask, due: datetime | None) -> None:
         """Has the task looked at again when the burst is over; `due` is when it has to be looked at in any case."""

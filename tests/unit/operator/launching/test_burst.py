@@ -105,15 +105,30 @@ def test_a_crowd_that_waits_for_pods_leaves_the_rest_few_places(
 ) -> None:
     burst = Burst(lambda: [TICK] * open_ticks, lambda _: None, lambda: TICK, without_pod=lambda: without_pod)
     assert burst.at_once(96) == expected
-    assert burst.at_once(2) == 2
+    assert burst.at_once(2) == min(expected, 2)
 
 
-def test_a_crowd_is_counted_again_before_long() -> None:
-    now, without_pod = TICK, [TICK] * CROWD
+def test_a_crowd_is_one_until_few_are_left() -> None:
+    now, without_pod = TICK, [TICK] * (CROWD - 1)
     burst = Burst(list, lambda _: None, lambda: now, without_pod=lambda: without_pod)
+
+    def after(seconds: int, waiting: int) -> bool:
+        nonlocal now, without_pod
+        now, without_pod = TICK + timedelta(seconds=seconds), [TICK] * waiting
+        return burst.crowded()
+
+    assert not burst.crowded()
+    assert [after(1, CROWD), after(2, CROWD - 1), after(3, MANY), after(4, MANY - 1)] == [True, True, True, False]
+    assert not after(5, CROWD - 1), "what comes afterwards is no crowd yet"
+
+
+def test_a_crowd_that_never_ends_is_none_after_a_while() -> None:
+    now = TICK
+    burst = Burst(list, lambda _: None, lambda: now, without_pod=lambda: [now] * CROWD)
+    assert burst.crowded()
+    now = TICK + NEW - timedelta(seconds=1)
     assert burst.crowded()
     now = TICK + NEW
     assert not burst.crowded()
-    without_pod = []
-    now = TICK
-    assert not burst.crowded()
+    now = TICK + 2 * NEW
+    assert not burst.crowded(), "more came all the time, and none got a Pod"
