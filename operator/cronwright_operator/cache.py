@@ -21,9 +21,10 @@ logger = logging.getLogger(__name__)
 
 
 class DefinitionCache:
-    """All tasks by uid and all projects by (namespace, name); `on_task` and `on_project` hear of each change."""
+    """All tasks by uid and all projects by (namespace, name); `on_task` and `on_project` hear of each change,
+    `on_task` also whether somebody asks for something by it: what we have written ourselves comes back, too."""
 
-    def __init__(self, on_task: Callable[[str], None], on_project: Callable[[str], None]) -> None:
+    def __init__(self, on_task: Callable[[str, bool], None], on_project: Callable[[str], None]) -> None:
         self._on_task = on_task
         self._on_project = on_project
         self._tasks: dict[str, ScheduledTask] = {}
@@ -94,13 +95,13 @@ class DefinitionCache:
         if old is not None and int(old.resource_version) >= int(task.resource_version):
             return
         self._tasks[task.uid] = task
-        self._on_task(task.uid)
+        self._on_task(task.uid, old is None or _asked_of(old) != _asked_of(task))
 
     def remove_task(self, uid: str) -> None:
         """Forgets a deleted task."""
         self._removed.append(uid)
         if self._tasks.pop(uid, None) is not None:
-            self._on_task(uid)
+            self._on_task(uid, False)
 
     def put_project(self, body: Json) -> None:
         """Takes a project as read or written."""
@@ -136,4 +137,9 @@ class DefinitionCache:
     def _wake_tasks_of(self, project: Project) -> None:
         for task in self._tasks.values():
             if task.namespace == project.namespace and task.spec.project_name == project.name:
-                self._on_task(task.uid)
+                self._on_task(task.uid, False)
+
+
+def _asked_of(task: ScheduledTask) -> tuple[object, ...]:
+    """What users write; the API server counts up the generation with each change of the spec and with a deletion."""
+    return task.generation, task.triggers, task.cancels, task.queue_labels

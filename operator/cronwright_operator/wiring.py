@@ -61,7 +61,7 @@ from cronwright_operator.usage.figures import SWITCHED_OFF, ClusterFigures
 from cronwright_operator.usage.sampler import Sampler
 from cronwright_operator.watched import AllBut, WithoutNamespaces, is_watched
 from cronwright_operator.workloads import Workloads
-from cronwright_operator.workqueue import GoesFirst, Key, WorkQueue
+from cronwright_operator.workqueue import GoesFirst, Key, Priority, WorkQueue
 from cronwright_operator.workspaces.cleaning import WorkspaceCleaning
 from cronwright_operator.workspaces.job import CleanerImage
 
@@ -343,7 +343,7 @@ class Parts:
         self.job_queue.add(uid)
 
     def _task_due(self, uid: str) -> None:
-        self.task_queue.add(uid, urgent=True)
+        self.task_queue.add(uid, Priority.URGENT)
 
     def _gate_changed(self) -> None:
         self.admissions.wake()
@@ -352,8 +352,8 @@ class Parts:
         self.job_queue.add(job_uid)
         self.task_queue.add(task_uid)
 
-    def _task_changed(self, uid: str) -> None:
-        self.task_queue.add(uid)
+    def _task_changed(self, uid: str, asked: bool) -> None:
+        self.task_queue.add(uid, Priority.ASKED if asked else Priority.USUAL)
         self.admissions.wake()
         self.row_queue.add(("task", uid))
 

@@ -10,6 +10,7 @@ import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
 from contextlib import suppress
+from enum import IntEnum
 from time import perf_counter
 from typing import Generic, Protocol, TypeVar
 
@@ -25,6 +26,17 @@ _USUAL_FAILURES = 3
 _GIVE_WAY_SECONDS = 5.0
 """For so long at most a queue gives way to the urgent keys of another: what it does is late then, but never starved."""
 TROUBLE, BUG = "trouble", "bug"
+
+
+class Priority(IntEnum):
+    """Whose turn comes first; among equals it is who came first."""
+
+    USUAL = 0
+    """Something has come about."""
+    ASKED = 1
+    """Somebody asked for it, and looks whether it happens."""
+    URGENT = 2
+    """Its time has come."""
 
 
 class GoesFirst(Protocol):
@@ -65,13 +77,13 @@ class WorkQueue(Generic[Key]):
         self._expected = expected
         self._about = about or (lambda key: {"key": str(key)})
         self._observe = observe
-        self._waiting: deque[Key] = deque()
-        self._urgent: deque[Key] = deque()
-        self._dirty: set[Key] = set()
+        self._lines: dict[Priority, deque[Key]] = {priority: deque() for priority in sorted(Priority, reverse=True)}
+        self._urgent = self._lines[Priority.URGENT]
+        self._dirty: dict[Key, Priority] = {}
         self._busy: set[Key] = set()
         self._failures: dict[Key, int] = {}
         self._timers: dict[Key, asyncio.TimerHandle] = {}
-        # One for each entry of the two lines: an event would wake all idle workers for each key that is added.
+        # One for each entry of the lines: an event would wake all idle workers for each key that is added.
         self._entries = asyncio.Semaphore(0)
         self._behind = behind
         self._at_once = at_once or (lambda: workers)
@@ -83,19 +95,14 @@ class WorkQueue(Generic[Key]):
         self._calm.set()
         self._hurried_at = 0.0
 
-    def add(self, key: Key, *, urgent: bool = False) -> None:
-        """Asks for `work(key)`; while it runs already, once more afterwards. What is urgent goes before the rest."""
-        if key in self._dirty:
-            if urgent and key not in self._busy:
-                self._add_urgent(key)
+    def add(self, key: Key, priority: Priority = Priority.USUAL) -> None:
+        """Asks for `work(key)`; while it runs already, once more afterwards."""
+        known = self._dirty.get(key)
+        if known is not None and known >= priority:
             return
-        self._dirty.add(key)
-        if key in self._busy:
-            return
-        if urgent:
-            self._add_urgent(key)
-        else:
-            self._add_waiting(key)
+        self._dirty[key] = priority
+        if key not in self._busy:
+            self._line_up(key, priority)
 
     def add_after(self, key: Key, seconds: float) -> None:
         """Adds the key after a time; the earliest wish for a key counts."""
@@ -110,7 +117,7 @@ class WorkQueue(Generic[Key]):
 
     def depth(self) -> int:
         """How many keys wait or are being worked on."""
-        return len(self._dirty - self._busy) + len(self._busy)
+        return len(self._dirty.keys() - self._busy) + len(self._busy)
 
     async def wait_calm(self) -> None:
         """Returns once no urgent key waits, or has found some waiting for a few seconds."""
@@ -127,13 +134,11 @@ class WorkQueue(Generic[Key]):
             for _ in range(self._workers):
                 group.create_task(self._worker())
 
-    def _add_waiting(self, key: Key) -> None:
-        self._waiting.append(key)
+    def _line_up(self, key: Key, priority: Priority) -> None:
+        self._lines[priority].append(key)
         self._entries.release()
-
-    def _add_urgent(self, key: Key) -> None:
-        self._urgent.append(key)
-        self._entries.release()
+        if priority is not Priority.URGENT:
+            return
         if self._held_back:
             self._begin_one()  # all workers may be held back
         if self._calm.is_set():
@@ -150,13 +155,13 @@ class WorkQueue(Generic[Key]):
             for other in self._behind:
                 await other.wait_calm()
             await self._begin()
-            key = self._urgent.popleft() if self._urgent else self._waiting.popleft()
+            key = next(line for line in self._lines.values() if line).popleft()
             if not self._urgent:
                 self._calm.set()
             if key not in self._dirty or key in self._busy:
                 self._end()
-                continue  # it stood in both lines, and was served
-            self._dirty.discard(key)
+                continue  # it stood in two lines, and was served
+            del self._dirty[key]
             self._busy.add(key)
             begun = perf_counter()
             try:
@@ -167,7 +172,7 @@ class WorkQueue(Generic[Key]):
             finally:
                 self._busy.discard(key)
                 if key in self._dirty:
-                    self._add_waiting(key)
+                    self._line_up(key, self._dirty[key])
                 self._end()
             # Work that waits for nothing would hold the loop until the queue is empty, and the lease's renewal with it.
             await asyncio.sleep(0)

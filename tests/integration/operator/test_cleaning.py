@@ -59,7 +59,7 @@ class Cluster:
 
     def restart(self) -> None:
         """A successor: nothing but the cluster and the database is left."""
-        self.cache = DefinitionCache(lambda _: None, lambda _: None)
+        self.cache = DefinitionCache(lambda *_: None, lambda _: None)
         self.cleaning = WorkspaceCleaning(
             client=self.objects,
             lists=self,  # type: ignore[arg-type]

@@ -33,7 +33,7 @@ from cronwright_operator.recording.skipped import SkippedTicks
 from cronwright_operator.stopping.sync import StopSync
 from cronwright_operator.upkeep.cleanup import Cleanup, Keep
 from cronwright_operator.workloads import Workloads
-from cronwright_operator.workqueue import BUG, WorkQueue
+from cronwright_operator.workqueue import BUG, Priority, WorkQueue
 from support.launch_model.database import TROUBLE as DATABASE_TROUBLE
 from support.launch_model.database import Database, EndRecorder, Row, SkipBatcher
 from support.launch_model.link import Link
@@ -81,7 +81,7 @@ class Operator:
             )
             for resource in (SCHEDULED_TASKS, PROJECTS)
         )
-        self._clock = Clock(lambda uid: self._tasks.add(uid, urgent=True), now)
+        self._clock = Clock(lambda uid: self._tasks.add(uid, Priority.URGENT), now)
         self._stop_clock = Clock(self._stops_queue.add, now)
         stops = StopSync(
             client=link,
@@ -196,8 +196,8 @@ class Operator:
 
         return changed
 
-    def _task_changed(self, uid: str) -> None:
-        self._tasks.add(uid)
+    def _task_changed(self, uid: str, asked: bool) -> None:
+        self._tasks.add(uid, Priority.ASKED if asked else Priority.USUAL)
         self._admissions.wake()
 
     def _job_changed(self, uid: str) -> None:

@@ -23,7 +23,7 @@ def body(version: int, *, uid: str = "t1", project: str = "data", **spec: Any) -
 
 def make() -> tuple[DefinitionCache, list[str]]:
     woken: list[str] = []
-    return DefinitionCache(woken.append, lambda uid: woken.append(f"project {uid}")), woken
+    return DefinitionCache(lambda uid, _: woken.append(uid), lambda uid: woken.append(f"project {uid}")), woken
 
 
 def test_an_older_version_is_ignored() -> None:
@@ -66,3 +66,15 @@ def test_what_cannot_be_read_is_left_alone() -> None:
     del broken["spec"]["projectName"]
     cache.put_task(broken)
     assert woken == []
+
+
+def test_it_tells_what_somebody_asks_for_from_what_comes_about() -> None:
+    told: list[bool] = []
+    cache = DefinitionCache(lambda _, asked: told.append(asked), lambda _: None)
+    new, edited, triggered = body(1), body(3, schedule="5 * * * *"), body(4, schedule="5 * * * *")
+    edited["metadata"]["generation"] = triggered["metadata"]["generation"] = 2
+    triggered["metadata"]["annotations"] = {"trigger.cronwright.dev/abc": '{"by": "alice"}'}
+    for seen in (new, {**body(2), "status": {"taskId": 7}}, edited, triggered):
+        cache.put_task(seen)
+    cache.remove_task("t1")
+    assert told == [True, False, True, True, False]

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from cronwright_operator import workqueue
-from cronwright_operator.workqueue import WorkQueue
+from cronwright_operator.workqueue import Priority, WorkQueue
 
 
 class Trouble(Exception):
@@ -162,7 +162,7 @@ def test_a_queue_behind_another_begins_when_nothing_urgent_waits_there() -> None
         second = WorkQueue("second", work, workers=1, behind=(first,))
         second.add("later")
         for key in ("due-1", "due-2", "due-3"):
-            first.add(key, urgent=True)
+            first.add(key, Priority.URGENT)
         async with running(second):
             await asyncio.sleep(0.02)
             assert seen == [], "the queue in front has not begun yet"
@@ -182,7 +182,7 @@ def test_a_queue_behind_another_is_not_starved() -> None:
 
         # Nobody works in front, as if urgent keys came faster than they are served.
         first = WorkQueue("first", work, workers=1)
-        first.add("due", urgent=True)
+        first.add("due", Priority.URGENT)
         first._hurried_at -= 4.95
         second = WorkQueue("second", work, workers=1, behind=(first,))
         second.add("later")
@@ -242,8 +242,8 @@ def test_what_is_urgent_begins_beyond_the_ceiling_although_all_workers_are_held_
     async def scenario() -> None:
         crew = Crew(workers=3, ceiling=1)
         async with crew.given("abcde"):
-            crew.queue.add("now", urgent=True)
-            crew.queue.add("d", urgent=True)
+            crew.queue.add("now", Priority.URGENT)
+            crew.queue.add("d", Priority.URGENT)
             await crew.rest()
             assert crew.begun == ["a", "now", "d"]
             for key in ("now", "d", "a"):
@@ -253,6 +253,30 @@ def test_what_is_urgent_begins_beyond_the_ceiling_although_all_workers_are_held_
                 await crew.end(key)
             assert crew.begun == ["a", "now", "d", "b", "c", "e"]
             assert crew.queue.depth() == 0
+
+    asyncio.run(scenario())
+
+
+def test_what_somebody_asks_for_overtakes_what_has_come_about_and_what_is_urgent_both() -> None:
+    async def scenario() -> None:
+        crew = Crew(workers=3, ceiling=1)
+        async with crew.given("abc"):
+            crew.queue.add("c", Priority.ASKED)
+            crew.queue.add("a", Priority.ASKED)  # while it is worked on
+            await crew.rest()
+            assert crew.begun == ["a"], "it waits for a place as others do"
+            await crew.end("a")
+            assert crew.begun == ["a", "c"]
+            crew.queue.add("d", Priority.ASKED)
+            crew.queue.add("due", Priority.URGENT)
+            await crew.rest()
+            for key in ("due", "c"):
+                await crew.end(key)
+            assert crew.begun == ["a", "c", "due", "a", "d"], "`a` was asked for again"
+            for key in ("d", "b"):
+                await crew.end(key)
+            assert crew.begun == ["a", "c", "due", "a", "d", "b"]
+            assert crew.queue.depth() == 0, "none twice that stood in two lines"
 
     asyncio.run(scenario())
 

@@ -12,7 +12,7 @@ LONG = "p" * 70
 
 
 def filled(**task: Any) -> tuple[DefinitionCache, Limits]:
-    cache = DefinitionCache(lambda _: None, lambda _: None)
+    cache = DefinitionCache(lambda *_: None, lambda _: None)
     metadata = {"namespace": "team-a", "resourceVersion": "1", "creationTimestamp": "2026-03-02T10:00:00Z"}
     spec = {"projectName": "p", "schedule": "* * * * *", "maxInstances": 3}
     cache.put_task({"metadata": {**metadata, "name": "t", "uid": "t", **task}, "spec": spec})

@@ -99,7 +99,7 @@ def apply(
         skipped.extend(ticks)
         return recorded
 
-    cache = DefinitionCache(lambda _: None, lambda _: None)
+    cache = DefinitionCache(lambda *_: None, lambda _: None)
     applier = Applier(
         client,
         cache,

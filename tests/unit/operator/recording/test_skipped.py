@@ -38,7 +38,7 @@ class Cluster:
         self.rows: dict[str, Execution] = {}
         self.trouble: Exception | None = None
         self.meanwhile: list[SkippedTick] = []
-        self.cache = DefinitionCache(lambda _: None, lambda _: None)
+        self.cache = DefinitionCache(lambda *_: None, lambda _: None)
         self.cache.put_task(self.body)
         self.batcher = RecordBatcher(self.record)
         self.skipped = SkippedTicks(self.batcher, self.cache, self, lambda: CREATED, look_seconds=0.01)  # type: ignore[arg-type]
