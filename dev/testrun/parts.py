@@ -250,7 +250,7 @@ ALL: tuple[Part, ...] = (
     ),
     Part("cluster", "a cluster with the chart installed", _cluster, ("compile",)),
     # Before the absence is waited for: neither the installed operator nor its database has a part in these.
-    Part("kube", "on a real API server", _pytest("kube", KUBE, "-n4"), ("environment", "cluster")),
+    Part("kube", "on a real API server", _pytest("kube", KUBE, "-n2"), ("environment", "cluster")),
     Part(
         "absence",
         "operator or database away",
