@@ -177,8 +177,8 @@ def test_each_line_once_over_a_real_rotation(namespace: str) -> None:
     assert pod.lines("stdout") == wanted
     assert pod.lines("stderr") == [b"err"]
     assert first.finished == {"stdout": None, "stderr": None}
-    # One that comes late finds all of it too: what was rotated away is still there. Output that begins seconds after its
-    # Pod may have begun earlier, for all that it can tell.
+    # One that comes late finds all of it too: what was rotated away is still there. Output that begins seconds after
+    # its Pod may have begun earlier, for all that it can tell.
     pod.store = Store()
     pod.read("files")
     may_be_missing = gap_line(BEGINNING).encode()
