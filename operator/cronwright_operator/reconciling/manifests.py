@@ -12,8 +12,6 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-import orjson
-
 from cronwright_core.domain import naming
 from cronwright_core.domain.cluster import CronJobFacts
 from cronwright_core.domain.execution import ExecutionKind
@@ -198,11 +196,7 @@ def merged_container(task: ScheduledTask, project: Project) -> ContainerTemplate
 
 def spec_hash(spec: Mapping[str, Any]) -> str:
     """Tells whether the CronJob that stands there is the one that we would write."""
-    try:
-        text = orjson.dumps(spec, option=orjson.OPT_SORT_KEYS).decode()
-    except TypeError:  # half of a character in somebody's variable, which orjson refuses
-        text = json.dumps(spec, sort_keys=True, separators=(",", ":"))
-    return naming.short_hash(text, length=16)
+    return naming.short_hash(json.dumps(spec, sort_keys=True, separators=(",", ":")), length=16)
 
 
 def _pod_spec(task: ScheduledTask, project: Project, priority_class: str | None) -> Json:
