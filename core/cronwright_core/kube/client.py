@@ -48,7 +48,6 @@ _METHODS = {
     "patch": "PATCH",
     "delete": "DELETE",
 }
-_WRITES = frozenset({"create", "update", "patch"})
 _UNWARNED = {"fieldValidation": "Ignore"}
 """The default, Warn, looks each body through for fields that the server does not know, only to tell us in a header that
 nobody reads (Kubernetes docs, "API Concepts", field validation). Either way it takes and drops the same."""
@@ -121,7 +120,7 @@ class KubeClient:
         return await self._json("get", resource, resource.path(namespace, name))
 
     async def create(self, resource: Resource, namespace: str, body: Mapping[str, Any]) -> Json:
-        return await self._json("create", resource, resource.path(namespace), body=body)
+        return await self._json("create", resource, resource.path(namespace), query=_UNWARNED, body=body)
 
     async def patch(
         self,
@@ -134,11 +133,19 @@ class KubeClient:
         kind: PatchKind = PatchKind.MERGE,
     ) -> Json:
         path = resource.path(namespace, name, subresource)
-        return await self._json("patch", resource, path, subresource=subresource, body=patch, content_type=kind.value)
+        return await self._json(
+            "patch",
+            resource,
+            path,
+            subresource=subresource,
+            query=_UNWARNED,
+            body=patch,
+            content_type=kind.value,
+        )
 
     async def replace(self, resource: Resource, namespace: str, name: str, body: Mapping[str, Any]) -> Json:
         """Replaces an object that we own whole (the Lease); its resourceVersion makes it conditional."""
-        return await self._json("update", resource, resource.path(namespace, name), body=body)
+        return await self._json("update", resource, resource.path(namespace, name), query=_UNWARNED, body=body)
 
     async def delete(
         self,
@@ -247,8 +254,6 @@ class KubeClient:
     ) -> Json:
         timeout = aiohttp.ClientTimeout(total=REQUEST_SECONDS)
         label = f"{resource.plural}/{subresource}" if subresource else resource.plural
-        if verb in _WRITES:
-            query = _UNWARNED
         async with self._request(
             verb, label, path, query=query, body=body, content_type=content_type, timeout=timeout
         ) as response:
