@@ -45,7 +45,7 @@ contract: ## Run the tests of chart, CRDs and OpenAPI
 
 .PHONY: e2e
 e2e: ## Run the end-to-end tests through the installed chart
-	@$(PYTHON) dev/testrun e2e absence
+	@$(PYTHON) dev/testrun e2e absence lifecycle
 
 .PHONY: chaos
 chaos: ## End parts of the installation by SIGKILL under 800 executions, and compare the records

@@ -2,7 +2,7 @@
 
 Cheap parts come first, so that a slip shows within seconds. The binaries of the local cluster take minutes to compile
 on a new machine: that is begun at the start, at low priority, while the parts that need no cluster run. Where they are
-there, the cluster comes up early, and a part that mostly waits (`aside`) runs beside those that compute.
+there, the cluster comes up beside the first parts, and parts that mostly wait run beside those that compute.
 """
 
 from __future__ import annotations
@@ -28,12 +28,11 @@ ABSENCE, CHAOS = "tests/e2e/test_absence.py", "tests/e2e/test_chaos.py"
 """These take away the operator and the database, so nothing else that needs them may run beside."""
 OUTAGE = "tests/e2e/test_outage.py"
 """An hour, on a release of its own."""
-NOT_AMONG_OTHERS = tuple(f"--ignore={file}" for file in (ABSENCE, CHAOS, OUTAGE))
+LIFECYCLE = "tests/e2e/test_helm_lifecycle.py"
+"""Minutes, one step after another, on a release of its own: it may run beside the absence."""
+NOT_AMONG_OTHERS = tuple(f"--ignore={file}" for file in (ABSENCE, CHAOS, OUTAGE, LIFECYCLE))
 _ABSENCE = ("absence", ABSENCE, "-v")
-_BYTECODE = {"PYTHONDONTWRITEBYTECODE": ""}
-"""Kept beside the sources even where the shell says otherwise: each worker of each part would compile product and tests
-again, seconds every time. In a folder of its own (PYTHONPYCACHEPREFIX) that of the installed packages, which pip has
-compiled, would be looked for in vain."""
+_LIFECYCLE = ("lifecycle", LIFECYCLE, "-v")
 
 CHECKS = {
     "ruff check": ["ruff", "check", "."],
@@ -53,6 +52,8 @@ class Part:
     needs: tuple[str, ...] = ()
     begin: Callable[[Background], None] | None = None
     """Begins it beside other parts; `run` then waits for it."""
+    after: tuple[str, ...] = ()
+    """What it would disturb: it is begun once these are done, where they are run as well."""
     by_name_only: bool = False
     """Left out where no part is named: it takes minutes."""
 
@@ -71,16 +72,18 @@ def needed(names: Iterable[str]) -> list[Part]:
         want(name)
     order = list(ALL)
     if not tools.must_build():
-        # With nothing to compile the cluster is up in half a minute, and what runs beside can begin. The quick tests
-        # come before it: within seconds, as long as nothing else wants the processor.
-        order.insert(order.index(by_name["unit"]) + 1, order.pop(order.index(by_name["cluster"])))
+        # With nothing to compile the cluster is up when style and types are checked. It is waited for before the unit
+        # tests: those are done within seconds, as long as nothing else wants the processor.
+        order.insert(order.index(by_name["unit"]), order.pop(order.index(by_name["cluster"])))
     return [part for part in order if part.name in wanted]
 
 
 def begin_aside(ordered: Iterable[Part], done: Collection[str], background: Background) -> None:
-    """Begins each part that can run beside others, once all that it needs is there."""
-    for part in ordered:
-        if part.begin is not None and part.name not in done and set(part.needs) <= set(done):
+    """Begins each part that can run beside others, once all that it needs is there; the next one runs by itself."""
+    to_come = [part for part in ordered if part.name not in done]
+    names = {part.name for part in to_come}
+    for part in to_come[1:]:
+        if part.begin is not None and not names & {*part.needs, *part.after}:
             part.begin(background)
 
 
@@ -126,9 +129,18 @@ def _lint(_: Background) -> str:
     return f"{len(CHECKS)} checks"
 
 
+_UP = (sys.executable, ROOT / "dev" / "up")
+
+
+def _begin_cluster(background: Background) -> None:
+    # What is compiled comes first otherwise, and that says itself how far it is.
+    if not tools.must_build():
+        background.begin("cluster", _UP)
+
+
 def _cluster(background: Background) -> str:
     background.wait()
-    if stream([sys.executable, ROOT / "dev" / "up"]) != 0:
+    if (background.finish("cluster") if background.began("cluster") else stream(_UP)) != 0:
         raise failure("the cluster with Cronwright on it did not come up", "See above; `make up` repeats just this.")
     return ""
 
@@ -142,7 +154,11 @@ def _command(name: str, arguments: Iterable[str]) -> tuple[list[str | Path], dic
     written = read_pairs(ENV_FILE.read_text()) if ENV_FILE.exists() else {}
     env = {key: value for key, value in written.items() if key not in os.environ}
     options = ["--durations=5", f"--junitxml={report}", "-o", "junit_family=xunit2"]
-    return [environment.PYTHON, "-m", "pytest", *arguments, *options], tools.paths() | env | _BYTECODE, report
+    return (
+        [environment.PYTHON, "-m", "pytest", *arguments, *options],
+        tools.paths() | env | environment.BYTECODE,
+        report,
+    )
 
 
 def _begin(name: str, *arguments: str) -> Callable[[Background], None]:
@@ -217,8 +233,8 @@ def _rights(background: Background) -> str:
 
 
 ALL: tuple[Part, ...] = (
-    Part("environment", ".venv from the lock file", _environment),
     Part("compile", "the cluster's binaries", _compile),
+    Part("environment", ".venv from the lock file", _environment),
     Part("lint", "style, types, direction of imports", _lint, ("environment",)),
     Part("unit", "no socket, no database", _unit, ("environment",)),
     # Hypothesis marks its tests; they take as many tries as they are given, and so the time of a thousand others.
@@ -248,7 +264,7 @@ ALL: tuple[Part, ...] = (
         _pytest("contract", "tests/contract", "-n2"),
         ("environment", "compile"),
     ),
-    Part("cluster", "a cluster with the chart installed", _cluster, ("compile",)),
+    Part("cluster", "a cluster with the chart installed", _cluster, ("compile",), begin=_begin_cluster),
     # Before the absence is waited for: neither the installed operator nor its database has a part in these.
     Part("kube", "on a real API server", _pytest("kube", KUBE, "-n2"), ("environment", "cluster")),
     Part(
@@ -257,6 +273,15 @@ ALL: tuple[Part, ...] = (
         _pytest(*_ABSENCE),
         ("environment", "cluster"),
         begin=_begin(*_ABSENCE),
+        after=("unit",),
+    ),
+    Part(
+        "lifecycle",
+        "a release from its installation to its end",
+        _pytest(*_LIFECYCLE),
+        ("environment", "cluster"),
+        begin=_begin(*_LIFECYCLE),
+        after=("unit",),
     ),
     # Most of the time these wait: for a full minute, for a retry's delay. Each has a namespace of its own.
     Part(
@@ -273,7 +298,7 @@ ALL: tuple[Part, ...] = (
         by_name_only=True,
     ),
     # What the parts before it asked of the API server, against what the chart grants.
-    Part("rights", "every right used, none missing", _rights, ("absence", "e2e")),
+    Part("rights", "every right used, none missing", _rights, ("absence", "lifecycle", "e2e")),
     # Last: an API server that starts again forbids what it will allow a moment later, and that is no right missing.
     Part("chaos", "parts ended by SIGKILL", _pytest("chaos", CHAOS, "-v"), ("environment", "cluster")),
 )

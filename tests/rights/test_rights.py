@@ -79,8 +79,8 @@ def test_every_right_was_used(requests: list[Request], granted: set[Right]) -> N
     assert {right.account for right in granted} == {OPERATOR, "cronwright-api"}
     unused = [right for right in unused_rights(granted, requests) if right not in NEVER_SEEN]
     assert not unused, (
-        f"of {len(granted)} rights, these were not used by {len(requests)} requests (the whole of e2e and absence has"
-        " to have run since the installation):\n" + "\n".join(map(str, unused))
+        f"of {len(granted)} rights, these were not used by {len(requests)} requests (the whole of e2e, lifecycle and"
+        " absence has to have run since the installation):\n" + "\n".join(map(str, unused))
     )
 
 
