@@ -33,7 +33,7 @@ Trouble = Callable[["World"], contextlib.AbstractContextManager[None]]
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[PostgresServer]:
-    server = PostgresServer()
+    server = PostgresServer(in_memory=True)
     try:
         # What a server that is killed has confirmed must be there afterwards.
         server.start("synchronous_commit=on")
