@@ -46,11 +46,8 @@ def make_environment() -> str:
         )
     with step("the project, in place"):
         run([*pip, "--no-deps", "--no-build-isolation", "-e", "."])
-    with step("bytecode of product and tests"):
-        # Else the unit tests of a fresh clone, which are to take seconds, would begin with it. Of tests pytest writes
-        # its own, with the asserts rewritten.
+        # Else the unit tests of a fresh clone, which are to take seconds, would begin with it.
         run([PYTHON, "-m", "compileall", "-q", "-j", "0", *_SOURCES])
-        run([PYTHON, "-m", "pytest", "--collect-only", "-q", "-p", "no:xdist", "tests/unit"], env=BYTECODE)
     _STAMP.write_text(wanted)
     return "installed"
 

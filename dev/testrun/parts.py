@@ -2,7 +2,7 @@
 
 Cheap parts come first, so that a slip shows within seconds. The binaries of the local cluster take minutes to compile
 on a new machine: that is begun at the start, at low priority, while the parts that need no cluster run. Where they are
-there, the cluster comes up beside the first parts, and parts that mostly wait run beside those that compute.
+there, the cluster comes up early, and parts that mostly wait run beside those that compute.
 """
 
 from __future__ import annotations
@@ -39,6 +39,8 @@ CHECKS = {
     "ruff format": ["ruff", "format", "--check", "."],
     "mypy": ["mypy"],
     "direction of imports": ["lint-imports"],
+    # What cannot be imported is told now and not in ten minutes; and what pytest compiles is there for all parts.
+    "every test is found": ["pytest", "--collect-only", "-qq", "-p", "no:xdist", "tests"],
 }
 
 
@@ -52,8 +54,6 @@ class Part:
     needs: tuple[str, ...] = ()
     begin: Callable[[Background], None] | None = None
     """Begins it beside other parts; `run` then waits for it."""
-    after: tuple[str, ...] = ()
-    """What it would disturb: it is begun once these are done, where they are run as well."""
     by_name_only: bool = False
     """Left out where no part is named: it takes minutes."""
 
@@ -72,18 +72,17 @@ def needed(names: Iterable[str]) -> list[Part]:
         want(name)
     order = list(ALL)
     if not tools.must_build():
-        # With nothing to compile the cluster is up when style and types are checked. It is waited for before the unit
-        # tests: those are done within seconds, as long as nothing else wants the processor.
-        order.insert(order.index(by_name["unit"]), order.pop(order.index(by_name["cluster"])))
+        # With nothing to compile the cluster is up in half a minute, and what runs beside can begin. The quick tests
+        # come before it: within seconds, as long as nothing else wants the processor.
+        order.insert(order.index(by_name["unit"]) + 1, order.pop(order.index(by_name["cluster"])))
     return [part for part in order if part.name in wanted]
 
 
 def begin_aside(ordered: Iterable[Part], done: Collection[str], background: Background) -> None:
     """Begins each part that can run beside others, once all that it needs is there; the next one runs by itself."""
     to_come = [part for part in ordered if part.name not in done]
-    names = {part.name for part in to_come}
     for part in to_come[1:]:
-        if part.begin is not None and not names & {*part.needs, *part.after}:
+        if part.begin is not None and set(part.needs) <= set(done):
             part.begin(background)
 
 
@@ -109,6 +108,7 @@ def _lint(_: Background) -> str:
         title: subprocess.Popen(
             [environment.VENV / "bin" / program, *arguments],
             cwd=ROOT,
+            env=os.environ | environment.BYTECODE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -129,18 +129,9 @@ def _lint(_: Background) -> str:
     return f"{len(CHECKS)} checks"
 
 
-_UP = (sys.executable, ROOT / "dev" / "up")
-
-
-def _begin_cluster(background: Background) -> None:
-    # What is compiled comes first otherwise, and that says itself how far it is.
-    if not tools.must_build():
-        background.begin("cluster", _UP)
-
-
 def _cluster(background: Background) -> str:
     background.wait()
-    if (background.finish("cluster") if background.began("cluster") else stream(_UP)) != 0:
+    if stream([sys.executable, ROOT / "dev" / "up"]) != 0:
         raise failure("the cluster with Cronwright on it did not come up", "See above; `make up` repeats just this.")
     return ""
 
@@ -233,9 +224,9 @@ def _rights(background: Background) -> str:
 
 
 ALL: tuple[Part, ...] = (
-    Part("compile", "the cluster's binaries", _compile),
     Part("environment", ".venv from the lock file", _environment),
-    Part("lint", "style, types, direction of imports", _lint, ("environment",)),
+    Part("compile", "the cluster's binaries", _compile),
+    Part("lint", "style, types, direction of imports, every test found", _lint, ("environment",)),
     Part("unit", "no socket, no database", _unit, ("environment",)),
     # Hypothesis marks its tests; they take as many tries as they are given, and so the time of a thousand others.
     Part(
@@ -264,7 +255,7 @@ ALL: tuple[Part, ...] = (
         _pytest("contract", "tests/contract", "-n2"),
         ("environment", "compile"),
     ),
-    Part("cluster", "a cluster with the chart installed", _cluster, ("compile",), begin=_begin_cluster),
+    Part("cluster", "a cluster with the chart installed", _cluster, ("compile",)),
     # Before the absence is waited for: neither the installed operator nor its database has a part in these.
     Part("kube", "on a real API server", _pytest("kube", KUBE, "-n2"), ("environment", "cluster")),
     Part(
@@ -273,7 +264,6 @@ ALL: tuple[Part, ...] = (
         _pytest(*_ABSENCE),
         ("environment", "cluster"),
         begin=_begin(*_ABSENCE),
-        after=("unit",),
     ),
     Part(
         "lifecycle",
@@ -281,7 +271,6 @@ ALL: tuple[Part, ...] = (
         _pytest(*_LIFECYCLE),
         ("environment", "cluster"),
         begin=_begin(*_LIFECYCLE),
-        after=("unit",),
     ),
     # Most of the time these wait: for a full minute, for a retry's delay. Each has a namespace of its own.
     Part(

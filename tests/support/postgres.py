@@ -34,7 +34,7 @@ from cronwright_core.store.session import Database
 
 PASSWORD = "s3cret-Pa55word"
 TEMPLATE = "cronwright_template"
-_MEMORY = Path("/dev/shm")  # noqa: S108 - a folder with a random name is made in it
+_MEMORY = Path("/dev/shm")
 _ROOM_BYTES = 4 * 1024**3
 _numbers = itertools.count(1)
 

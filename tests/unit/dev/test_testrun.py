@@ -55,42 +55,33 @@ def test_a_failed_part_is_named(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_a_part_brings_what_it_needs_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert [part.name for part in parts.needed(["e2e"])] == ["compile", "environment", "cluster", "e2e"]
+    assert [part.name for part in parts.needed(["e2e"])] == ["environment", "compile", "cluster", "e2e"]
     for must_build in (True, False):
         monkeypatch.setattr(parts.tools, "must_build", lambda must_build=must_build: must_build)
         order = [part.name for part in parts.needed([part.name for part in parts.ALL])]
         assert sorted(order) == sorted(part.name for part in parts.ALL)
         for part in parts.ALL:
             assert all(order.index(need) < order.index(part.name) for need in part.needs), part.name
-    assert order.index("cluster") < order.index("unit"), "nothing to compile: what waits can begin early"
+    assert order.index("cluster") < order.index("integration"), "nothing to compile: what waits can begin early"
 
 
-class Notes(Background):
-    """Begins nothing, and knows what was to begin."""
+def begun(parts_in_order: Sequence[parts.Part], *done: str) -> list[str]:
+    class Notes(Background):
+        def __init__(self) -> None:
+            super().__init__()
+            self.begun: list[str] = []
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.begun: list[str] = []
+        def begin(self, name: str, command: object, env: object = None) -> None:
+            self.begun.append(name)
 
-    def begin(self, name: str, command: object, env: object = None) -> None:
-        self.begun.append(name)
-
-
-def begun(must_build: bool, *done: str, of: Sequence[str] = ()) -> list[str]:
     notes = Notes()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(parts.tools, "must_build", lambda: must_build)
-        parts.begin_aside(parts.needed(of or [part.name for part in parts.ALL]), done, notes)
+    parts.begin_aside(parts_in_order, done, notes)
     return notes.begun
 
 
 def test_what_waits_begins_when_its_needs_are_there_and_nobody_it_disturbs_runs() -> None:
-    before = ("compile", "environment", "lint")
-    assert begun(False) == []
-    assert begun(False, "compile") == ["cluster"], "beside the installation"
-    assert begun(True, "compile") == [], "what is compiled comes first"
-    assert begun(False, *before, "cluster") == [], "the unit tests are alone"
-    assert begun(False, *before, "cluster", "unit") == ["absence", "lifecycle"]
+    assert begun(parts.ALL, "environment") == []
+    assert begun(parts.ALL, "environment", "cluster") == ["absence", "lifecycle"]
     order = [part.name for part in parts.ALL]
     for disturbed in ("e2e", "chaos"):
         assert order.index("absence") < order.index(disturbed), "it is waited for before they run"
@@ -98,8 +89,8 @@ def test_what_waits_begins_when_its_needs_are_there_and_nobody_it_disturbs_runs(
 
 def test_what_is_next_is_not_begun_beside() -> None:
     needed = ("compile", "environment", "cluster")
-    assert begun(False, *needed, of=["absence"]) == [], "its output is seen while it runs"
-    assert begun(False, *needed, of=["absence", "lifecycle"]) == ["lifecycle"]
+    assert begun(parts.needed(["absence"]), *needed) == [], "its output is seen while it runs"
+    assert begun(parts.needed(["absence", "lifecycle"]), *needed) == ["lifecycle"]
 
 
 def test_what_runs_beside_is_shown_with_its_exit_code(capsys: pytest.CaptureFixture[str]) -> None:
