@@ -54,6 +54,8 @@ class Part:
     needs: tuple[str, ...] = ()
     begin: Callable[[Background], None] | None = None
     """Begins it beside other parts; `run` then waits for it."""
+    after: tuple[str, ...] = ()
+    """It is begun once these are done, where they are run as well: too much at once makes time-outs."""
     by_name_only: bool = False
     """Left out where no part is named: it takes minutes."""
 
@@ -81,8 +83,9 @@ def needed(names: Iterable[str]) -> list[Part]:
 def begin_aside(ordered: Iterable[Part], done: Collection[str], background: Background) -> None:
     """Begins each part that can run beside others, once all that it needs is there; the next one runs by itself."""
     to_come = [part for part in ordered if part.name not in done]
+    names = {part.name for part in to_come}
     for part in to_come[1:]:
-        if part.begin is not None and set(part.needs) <= set(done):
+        if part.begin is not None and not names & {*part.needs, *part.after}:
             part.begin(background)
 
 
@@ -257,7 +260,8 @@ ALL: tuple[Part, ...] = (
     ),
     Part("cluster", "a cluster with the chart installed", _cluster, ("compile",)),
     # Before the absence is waited for: neither the installed operator nor its database has a part in these.
-    Part("kube", "on a real API server", _pytest("kube", KUBE, "-n2"), ("environment", "cluster")),
+    # By files: fixtures of a module begin operators, and the same ones in two workers would meet.
+    Part("kube", "on a real API server", _pytest("kube", KUBE, "-n2", "--dist=loadfile"), ("environment", "cluster")),
     Part(
         "absence",
         "operator or database away",
@@ -265,19 +269,20 @@ ALL: tuple[Part, ...] = (
         ("environment", "cluster"),
         begin=_begin(*_ABSENCE),
     ),
-    Part(
-        "lifecycle",
-        "a release from its installation to its end",
-        _pytest(*_LIFECYCLE),
-        ("environment", "cluster"),
-        begin=_begin(*_LIFECYCLE),
-    ),
     # Most of the time these wait: for a full minute, for a retry's delay. Each has a namespace of its own.
     Part(
         "e2e",
         "through the installed chart",
         _pytest("e2e", "tests/e2e", "-n10", "--dist=worksteal", "-v", *NOT_AMONG_OTHERS),
         ("environment", "cluster"),
+    ),
+    Part(
+        "lifecycle",
+        "a release from its installation to its end",
+        _pytest(*_LIFECYCLE),
+        ("environment", "cluster"),
+        begin=_begin(*_LIFECYCLE),
+        after=("integration",),
     ),
     Part(
         "outage",

@@ -81,7 +81,8 @@ def begun(parts_in_order: Sequence[parts.Part], *done: str) -> list[str]:
 
 def test_what_waits_begins_when_its_needs_are_there_and_nobody_it_disturbs_runs() -> None:
     assert begun(parts.ALL, "environment") == []
-    assert begun(parts.ALL, "environment", "cluster") == ["absence", "lifecycle"]
+    assert begun(parts.ALL, "environment", "cluster") == ["absence"]
+    assert begun(parts.ALL, "environment", "cluster", "integration") == ["absence", "lifecycle"]
     order = [part.name for part in parts.ALL]
     for disturbed in ("e2e", "chaos"):
         assert order.index("absence") < order.index(disturbed), "it is waited for before they run"
