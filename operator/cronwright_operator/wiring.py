@@ -196,6 +196,7 @@ class Parts:
             lists=client,
             jobs=self.workloads.jobs,
             pods=self.workloads.pods,
+            job_of=self.workloads.job,
             pods_of=self.workloads.pods_of,
             clock=self.stop_clock,
             now=system_now,

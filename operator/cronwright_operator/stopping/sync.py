@@ -31,6 +31,7 @@ class StopSync:
         lists: ListWatchClient,
         jobs: Reflector,
         pods: Reflector,
+        job_of: Callable[[str], JobFacts | None],
         pods_of: Callable[[str], Iterable[PodFacts]],
         clock: Clock,
         now: Callable[[], datetime],
@@ -38,6 +39,7 @@ class StopSync:
         self._client = client
         self._lists = lists
         self._jobs = jobs
+        self._job_of = job_of
         self._pods_of = pods_of
         self._clock = clock
         self._now = now
@@ -49,8 +51,7 @@ class StopSync:
         Raises:
             KubeError: to be tried again; what was done stays done and is found so.
         """
-        body = self._jobs.get(uid)
-        job = to_job(body) if body is not None else None
+        job = self._job_of(uid)
         if job is None or (execution_id := execution_id_of(job)) is None:
             self._clock.set(uid, None)
             return
@@ -78,10 +79,10 @@ class StopSync:
             KubeConflict: the Job has just changed; ask again.
             KubeError: the outcome is not known; asking again is harmless.
         """
-        body = self._jobs.get(uid)
-        if body is None:
+        job = self._job_of(uid)
+        if job is None:
             return
-        fresh = await self._fresh(Seen(to_job(body), (), self._now()))
+        fresh = await self._fresh(Seen(job, (), self._now()))
         if fresh is None or fresh.job.finished or fresh.job.stopping:
             return
         await self._applier.apply(plan_stop(fresh.job, fresh.pods, stop))

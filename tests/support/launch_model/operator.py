@@ -88,6 +88,7 @@ class Operator:
             lists=link,
             jobs=self.workloads.jobs,
             pods=self.workloads.pods,
+            job_of=self.workloads.job,
             pods_of=self.workloads.pods_of,
             clock=self._stop_clock,
             now=now,

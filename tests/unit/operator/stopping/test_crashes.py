@@ -52,6 +52,7 @@ class Operator:
             lists=cluster,
             jobs=copy,
             pods=copy,
+            job_of=lambda uid: to_job(body) if (body := copy.get(uid)) is not None else None,
             pods_of=pods_of or (lambda _: cluster.facts()),
             clock=Clock(lambda _: None),
             now=lambda: cluster.now,
