@@ -248,7 +248,7 @@ ALL: tuple[Part, ...] = (
     # Four at once on two processors: half of the time these wait for servers, and for time-outs.
     Part(
         "integration",
-        "on a real PostgreSQL",
+        "on a real PostgreSQL, over real sockets",
         _quick("integration", "tests/integration", "-n4", f"--ignore={KUBE}"),
         ("environment", "postgresql"),
     ),

@@ -1,4 +1,4 @@
-"""Credentials and addresses that are wrong: a clear error, and no secret in it. Connections, and what is sent."""
+"""The client over a real socket: connections, what is sent, and an address where nobody answers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from cronwright_core.kube.client import KubeClient, KubeConfigError
+from cronwright_core.kube.client import KubeClient
 from cronwright_core.kube.errors import KubeUnreachable
 from cronwright_core.kube.resources import JOBS
 
@@ -48,10 +48,11 @@ def test_an_address_where_nobody_answers(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 class Server:
-    """Answers every request with `{}`, over plain HTTP; notes who came, and the bodies."""
+    """Answers every request with `{}`, over plain HTTP; notes who came, what was asked, and the bodies."""
 
     def __init__(self) -> None:
         self.peers: set[object] = set()
+        self.requests: list[str] = []
         self.bodies: list[bytes] = []
 
     @asynccontextmanager
@@ -73,6 +74,7 @@ class Server:
         self.peers.add(writer.get_extra_info("peername"))
         with suppress(asyncio.IncompleteReadError, ConnectionError):
             while head := await reader.readuntil(b"\r\n\r\n"):
+                self.requests.append(head.split(b" HTTP/", 1)[0].decode())
                 length = re.search(rb"(?i)content-length: (\d+)", head)
                 self.bodies.append(await reader.readexactly(int(length[1]) if length else 0))
                 writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}")
@@ -118,16 +120,22 @@ def test_any_text_can_be_sent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, t
     assert sent in server.bodies[0]
 
 
-def test_a_kubeconfig_that_is_not_there_is_said_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "nowhere"))
-    with pytest.raises(KubeConfigError, match=r"nowhere is not there\. Set KUBECONFIG"):
-        asyncio.run(KubeClient.connect(user_agent="cronwright-tests"))
+def test_no_write_asks_for_warnings_that_nobody_reads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The API server's default looks each body through for unknown fields."""
+    server = Server()
 
+    async def scenario() -> None:
+        async with server.client(tmp_path / "kubeconfig", monkeypatch) as client:
+            await client.create(JOBS, "x", {})
+            await client.patch(JOBS, "x", "y", {}, subresource="status")
+            await client.replace(JOBS, "x", "y", {})
+            await client.get(JOBS, "x", "y")
 
-@pytest.mark.parametrize("text", ["", "nonsense: [", "apiVersion: v1\nkind: Config\n"])
-def test_a_wrong_kubeconfig_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str) -> None:
-    config = tmp_path / "kubeconfig"
-    config.write_text(text)
-    monkeypatch.setenv("KUBECONFIG", str(config))
-    with pytest.raises(KubeConfigError, match=str(config)):
-        asyncio.run(KubeClient.connect(user_agent="cronwright-tests"))
+    asyncio.run(scenario())
+    path = "/apis/batch/v1/namespaces/x/jobs"
+    assert server.requests == [
+        f"POST {path}?fieldValidation=Ignore",
+        f"PATCH {path}/y/status?fieldValidation=Ignore",
+        f"PUT {path}/y?fieldValidation=Ignore",
+        f"GET {path}/y",
+    ]
