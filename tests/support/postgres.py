@@ -47,8 +47,9 @@ class PostgresServer:
 
     def __init__(self, *, in_memory: bool = False) -> None:
         binaries = find_binaries()
-        parent = _memory() if in_memory else None
-        self._folder = Path(tempfile.mkdtemp(prefix=f"cwpg-{os.getpid()}-", dir=parent))
+        memory = _memory() if in_memory else None
+        self._folder = Path(tempfile.mkdtemp(prefix=f"cwpg-{os.getpid()}-", dir=memory))
+        self._options = ("max_wal_size=128MB", "min_wal_size=32MB") if memory is not None else ()
         self._account = _account()
         self._data = self._folder / "data"
         self._process: subprocess.Popen[bytes] | None = None
@@ -81,8 +82,7 @@ class PostgresServer:
                     *("-D", str(self._data), "-p", str(self.port), "-k", str(self._folder)),
                     *("-c", "listen_addresses=127.0.0.1", "-c", "fsync=off", "-c", "full_page_writes=off"),
                     *("-c", "synchronous_commit=off", "-c", "max_connections=120", "-c", "shared_buffers=32MB"),
-                    *("-c", "max_wal_size=128MB", "-c", "min_wal_size=32MB"),
-                    *(word for option in options for word in ("-c", option)),
+                    *(word for option in (*self._options, *options) for word in ("-c", option)),
                 ],
                 stdout=log,
                 stderr=log,
