@@ -31,8 +31,6 @@ OUTAGE = "tests/e2e/test_outage.py"
 LIFECYCLE = "tests/e2e/test_helm_lifecycle.py"
 """Minutes, one step after another, on a release of its own: it may run beside the absence."""
 NOT_AMONG_OTHERS = tuple(f"--ignore={file}" for file in (ABSENCE, CHAOS, OUTAGE, LIFECYCLE))
-_ABSENCE = ("absence", ABSENCE, "-v")
-_LIFECYCLE = ("lifecycle", LIFECYCLE, "-v")
 
 CHECKS = {
     "ruff check": ["ruff", "check", "."],
@@ -177,6 +175,13 @@ def _pytest(name: str, *arguments: str) -> Callable[[Background], str]:
     return run
 
 
+def _waiting(name: str, what: str, tests: str, *, after: tuple[str, ...] = ()) -> Part:
+    """A part on the cluster that mostly waits, and so is begun beside others."""
+    arguments = (name, tests, "-v")
+    needs = ("environment", "cluster")
+    return Part(name, what, _pytest(*arguments), needs, begin=_begin(*arguments), after=after)
+
+
 def _run_pytest(name: str, arguments: tuple[str, ...], background: Background) -> tuple[int, Path]:
     """Runs pytest, or waits for it where it was begun; its exit code, and where its report is."""
     if background.began(name):
@@ -262,13 +267,7 @@ ALL: tuple[Part, ...] = (
     # Before the absence is waited for: neither the installed operator nor its database has a part in these.
     # By files: fixtures of a module begin operators, and the same ones in two workers would meet.
     Part("kube", "on a real API server", _pytest("kube", KUBE, "-n2", "--dist=loadfile"), ("environment", "cluster")),
-    Part(
-        "absence",
-        "operator or database away",
-        _pytest(*_ABSENCE),
-        ("environment", "cluster"),
-        begin=_begin(*_ABSENCE),
-    ),
+    _waiting("absence", "operator or database away", ABSENCE),
     # Most of the time these wait: for a full minute, for a retry's delay. Each has a namespace of its own.
     Part(
         "e2e",
@@ -276,14 +275,7 @@ ALL: tuple[Part, ...] = (
         _pytest("e2e", "tests/e2e", "-n10", "--dist=worksteal", "-v", *NOT_AMONG_OTHERS),
         ("environment", "cluster"),
     ),
-    Part(
-        "lifecycle",
-        "a release from its installation to its end",
-        _pytest(*_LIFECYCLE),
-        ("environment", "cluster"),
-        begin=_begin(*_LIFECYCLE),
-        after=("integration",),
-    ),
+    _waiting("lifecycle", "a release from its installation to its end", LIFECYCLE, after=("integration",)),
     Part(
         "outage",
         "an hour without PostgreSQL",
