@@ -130,6 +130,23 @@ def test_every_operation_needs_a_token_and_has_the_documents_errors(document: di
                 assert set(error["properties"]) == {"success", "code", "message", "errors", "timestamp"}
 
 
+def test_a_failed_precondition_is_an_answer_where_one_can_be_set(document: dict[str, Any]) -> None:
+    conditional = {
+        (path.removeprefix(BASE), method)
+        for path, operations in document["paths"].items()
+        for method, operation in operations.items()
+        if "412" in operation["responses"]
+    }
+    assert conditional == {
+        ("/tasks/{task_id}", "put"),
+        ("/tasks/{task_id}", "delete"),
+        ("/tasks/{task_id}/pause", "post"),
+        ("/tasks/{task_id}/resume", "post"),
+        ("/projects/{project_id}", "put"),
+        ("/projects/{project_id}", "delete"),
+    }
+
+
 def test_all_references_resolve(document: dict[str, Any]) -> None:
     def walk(node: Any) -> None:
         if isinstance(node, dict):

@@ -11,6 +11,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from cronwright_api.envelope import ErrorEnvelope
+from cronwright_api.preconditions import IF_MATCH
 from cronwright_api.schemas import examples
 
 _REF = "#/components/schemas/{model}"
@@ -20,10 +21,11 @@ _ERRORS = {
     "403": "权限不足",
     "404": "任务或执行记录不存在",
     "409": "名称重复或状态冲突",
-    "412": "If-Match与资源当前版本不匹配",
     "500": "服务器内部错误",
     "503": "数据库或集群暂时不可用",
 }
+"""The document names these for every endpoint."""
+_PRECONDITION = {"412": "If-Match与资源当前版本不匹配"}
 _TAGS = [
     {"name": "tasks", "description": "Endpoints 1 to 9 and 12: tasks, their manual runs, history and statistics"},
     {"name": "executions", "description": "Endpoints 10 and 11: one execution, its attempts and its logs"},
@@ -72,7 +74,9 @@ def _build(app: FastAPI, bodies: tuple[type[BaseModel], ...]) -> dict[str, Any]:
 
 
 def _add_errors(operation: dict[str, Any]) -> None:
-    for code, description in _ERRORS.items():
+    parameters = operation.get("parameters", ())
+    conditional = any(parameter["name"] == IF_MATCH for parameter in parameters)
+    for code, description in (_ERRORS | _PRECONDITION if conditional else _ERRORS).items():
         schema = {"$ref": _REF.format(model=ErrorEnvelope.__name__)}
         content = {"schema": schema, "example": examples.error_example(int(code), description)}
         operation["responses"][code] = {"description": description, "content": {_JSON: content}}
