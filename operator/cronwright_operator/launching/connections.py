@@ -12,10 +12,9 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 from time import monotonic
 
+from cronwright_operator.launching.burst import MANY
 from cronwright_operator.launching.clock import Clock
 
-FEW = 10
-"""So many handshakes are no burden that anybody would notice."""
 AHEAD = timedelta(seconds=3)
 _LOOK_SECONDS = 1.0
 _OPEN_SECONDS = 2.0
@@ -56,7 +55,7 @@ class Connections:
         if self._monotonic() - self._opened_at >= self._keep_seconds:
             self._opened = 0
         due = self._clock.count_until(self._now() + AHEAD, most=self._most)
-        if due <= FEW or due <= self._opened:
+        if due < MANY or due <= self._opened:
             return
         self._opened, self._opened_at = due, self._monotonic()
         with suppress(TimeoutError):

@@ -8,8 +8,9 @@ from datetime import timedelta
 import pytest
 
 from cronwright_operator.launching import connections
+from cronwright_operator.launching.burst import MANY
 from cronwright_operator.launching.clock import Clock
-from cronwright_operator.launching.connections import AHEAD, FEW, Connections
+from cronwright_operator.launching.connections import AHEAD, Connections
 from support.builders import at
 
 NOW = at("10:00:00")
@@ -55,7 +56,7 @@ def test_not_more_than_work_at_once() -> None:
 
 
 def test_a_few_are_left_to_the_requests_themselves() -> None:
-    opened = Opened(due=FEW)
+    opened = Opened(due=MANY - 1)
     opened.look(58)
     assert opened.asked == []
 
