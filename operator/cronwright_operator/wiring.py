@@ -46,7 +46,7 @@ from cronwright_operator.recording.following import LogFollower
 from cronwright_operator.recording.identity import Identities, NotRegistered
 from cronwright_operator.recording.recorder import PodsStillEnding, Recorder
 from cronwright_operator.recording.redaction import compile_patterns
-from cronwright_operator.recording.release import would_come_back
+from cronwright_operator.recording.release import hold_for
 from cronwright_operator.recording.skipped import SkippedTicks
 from cronwright_operator.recording.sources import LogSources
 from cronwright_operator.settings import OperatorSettings
@@ -234,7 +234,7 @@ class Parts:
             batcher=self.batcher,
             follower=self.follower,
             task_gone=lambda uid: self.cache.task(uid) is None,
-            would_come_back=self._would_come_back,
+            hold_for=self._hold_for,
             wake_task=self.task_queue.add,
             look_again=self.job_queue.add_after,
             usage_of_pod=self.sampler.usage if self.sampler is not None else lambda _: Usage(),
@@ -335,8 +335,9 @@ class Parts:
         if freed:
             await self.retry_refused()  # somebody may have waited for the name
 
-    def _would_come_back(self, job: JobFacts) -> bool:
-        return would_come_back(job, self.cache.task(job.task_uid), self.workloads.cronjob_of(job.task_uid))
+    def _hold_for(self, job: JobFacts) -> timedelta | None:
+        task, cronjob = self.cache.task(job.task_uid), self.workloads.cronjob_of(job.task_uid)
+        return hold_for(job, task, cronjob, offset=self.cache.offset_of(job.task_uid), now=system_now())
 
     def _job_changed(self, uid: str) -> None:
         self.job_observer.look(uid)

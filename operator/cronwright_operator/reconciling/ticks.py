@@ -14,6 +14,7 @@ Each pass decides one step and leaves its mark in the cluster; the next pass goe
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -127,15 +128,32 @@ def _due(seen: Observed, schedule: Schedule, status: TaskStatus, offset: timedel
         # The clock is the controller's: up to what it has made, what we have claimed, and what it had its time for.
         settled = [tick for tick in (*made, status.claimed_time) if tick is not None and tick <= now]
         until = max(now - HANDS_OFF, *settled) if settled else now - HANDS_OFF
-    return due_ticks(
+    base = status.last_schedule_time or anchor
+    due = due_ticks(
         schedule,
-        base=status.last_schedule_time or anchor,
+        base=base,
         anchor=anchor,
         now=until,
         offset=offset,
         made=made,
         deadline_seconds=task.spec.starting_deadline_seconds,
     )
+    return due if due.run is not None else _with_early(due, schedule, base, anchor, made)
+
+
+def _with_early(
+    due: DueTicks, schedule: Schedule, base: datetime, anchor: datetime, made: Collection[datetime]
+) -> DueTicks:
+    """Decides ticks at once whose Jobs stand although their time has not come, as long as none before them is open.
+
+    The CronJob controller makes them: its clock is ahead of ours, or nobody was there to claim a tick that was to start
+    later (`spreadSeconds`). Left for their time they would run once more, if their Jobs were recorded and deleted until
+    then, and the controller has made the next one meanwhile.
+    """
+    mark = due.watermark or base
+    while (tick := next_time(schedule, base=mark, anchor=anchor)) is not None and tick in made:
+        mark = tick
+    return due if mark == base else replace(due, watermark=mark)
 
 
 def _upcoming(seen: Observed, schedule: Schedule, status: TaskStatus, due: DueTicks, offset: timedelta) -> TickDecision:

@@ -12,7 +12,7 @@ import logging
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from cronwright_core import json_log
 from cronwright_core.domain import naming
@@ -58,7 +58,6 @@ _TAIL_LINES = 20
 _MAX_OUTCOMES = 10_000
 _RELEASES_AT_ONCE = 16
 """More would only wait in the API server, and the lease's renewal behind them."""
-_UNSETTLED_SECONDS = 1.0
 _VANISHED = "its Pod was deleted before its output was read to the end"
 
 
@@ -97,7 +96,7 @@ class Recorder:
         batcher: RecordBatcher,
         follower: LogFollower,
         task_gone: Callable[[str], bool],
-        would_come_back: Callable[[JobFacts], bool],
+        hold_for: Callable[[JobFacts], timedelta | None],
         wake_task: Callable[[str], None],
         look_again: Callable[[str, float], None],
         usage_of_pod: Callable[[str], Usage],
@@ -117,7 +116,7 @@ class Recorder:
         self._batcher = batcher
         self._follower = follower
         self._task_gone = task_gone
-        self._would_come_back = would_come_back
+        self._hold_for = hold_for
         self._wake_task = wake_task
         self._look_again = look_again
         self._usage_of_pod = usage_of_pod
@@ -176,9 +175,10 @@ class Recorder:
         # If we die here, the record is committed and the finalizer stands: a successor records the same, which changes
         # nothing, and releases. Pods without an owner go first: once the Job is gone nobody would look for them.
         await self._remove_orphans(pods)
-        if job.deletion_time is not None and self._would_come_back(job):
-            # Somebody has deleted it, and with the finalizer it goes: not before its tick or request is known as done.
-            self._look_again(uid, _UNSETTLED_SECONDS)
+        hold = self._hold_for(job)
+        if hold is not None:
+            # Without the finalizer it goes when somebody deletes it: not before its tick or request is known as done.
+            self._look_again(uid, hold.total_seconds())
             return
         await self._release(job)
         self._forget(uid)

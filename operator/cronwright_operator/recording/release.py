@@ -2,10 +2,39 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
+
 from cronwright_core.domain.cluster import CronJobFacts, JobFacts
 from cronwright_core.domain.schedule import ScheduleType
 from cronwright_core.domain.task import ScheduledTask
 from cronwright_core.domain.times import lags
+
+
+SHORTEST, LONGEST = timedelta(seconds=1), timedelta(seconds=30)
+
+
+def hold_for(
+    job: JobFacts, task: ScheduledTask | None, cronjob: CronJobFacts | None, *, offset: timedelta, now: datetime
+) -> timedelta | None:
+    """How long a recorded Job keeps its finalizer until this is asked again; None: it may be let go of.
+
+    Anybody may delete a Job without our finalizer, at any moment, so it must be known from elsewhere that its tick or
+    request is done. Mostly that stands in the task's status by then. While that waits to be written (many ticks at
+    once), the CronJob's tells of a tick that is due and was not claimed. `offset` is the task's share of its spread.
+    """
+    if not would_come_back(job, task, cronjob):
+        return None
+    ahead = job.tick + offset - now if job.tick is not None else timedelta()
+    told = (
+        task is not None
+        and cronjob is not None
+        and cronjob.uid == job.owner_uid
+        and job.tick is not None
+        and job.tick == cronjob.last_schedule_time != task.status.claimed_time
+    )
+    if told and ahead <= timedelta() and job.deletion_time is None:
+        return None
+    return min(max(ahead, SHORTEST), LONGEST)
 
 
 def would_come_back(job: JobFacts, task: ScheduledTask | None, cronjob: CronJobFacts | None) -> bool:

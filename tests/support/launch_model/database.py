@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from cronwright_core.domain import naming
 from cronwright_core.domain.cluster import JobFacts, PodFacts
@@ -79,8 +79,8 @@ class EndRecorder:
         pods_of: Callable[[str], Iterable[PodFacts]],
         now: Callable[[], datetime],
         wake_task: Callable[[str], None],
-        would_come_back: Callable[[JobFacts], bool],
-        look_again: Callable[[str], None],
+        hold_for: Callable[[JobFacts], timedelta | None],
+        look_again: Callable[[str, float], None],
     ) -> None:
         self._link = link
         self._database = database
@@ -88,7 +88,7 @@ class EndRecorder:
         self._pods_of = pods_of
         self._now = now
         self._wake_task = wake_task
-        self._would_come_back = would_come_back
+        self._hold_for = hold_for
         self._look_again = look_again
 
     async def sync(self, uid: str) -> None:
@@ -103,8 +103,9 @@ class EndRecorder:
             return
         row = Row(state.status.value, state.reason, state.message, uid)
         await self._link.commit(lambda: self._database.store(id_, row), "record's commit")
-        if job.deletion_time is not None and self._would_come_back(job):
-            self._look_again(uid)
+        hold = self._hold_for(job)
+        if hold is not None:
+            self._look_again(uid, hold.total_seconds())
             return
         await self._release(body)
         self._wake_task(job.task_uid)

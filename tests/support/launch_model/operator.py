@@ -28,7 +28,7 @@ from cronwright_operator.reconciling.actions import Action, Event, RecordCancell
 from cronwright_operator.reconciling.apply import Applier, NameNotOurs
 from cronwright_operator.reconciling.observed import Registration
 from cronwright_operator.reconciling.sync import TaskSync
-from cronwright_operator.recording.release import would_come_back
+from cronwright_operator.recording.release import hold_for
 from cronwright_operator.recording.skipped import SkippedTicks
 from cronwright_operator.stopping.sync import StopSync
 from cronwright_operator.upkeep.cleanup import Cleanup, Keep
@@ -103,10 +103,14 @@ class Operator:
             self.workloads.pods_of,
             now,
             wake_task=self._tasks.add,
-            would_come_back=lambda job: would_come_back(
-                job, self.cache.task(job.task_uid), self.workloads.cronjob_of(job.task_uid)
+            hold_for=lambda job: hold_for(
+                job,
+                self.cache.task(job.task_uid),
+                self.workloads.cronjob_of(job.task_uid),
+                offset=self.cache.offset_of(job.task_uid),
+                now=now(),
             ),
-            look_again=lambda uid: self._jobs.add_after(uid, 1.0),
+            look_again=self._jobs.add_after,
         )
         applier = Applier(
             link,

@@ -78,7 +78,7 @@ class World:
             wake_task=lambda _: None,
             look_again=lambda _, __: None,
             usage_of_pod=lambda _: Usage(),
-            would_come_back=lambda _: False,
+            hold_for=lambda _: None,
             wait_of=lambda _: None,
             now=lambda: CREATED,
             metrics=nothing,
