@@ -170,6 +170,12 @@ class World:
         """The operator, and it alone, does not reach the API server."""
         self.weather.outage_until = self.loop.time() + seconds
 
+    def expire_watches(self) -> None:
+        """The operator lists everything anew."""
+        self.disturb()
+        self.weather.expiries += 1
+        self.server.wake_watches()
+
     @property
     def controller_there(self) -> bool:
         return self._controller is not None
