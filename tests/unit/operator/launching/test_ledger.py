@@ -88,6 +88,17 @@ class TestWhatTheClusterShows:
         books.see(job(queue_name="team"))
         assert not books.room(candidate("other", task="u"))
 
+    def test_what_waits_in_kueue_holds_up_nobody(self) -> None:
+        books = ledger(total=1, projects={"team-a/p": 1}, tasks={"t": 1})
+        books.see(job(suspended=True, queue_name="team"))
+        assert books.count(Place.WAITING) == 1
+        assert books.room(candidate("of the same task"))
+        books.forget(job())
+        books.see(job(suspended=True))
+        assert not books.room(candidate("of the same task")), "one that waits for the gate is before it"
+        books.see(job(suspended=True, queue_name="team"))
+        assert books.enter(candidate("other", task="u"), tick=T0)
+
 
 class TestBooking:
     def test_a_run_of_unknown_outcome_counts_and_keeps_its_answer(self) -> None:
@@ -128,6 +139,20 @@ class TestBooking:
         books.see(job("runs", complete_time=T0))
         assert not books.enter(candidate("second", task="b"), tick=None)
         assert books.block_of(candidate("second").key) is Block.TOTAL
+
+    def test_one_that_queued_cautiously_is_looked_at_once_its_job_is_known(self) -> None:
+        told: list[int] = []
+        limits = Limits(total=2, projects={"team-a/full": 0})
+        books = Ledger(limits, priority_of=lambda _: 0, changed=lambda: told.append(1))
+        books.see(job("runs"))
+        books.see(job("waits for its Project", task="u", project="full", suspended=True))
+        assert not books.enter(candidate("new", task="v"), tick=None), "somebody waits, maybe for what it needs"
+        assert books.admissions() == (), "there is no Job yet that could be let go"
+        told.clear()
+        for _ in range(2):
+            books.see(job("new", task="v", suspended=True))
+        assert len(told) == 1
+        assert [entry.candidate.key for entry in books.admissions()] == [candidate("new").key]
 
     def test_one_name_with_another_uid_is_another_run(self) -> None:
         books = ledger()
