@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import timedelta
@@ -9,7 +10,8 @@ from itertools import chain
 from typing import Any
 
 from cronwright_core.domain.cluster import JobFacts
-from cronwright_core.domain.errors import Unavailable
+from cronwright_core.domain.errors import NotFound, Unavailable
+from cronwright_core.domain.execution import ExecutionStatus
 from cronwright_core.domain.usage import Usage
 from cronwright_core.kube.client import KEEP_SECONDS, KubeClient
 from cronwright_core.kube.errors import KubeError
@@ -44,6 +46,7 @@ from cronwright_operator.recording.cancelled import CancelledRequests
 from cronwright_operator.recording.concealing import Redaction
 from cronwright_operator.recording.following import LogFollower
 from cronwright_operator.recording.identity import Identities, NotRegistered
+from cronwright_operator.recording.past_outcomes import PastOutcomes
 from cronwright_operator.recording.recorder import PodsStillEnding, Recorder
 from cronwright_operator.recording.redaction import compile_patterns
 from cronwright_operator.recording.release import hold_for
@@ -242,6 +245,9 @@ class Parts:
             now=system_now,
             metrics=metrics.recording,
         )
+        self.past_outcomes = PastOutcomes(
+            lambda id_: asyncio.to_thread(_status_of, executions, id_), self.task_queue.add
+        )
         self._task_sync = TaskSync(
             cache=self.cache,
             cronjob_of=self.workloads.cronjob_of,
@@ -249,6 +255,7 @@ class Parts:
             pods_of=self.workloads.pods_of,
             registration=self.projector.registration,
             outcome=self._recorder.outcome,
+            past_outcome=self.past_outcomes.of,
             project_refused=self.projector.project_refused,
             applier=applier,
             events=self.events,
@@ -369,3 +376,10 @@ class Parts:
         # kopf watches all namespaces or some, and cannot leave any out.
         if is_watched(self._watched, body["metadata"]["namespace"]):
             self.cache.take(kind, body, deleted=type_ == "DELETED")
+
+
+def _status_of(executions: ExecutionStore, execution_id: str) -> ExecutionStatus | None:
+    try:
+        return executions.get(execution_id, owner=None).status
+    except NotFound:
+        return None

@@ -47,6 +47,7 @@ from cronwright_operator.reconciling.actions import (
     WithdrawRequest,
     WriteStatus,
 )
+from cronwright_operator.reconciling.refused import JOB_REFUSED
 
 logger = logging.getLogger(__name__)
 
@@ -277,5 +278,5 @@ def _refused_status(
     has not moved it, as its Job does not stand yet, and an edit or a skipped tick does not depend on the Job."""
     old = next((c for c in task.status.conditions if c.type == "Ready"), None)
     since = old.last_transition_time if old is not None and not old.status else whole_seconds(now)
-    condition = Condition("Ready", False, "JobRefused", str(refused)[:1024], since, task.generation)
+    condition = Condition("Ready", False, JOB_REFUSED, str(refused)[:1024], since, task.generation)
     return replace(new, conditions=(*(c for c in new.conditions if c.type != "Ready"), condition))

@@ -13,7 +13,7 @@ from cronwright_core.domain import naming
 from cronwright_core.domain.cluster import CronJobFacts
 from cronwright_core.domain.errors import FieldError
 from cronwright_core.domain.project import Project
-from cronwright_core.domain.schedule import CronSchedule, OnceSchedule, Schedule
+from cronwright_core.domain.schedule import CronSchedule, OnceSchedule, Schedule, ScheduleType
 from cronwright_core.domain.task import ScheduledTask, TaskStatus
 from cronwright_core.domain.times import lags, latest, whole_seconds
 from cronwright_core.domain.validation import (
@@ -83,12 +83,13 @@ def _reconcile(seen: Observed) -> Decision:
     ticks = decide_ticks(seen, seen.project, schedule, owner, status)
     actions += ticks.actions
     actions += _requests(seen, seen.project, owner)
+    new = with_observed_runs(seen, ticks.status)
     new = replace(
-        with_observed_runs(seen, ticks.status),
+        new,
         task_id=seen.registration.task_id or task.status.task_id,
         observed_generation=task.generation,
         next_schedule_time=ticks.next_start,
-        conditions=with_ready(task, True, "Scheduled", ready_message(task, schedule, ticks.status), seen.now),
+        conditions=with_ready(task, True, "Scheduled", ready_message(seen, schedule, new), seen.now),
     )
     return replace(_with_status(task, new, actions, wake_at=ticks.wake_at), reserve=ticks.reserve)
 
@@ -99,7 +100,9 @@ def schedule_hash(task: ScheduledTask) -> str:
     `<schedule>-refused` or `-new` stands in the status of a task that cannot run: it is an edit when it can again.
     """
     spec = task.spec
-    kind = naming.short_hash(spec.schedule_type.value, spec.schedule, spec.time_zone)
+    # The zone means nothing to a Once without a time: whoever changes it alone asks for no second run.
+    timeless = spec.schedule_type is ScheduleType.ONCE and not spec.schedule
+    kind = naming.short_hash(spec.schedule_type.value, spec.schedule, "UTC" if timeless else spec.time_zone)
     return f"{kind}-{SUSPENDED if spec.suspend else ACTIVE}"
 
 

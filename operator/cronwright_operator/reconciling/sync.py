@@ -29,6 +29,7 @@ TOLD_AFTER = timedelta(seconds=1)
 """For so long at most it waits to be told that a run has begun: of one that takes less only its tick and its end are
 written to the task's status. Each write costs the API server, kopf and us about 5 ms."""
 TOLD_AFTER_BESIDE_A_CROWD = timedelta(seconds=5)
+_GOES_ON = frozenset(status.value for status in ExecutionStatus if not status.ended)
 
 
 class TaskSync:
@@ -43,6 +44,7 @@ class TaskSync:
         pods_of: Callable[[str], Iterable[PodFacts]],
         registration: Callable[[str], Registration],
         outcome: Callable[[str], ExecutionStatus | None],
+        past_outcome: Callable[[str, str], ExecutionStatus | None],
         project_refused: Callable[[str], bool],
         applier: Applier,
         events: EventPoster,
@@ -62,6 +64,7 @@ class TaskSync:
         self._pods_of = pods_of
         self._registration = registration
         self._outcome = outcome
+        self._past_outcome = past_outcome
         self._project_refused = project_refused
         self._applier = applier
         self._events = events
@@ -100,12 +103,13 @@ class TaskSync:
         now = self._now()
         candidate = tick_candidate(task, "", now)
         project = self._cache.project(task.namespace, task.spec.project_name)
+        views = tuple(self._views(uid))
         seen = Observed(
             task=task,
             project=project,
             project_refused=project is not None and self._project_refused(project.uid),
             cronjob=self._cronjob_of(uid),
-            jobs=tuple(self._views(uid)),
+            jobs=views,
             registration=self._registration(uid),
             now=now,
             reserved=self._ledger.held(uid),
@@ -113,7 +117,7 @@ class TaskSync:
             step_in=self._step_in,
             gone_tick=self._gone.get(uid),
             priority_class=self._priority_class(task.spec.priority),
-            last_outcome=self._outcome(task.status.last_execution_id) if task.status.last_execution_id else None,
+            last_outcome=self._last_outcome(task, views),
         )
         decision = reconcile(seen)
         # At once, before anything is awaited: who decides next must find the slot taken.
@@ -160,6 +164,18 @@ class TaskSync:
             )
             for action in decision.actions
         )
+
+    def _last_outcome(self, task: ScheduledTask, views: Iterable[JobView]) -> ExecutionStatus | None:
+        """How the execution ended that the status names, if we have recorded it, or nothing else would tell it."""
+        last = task.status.last_execution_id
+        if last is None:
+            return None
+        found = self._outcome(last)
+        goes_on = task.status.last_execution_status in _GOES_ON
+        if found is None and goes_on and all(view.execution_id != last for view in views):
+            # Released, and its Job gone, before its end was written here by whoever recorded it.
+            return self._past_outcome(task.uid, last)
+        return found
 
     def _views(self, uid: str) -> Iterable[JobView]:
         for job in self._jobs_of(uid):

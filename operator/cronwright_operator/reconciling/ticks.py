@@ -36,6 +36,7 @@ from cronwright_operator.reconciling.actions import (
 )
 from cronwright_operator.reconciling.manifests import build_cron_tick_job, build_tick_job
 from cronwright_operator.reconciling.observed import Observed
+from cronwright_operator.reconciling.refused import with_refusals
 
 LEAD = timedelta(seconds=10)
 """So long before a Cron tick a slot is reserved for it, or it is claimed."""
@@ -71,7 +72,7 @@ def decide_ticks(seen: Observed, project: Project, schedule: Schedule, owner: st
     due = _due(seen, schedule, status, offset)
     upcoming = _upcoming(seen, schedule, status, due, offset)
     claim = upcoming.claim
-    skips = list(due.skipped)
+    skips = with_refusals(task, due.skipped, offset)
     if due.run is not None and due.run == seen.gone_tick:
         skips.append(Skip(due.run, StopReason.DELETED.value, "its Job was deleted before it was recorded"))
     elif due.run is not None:

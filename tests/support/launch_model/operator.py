@@ -28,6 +28,7 @@ from cronwright_operator.reconciling.actions import Action, Event, RecordCancell
 from cronwright_operator.reconciling.apply import Applier, NameNotOurs
 from cronwright_operator.reconciling.observed import Registration
 from cronwright_operator.reconciling.sync import TaskSync
+from cronwright_operator.recording.past_outcomes import PastOutcomes
 from cronwright_operator.recording.release import hold_for
 from cronwright_operator.recording.skipped import SkippedTicks
 from cronwright_operator.stopping.sync import StopSync
@@ -130,6 +131,7 @@ class Operator:
             lambda: chain(self.ledger.held_ticks(), self.workloads.uncovered_ticks()), self._tasks.add, now, many=1
         )
         applier.apply = _noting(applier.apply)  # type: ignore[method-assign]
+        self._past_outcomes = PastOutcomes(database.status_of, self._tasks.add)
         self._task_sync = TaskSync(
             cache=self.cache,
             cronjob_of=self.workloads.cronjob_of,
@@ -137,6 +139,7 @@ class Operator:
             pods_of=self.workloads.pods_of,
             registration=lambda _: Registration(task_id=1),
             outcome=lambda _: None,
+            past_outcome=self._past_outcomes.of,
             project_refused=lambda _: False,
             applier=applier,
             events=events,
@@ -170,6 +173,7 @@ class Operator:
                 self._burst.run,
                 self._stop_clock.run,
                 self._skipped.run,
+                self._past_outcomes.run,
             ):
                 group.create_task(work())
             group.create_task(self._every(30, self._cleanup.sweep))

@@ -320,6 +320,9 @@ class World:
             assert self.history.overdue(task, patience + spread) is None, (task.name, task.status)
             assert self.history.unaccounted(task.uid) == [], task.name
             assert (task.triggers, task.cancels) == ((), ()), task.name
+            last = self.database.rows.get(task.status.last_execution_id or "")
+            shown = task.status.last_execution_status
+            assert last is None or shown == last.status, (task.name, task.status.last_execution_id)
         jobs = self.jobs()
         waiting = [job.name for job in jobs if job.suspended and not job.finished]
         assert waiting == [], "these starve"

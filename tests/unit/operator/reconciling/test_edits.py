@@ -305,6 +305,45 @@ class TestWhatCannotRun:
         assert len(of(decide(task), actions.CreateJob)) == 1
 
 
+class TestWhatComesOnce:
+    """A Date, and a Once without a time."""
+
+    DATE = make_task(ScheduleType.DATE, "2026-03-02T10:30:00Z")
+
+    def test_a_date_that_passed_while_it_was_suspended_is_not_told_as_run(self) -> None:
+        paused = edited(running(self.DATE), suspend=True)
+        resumed = edited(after(paused, decide(paused, now="10:00:00")), suspend=False)
+        decision = decide(resumed, now="11:00:00")
+        assert ready(decision) == (True, "Scheduled", "its time is over; no further run will come")
+
+    def test_neither_is_one_that_was_skipped(self) -> None:
+        decision = decide(running(edited(self.DATE, starting_deadline_seconds=60)), now="11:00:00")
+        assert skips(decision) == [("10:30", "StartingDeadlineExceeded")]
+        assert ready(decision)[2] == "its time is over; no further run will come"
+
+    @pytest.mark.parametrize(
+        ("type_", "schedule"), [(ScheduleType.DATE, "2026-03-02T10:30:00Z"), (ScheduleType.ONCE, "")]
+    )
+    def test_one_that_ran_is_told_so_also_when_its_job_is_gone(self, type_: ScheduleType, schedule: str) -> None:
+        task = running(make_task(type_, schedule))
+        (create,) = of(decide(task, now="10:30:00"), actions.CreateJob)
+        job = make_job("once", tick=create.tick, has_finalizer=True, complete_time=at("10:31:00"))
+        decision = decide(task, now="10:31:00", jobs=[job])
+        assert ready(decision)[2] == "its run was started; no further run will come"
+        task = after(task, decision)
+        assert decide(task, now="12:00:00") == actions.Decision(), "what was told stays"
+
+    def test_the_zone_means_nothing_to_a_once_without_a_time(self) -> None:
+        once = running(make_task(ScheduleType.ONCE, ""), completion_time=at("10:00:00"), last_schedule_time=CREATED)
+        moved_away = edited(once, time_zone="Asia/Shanghai")
+        decision = decide(moved_away, now="11:00:00")
+        assert not of(decide(after(moved_away, decision), now="11:00:01"), actions.CreateJob)
+        # To one with a time it does.
+        dated = running(make_task(ScheduleType.ONCE, "2026-03-02T19:00:00"), last_schedule_time=CREATED)
+        decision = decide(edited(dated, time_zone="Asia/Shanghai"), now="10:30:00")
+        assert status_of(decision).next_schedule_time == at("11:00:00")
+
+
 class TestSpread:
     """A tick that waits for its share of the spread, 10:00 to be started later."""
 
