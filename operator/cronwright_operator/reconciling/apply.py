@@ -171,9 +171,14 @@ class Applier:
 
     async def _check_tick(self, task: ScheduledTask, action: CheckTick) -> None:
         try:
-            self._jobs.remember(await self._client.get(JOBS, action.namespace, action.name))
+            body = await self._client.get(JOBS, action.namespace, action.name)
         except KubeNotFound:
             self._gone(task.uid, action.tick)
+            return
+        if (body["metadata"].get("labels") or {}).get(naming.TASK_UID_LABEL) == task.uid:
+            self._jobs.remember(body)
+        else:
+            self._gone(task.uid, action.tick)  # somebody else's, which no watch of ours would show
 
     async def _cover_tick(self, action: CoverTick) -> None:
         reference = {"apiVersion": "batch/v1", "kind": "Job", "namespace": action.namespace}

@@ -40,10 +40,18 @@ from cronwright_operator.reconciling.actions import (
 from cronwright_operator.reconciling.cancels import decide_cancels
 from cronwright_operator.reconciling.manifests import build_cronjob, build_request_job
 from cronwright_operator.reconciling.observed import Observed
-from cronwright_operator.reconciling.passed_over import ACTIVE, REFUSED, SUSPENDED, UNACCEPTED, passed_over, state_of
+from cronwright_operator.reconciling.passed_over import (
+    ACTIVE,
+    REFUSED,
+    SUSPENDED,
+    UNACCEPTED,
+    missed_before,
+    passed_over,
+    state_of,
+)
 from cronwright_operator.reconciling.requests import read_request, refuse_requests, request_annotation
 from cronwright_operator.reconciling.task_status import ready_message, with_observed_runs, with_ready
-from cronwright_operator.reconciling.ticks import HANDS_OFF, decide_ticks, tick_candidate
+from cronwright_operator.reconciling.ticks import HANDS_OFF, check_ticks, decide_ticks, tick_candidate
 
 _CREATION_SLACK = timedelta(seconds=1)
 """Times of the cluster have whole seconds, and the watermark is cut to them."""
@@ -69,17 +77,27 @@ def _reconcile(seen: Observed) -> Decision:
     task = seen.task
     schedule, errors = _check(seen)
     if errors or schedule is None or seen.project is None:
-        return _not_ready(seen, errors)
+        return _not_ready(seen, schedule, errors)
     owner = task.spec.owner or seen.project.spec.owner or ""
     status = _with_current_schedule(seen, schedule)
+    passed = passed_over(seen, schedule, status, HANDS_OFF)
+    same_kind = _kind(task.status.schedule_hash or "") == _kind(schedule_hash(task))
     actions: list[Action] = [*_accept(seen)]
+    if passed.unsure and not same_kind:
+        # While the CronJob stands as it does it tells which ticks these are. If we die before the edit is carried out,
+        # it is seen anew, and so are they.
+        return Decision((*actions, *check_ticks(seen, passed.unsure)))
     # The CronJob before anything that the API server may refuse: a pause must not wait for a Job that is over a quota.
     if isinstance(schedule, CronSchedule):
         actions += _cronjob(seen, seen.project, schedule, owner, suspend=task.spec.suspend)
     else:
         # A CronJob of an earlier type is kept, suspended: deleting it would take its Jobs and their output with it.
         actions += _retire(seen.cronjob)
-    actions += passed_over(seen, schedule, status, HANDS_OFF)
+    if passed.unsure:
+        # A pause. The CronJob is suspended first, so that it makes no Job right after the answer; the status keeps the
+        # watermark until all is answered.
+        return Decision((*actions, *check_ticks(seen, passed.unsure)))
+    actions += passed.skipped
     ticks = decide_ticks(seen, seen.project, schedule, owner, status)
     actions += ticks.actions
     actions += _requests(seen, seen.project, owner)
@@ -130,11 +148,12 @@ def _check(seen: Observed) -> tuple[Schedule | None, list[tuple[str, FieldError]
     return schedule, errors
 
 
-def _not_ready(seen: Observed, errors: list[tuple[str, FieldError]]) -> Decision:
+def _not_ready(seen: Observed, schedule: Schedule | None, errors: list[tuple[str, FieldError]]) -> Decision:
     """Nothing runs: the CronJob is suspended, and the condition says why."""
     task = seen.task
     accepted = _accept(seen)
-    status = _moved(task.status, _accepted_tick(seen, accepted))
+    newest = _accepted_tick(seen, accepted)
+    status = _moved(task.status, newest)
     reason = errors[0][0] if errors else "InvalidSpec"
     message = "; ".join(f"{error.kube_field}: {error.message.en}" for _, error in errors)
     new = replace(
@@ -145,7 +164,8 @@ def _not_ready(seen: Observed, errors: list[tuple[str, FieldError]]) -> Decision
         next_schedule_time=None,
         conditions=with_ready(task, False, reason, message, seen.now),
     )
-    actions = [*accepted, *_retire(seen.cronjob), *_fulfilled(seen)]
+    missed = missed_before(seen, schedule, schedule_hash(task), newest)
+    actions = [*accepted, *_retire(seen.cronjob), *missed, *_fulfilled(seen)]
     return _with_status(task, new, actions, wake_at=None)
 
 
@@ -162,6 +182,9 @@ def _with_current_schedule(seen: Observed, schedule: Schedule) -> TaskStatus:
     moment = whole_seconds(seen.now)
     same_kind = _kind(status.schedule_hash) == _kind(current)
     completion_time = status.completion_time if same_kind else None
+    claimed = status.claimed_time
+    if not same_kind and (seen.cronjob is None or lags(seen.cronjob.last_schedule_time, claimed)):
+        claimed = None  # noted under another schedule, and taken from nobody
     if same_kind and isinstance(schedule, OnceSchedule) and schedule.at is None:
         # Its Job may stand while we died before that was noted: a pause and a resume must not run it once more.
         anchor = status.anchor_time or task.creation_time
@@ -173,6 +196,7 @@ def _with_current_schedule(seen: Observed, schedule: Schedule) -> TaskStatus:
         anchor_time=moment,
         last_schedule_time=latest(status.last_schedule_time, moment),
         completion_time=completion_time,
+        claimed_time=claimed,
     )
 
 

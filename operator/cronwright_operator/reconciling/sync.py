@@ -11,6 +11,7 @@ from cronwright_core.domain.cluster import CronJobFacts, JobFacts, PodFacts
 from cronwright_core.domain.execution import ExecutionStatus, execution_state, with_deletion
 from cronwright_core.domain.schedule import ScheduleType
 from cronwright_core.domain.task import ScheduledTask, TaskStatus
+from cronwright_core.domain.times import lags
 from cronwright_core.domain.waits import Wait, with_wait
 from cronwright_operator.cache import DefinitionCache
 from cronwright_operator.launching.burst import Burst
@@ -77,12 +78,12 @@ class TaskSync:
         self._look_again_after = look_again_after
         self._wait_of = wait_of
         self._now = now
-        self._gone: dict[str, datetime] = {}
+        self._gone: dict[str, frozenset[datetime]] = {}
         self._untold_since: dict[str, datetime] = {}
 
     def gone(self, uid: str, tick: datetime) -> None:
-        """Notes that the Job of a tick, which the controller has run, is not there any more, and asks for a look."""
-        self._gone[uid] = tick
+        """Notes that the API server has no Job of a tick, and asks for a look."""
+        self._gone[uid] = self._gone.get(uid, frozenset()) | {tick}
         self._look_again(uid)
 
     async def sync(self, uid: str) -> None:
@@ -115,7 +116,7 @@ class TaskSync:
             reserved=self._ledger.held(uid),
             room=self._ledger.room(candidate),
             step_in=self._step_in,
-            gone_tick=self._gone.get(uid),
+            gone_ticks=self._gone_ticks(task),
             priority_class=self._priority_class(task.spec.priority),
             last_outcome=self._last_outcome(task, views),
         )
@@ -164,6 +165,13 @@ class TaskSync:
             )
             for action in decision.actions
         )
+
+    def _gone_ticks(self, task: ScheduledTask) -> frozenset[datetime]:
+        found = self._gone.pop(task.uid, frozenset())
+        found = frozenset(tick for tick in found if lags(task.status.last_schedule_time, tick))
+        if found:
+            self._gone[task.uid] = found
+        return found
 
     def _last_outcome(self, task: ScheduledTask, views: Iterable[JobView]) -> ExecutionStatus | None:
         """How the execution ended that the status names, if we have recorded it, or nothing else would tell it."""

@@ -94,7 +94,7 @@ class TestCron:
 
     def test_edit_moves_the_cronjobs_status_before_its_spec(self) -> None:
         task = make_task(schedule="*/5 * * * *")
-        task = replace(task, status=settled(make_task()))
+        task = replace(task, status=settled(make_task(), last_schedule_time=at("10:00:00")))
         decision = decide(task, cronjob=make_cronjob())
         kinds = [type(action) for action in decision.actions]
         assert kinds.index(actions.MoveCronJobWatermark) < kinds.index(actions.UpdateCronJob)

@@ -187,7 +187,7 @@ class TestAfterAnAbsence:
         found = decide(seen_task(), at("10:05:30"), fired=TICK)
         (check,) = found.actions
         assert (check.tick, found.status.last_schedule_time) == (TICK, BEFORE)
-        gone = decide(seen_task(), at("10:05:31"), fired=TICK, gone_tick=TICK)
+        gone = decide(seen_task(), at("10:05:31"), fired=TICK, gone_ticks=frozenset({TICK}))
         assert skipped(gone) == [(TICK, "Deleted")]
         assert gone.status.last_schedule_time == TICK
 
