@@ -159,9 +159,16 @@ class Parts:
         self.stop_queue = queue("stop", self._sync_stop, workers, lambda uid: {"job_uid": uid}, (self.task_queue,))
         self.workspace_queue = queue("workspaces", self._sync_workspace, 2, lambda uid: {"project_uid": uid})
 
-        self.cache = DefinitionCache(self._task_changed, self._project_changed)
+        self.cache = DefinitionCache(
+            self._task_changed, self._project_changed, lambda uid: self.row_queue.add(("task", uid))
+        )
         limits = build_limits(self.cache, total=settings.max_concurrent_executions, unrecorded=settings.max_unrecorded)
-        self.ledger = Ledger(limits, priority_of=self.cache.priority_of, changed=self._gate_changed)
+        self.ledger = Ledger(
+            limits,
+            priority_of=self.cache.priority_of,
+            offset_of=self.cache.offset_of,
+            changed=self._gate_changed,
+        )
         self.waits = Waits(self.ledger, limits, self._wait_changed)
         self.workloads = Workloads(
             lists,

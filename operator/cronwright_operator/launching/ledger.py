@@ -10,13 +10,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from time import monotonic
 
 from cronwright_core.domain import naming
 from cronwright_core.domain.cluster import JobFacts
 from cronwright_core.domain.gate import Admission, Block, Candidate, Limits, Load, Queue, admit, at_once
+from cronwright_operator.reconciling.observed import execution_id_of
 
 
 class Place(StrEnum):
@@ -50,11 +51,13 @@ class Ledger:
         limits: Limits,
         *,
         priority_of: Callable[[str], int],
+        offset_of: Callable[[str], timedelta] = lambda _: timedelta(),
         changed: Callable[[], None] = lambda: None,
         clock: Callable[[], float] = monotonic,
     ) -> None:
         self._limits = limits
         self._priority_of = priority_of
+        self._offset_of = offset_of
         self._changed = changed
         self._clock = clock
         self._entries: dict[str, Entry] = {}
@@ -80,7 +83,7 @@ class Ledger:
         else:
             booked_at = None
         project = naming.project_key(job.namespace, job.project)
-        since = job.tick or job.creation_time
+        since = self._since(job)
         if old is not None and old.job_uid in (None, job.uid):
             since = old.candidate.since
         candidate = Candidate(key, job.task_uid, project, self._priority_of(job.task_uid), since)
@@ -202,6 +205,12 @@ class Ledger:
     def entries(self) -> Iterable[Entry]:
         """All runs in the books."""
         return self._entries.values()
+
+    def _since(self, job: JobFacts) -> datetime:
+        """When the run was due, as whoever entered it said: a restart must not change its place in the order."""
+        if job.tick is not None:
+            return job.tick + self._offset_of(job.task_uid)
+        return naming.execution_time(execution_id_of(job) or "") or job.creation_time
 
     def _block_of(self, candidate: Candidate, *, slot: bool = False) -> Block | None:
         """`slot`: it has the slot that is held for its task, and goes before those that wait; yet the limits may have

@@ -64,7 +64,11 @@ class Operator:
         self.cache = DefinitionCache(self._task_changed, lambda _: self._admissions.wake())
         limits = build_limits(self.cache, total=total, unrecorded=0)
         self.ledger = Ledger(
-            limits, priority_of=self._priority_of, changed=lambda: self._admissions.wake(), clock=loop.time
+            limits,
+            priority_of=self._priority_of,
+            offset_of=self.cache.offset_of,
+            changed=lambda: self._admissions.wake(),
+            clock=loop.time,
         )
         self._waits = Waits(self.ledger, limits, lambda _, task_uid: self._tasks.add(task_uid))
         self.workloads = Workloads(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from cronwright_core.domain import naming
 from cronwright_core.domain.cluster import JobFacts, StopIntent, StopReason
+from cronwright_core.domain.execution import ExecutionKind
 from cronwright_core.domain.gate import Block, Candidate, Limits
 from cronwright_operator.launching.ledger import Ledger, Place
 from support.builders import at, make_job
@@ -79,6 +80,24 @@ class TestWhatTheClusterShows:
         books.see(job())
         books.see(job(complete_time=T0))
         assert books.count(Place.UNRECORDED) == 1
+
+    def test_a_restart_leaves_a_run_its_age(self) -> None:
+        requested = at("09:30:00")
+        share = timedelta(hours=12)
+        by_hand = naming.execution_id("t", ExecutionKind.ADHOC, requested, "k")
+        books = Ledger(Limits(), priority_of=lambda _: 0, offset_of=lambda task: share if task == "t" else timedelta())
+        books.see(job("spread", suspended=True))
+        books.see(job("not spread", task="u", suspended=True))
+        manual = make_job("manual", task_uid="t", request_key="k", execution_id=by_hand, suspended=True)
+        books.see(manual)
+        books.see(replace(manual, name="as it was changed", uid="x", execution_id=by_hand.replace("0930", "0130")))
+        ages = {entry.candidate.key.partition("/")[2]: entry.candidate.since for entry in books.entries()}
+        assert ages == {
+            "spread": T0 + share,
+            "not spread": T0,
+            "manual": requested,
+            "as it was changed": manual.creation_time,
+        }
 
     def test_what_kueue_admits_is_counted_and_not_let_go(self) -> None:
         books = ledger(total=1)
