@@ -47,6 +47,11 @@ class DefinitionCache:
         """The task, or None if it is gone."""
         return self._tasks.get(uid)
 
+    def is_gone(self, uid: str) -> bool:
+        """Whether the task was deleted, or is being deleted."""
+        task = self._tasks.get(uid)
+        return task is None or task.deleting
+
     def tasks(self) -> Iterable[ScheduledTask]:
         """All tasks."""
         return self._tasks.values()

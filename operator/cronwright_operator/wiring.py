@@ -39,6 +39,7 @@ from cronwright_operator.observability.jobs import JobObserver
 from cronwright_operator.observability.metrics import OperatorMetrics
 from cronwright_operator.reconciling.apply import Applier, NameNotOurs
 from cronwright_operator.reconciling.events import EventPoster
+from cronwright_operator.reconciling.leftovers import Leftovers
 from cronwright_operator.reconciling.skips import SkipReport
 from cronwright_operator.reconciling.sync import TaskSync
 from cronwright_operator.recording.batching import RecordBatcher
@@ -243,7 +244,7 @@ class Parts:
             identities=Identities(self.cache, tasks),
             batcher=self.batcher,
             follower=self.follower,
-            task_gone=lambda uid: self.cache.task(uid) is None,
+            task_gone=self.cache.is_gone,
             hold_for=self._hold_for,
             wake_task=self.task_queue.add,
             look_again=self.job_queue.add_after,
@@ -254,6 +255,17 @@ class Parts:
         )
         self.past_outcomes = PastOutcomes(
             lambda id_: asyncio.to_thread(_status_of, executions, id_), self.task_queue.add
+        )
+        leftovers = Leftovers(
+            client=fenced,
+            lists=client,
+            jobs=self.workloads.jobs,
+            cronjobs=self.workloads.cronjobs,
+            jobs_of=self.workloads.jobs_of,
+            cronjob_of=self.workloads.cronjob_of,
+            end=applier.end,
+            look_again_after=self.task_queue.add_after,
+            now=system_now,
         )
         self._task_sync = TaskSync(
             cache=self.cache,
@@ -271,6 +283,7 @@ class Parts:
             step_in=settings.cron_jobs_step_in,
             burst=self.burst,
             priority_class=settings.priority_class,
+            leftovers=leftovers.sync,
             look_again=self.task_queue.add,
             look_again_after=self.task_queue.add_after,
             wait_of=self.waits.of,

@@ -4,7 +4,7 @@ harmless."""
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -114,8 +114,7 @@ class Applier:
                 case MoveCronJobWatermark():
                     await self._patch_cronjob_status(action)
                 case UpdateCronJob():
-                    body = await self._client.patch(CRON_JOBS, action.namespace, action.name, action.patch)
-                    self._cronjobs.remember(body)
+                    await self._update_cronjob(action)
                 case RemoveRequest() | WithdrawRequest():
                     await self._patch_task(task, {"metadata": {"annotations": {action.annotation: None}}})
                 case RecordSkipped():
@@ -142,6 +141,20 @@ class Applier:
                 await self._write_status(task, from_task_status(status))
         if refused is not None:
             raise refused
+
+    async def end(self, actions: Iterable[Action]) -> None:
+        """Carries out the end of what a task has left behind that is gone (`leftovers.end_all`)."""
+        for action in actions:
+            match action:
+                case UpdateCronJob():
+                    await self._update_cronjob(action)
+                case AcceptJob():
+                    await self._accept(action)
+                case StopExecution():
+                    await self._stop(action.job_uid, action.stop)
+
+    async def _update_cronjob(self, action: UpdateCronJob) -> None:
+        self._cronjobs.remember(await self._client.patch(CRON_JOBS, action.namespace, action.name, action.patch))
 
     async def _with_skips(self, task: ScheduledTask, status: TaskStatus, skipped: list[SkippedTick]) -> TaskStatus:
         """The status to be written: skipped ticks are committed before it, or stand in it.

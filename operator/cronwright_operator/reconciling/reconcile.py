@@ -10,7 +10,6 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from cronwright_core.domain import naming
-from cronwright_core.domain.cluster import CronJobFacts
 from cronwright_core.domain.errors import FieldError
 from cronwright_core.domain.project import Project
 from cronwright_core.domain.schedule import CronSchedule, OnceSchedule, Schedule, ScheduleType
@@ -38,6 +37,7 @@ from cronwright_operator.reconciling.actions import (
     WriteStatus,
 )
 from cronwright_operator.reconciling.cancels import decide_cancels
+from cronwright_operator.reconciling.leftovers import end_all, retire
 from cronwright_operator.reconciling.manifests import build_cronjob, build_request_job
 from cronwright_operator.reconciling.observed import Observed
 from cronwright_operator.reconciling.passed_over import (
@@ -60,8 +60,8 @@ _CREATION_SLACK = timedelta(seconds=1)
 def reconcile(seen: Observed) -> Decision:
     """Decides everything about one task at one moment."""
     if seen.task.deleting:
-        # Garbage collection deletes its CronJob and Jobs; `stopping` ends what runs, and the recorder records it.
-        return Decision()
+        # Garbage collection deletes CronJob and Jobs with it; but somebody's finalizer may keep it, for ever maybe.
+        return Decision(end_all(seen.cronjob, [view.job for view in seen.jobs], seen.now))
     cancels = decide_cancels(seen)
     refusals = refuse_requests(cancels.triggers, seen.now)
     decided = _reconcile(replace(seen, task=replace(seen.task, triggers=refusals.triggers)))
@@ -92,7 +92,7 @@ def _reconcile(seen: Observed) -> Decision:
         actions += _cronjob(seen, seen.project, schedule, owner, suspend=task.spec.suspend)
     else:
         # A CronJob of an earlier type is kept, suspended: deleting it would take its Jobs and their output with it.
-        actions += _retire(seen.cronjob)
+        actions += retire(seen.cronjob)
     if passed.unsure:
         # A pause. The CronJob is suspended first, so that it makes no Job right after the answer; the status keeps the
         # watermark until all is answered.
@@ -165,7 +165,7 @@ def _not_ready(seen: Observed, schedule: Schedule | None, errors: list[tuple[str
         conditions=with_ready(task, False, reason, message, seen.now),
     )
     missed = missed_before(seen, schedule, schedule_hash(task), newest)
-    actions = [*accepted, *_retire(seen.cronjob), *missed, *_fulfilled(seen)]
+    actions = [*accepted, *retire(seen.cronjob), *missed, *_fulfilled(seen)]
     return _with_status(task, new, actions, wake_at=None)
 
 
@@ -312,14 +312,6 @@ def _cronjob(seen: Observed, project: Project, schedule: CronSchedule, owner: st
     }
     actions.append(UpdateCronJob(current.namespace, current.name, patch))
     return actions
-
-
-def _retire(cronjob: CronJobFacts | None) -> list[Action]:
-    if cronjob is None or cronjob.suspend or cronjob.deleting:
-        return []
-    # The hash goes, so that the spec is written anew, status first, when the task is a Cron task again.
-    patch = {"metadata": {"annotations": {naming.SPEC_HASH_ANNOTATION: None}}, "spec": {"suspend": True}}
-    return [UpdateCronJob(cronjob.namespace, cronjob.name, patch)]
 
 
 def _with_status(task: ScheduledTask, new: TaskStatus, actions: list[Action], *, wake_at: datetime | None) -> Decision:

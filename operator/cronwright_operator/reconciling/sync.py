@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -54,6 +54,7 @@ class TaskSync:
         step_in: bool,
         burst: Burst,
         priority_class: Callable[[int], str | None],
+        leftovers: Callable[[str], Awaitable[None]],
         look_again: Callable[[str], None],
         look_again_after: Callable[[str, float], None],
         wait_of: Callable[[JobFacts], Wait | None],
@@ -74,6 +75,7 @@ class TaskSync:
         self._step_in = step_in
         self._burst = burst
         self._priority_class = priority_class
+        self._leftovers = leftovers
         self._look_again = look_again
         self._look_again_after = look_again_after
         self._wait_of = wait_of
@@ -98,6 +100,7 @@ class TaskSync:
             self._ledger.release(uid)
             self._gone.pop(uid, None)
             self._untold_since.pop(uid, None)
+            await self._leftovers(uid)
             return
         if self._burst.has_put_off(task) and self._ledger.held(uid) is None:
             return  # what its Jobs and Pods do meanwhile is seen when the burst is over

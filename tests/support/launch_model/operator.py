@@ -26,6 +26,7 @@ from cronwright_operator.launching.limits import build_limits
 from cronwright_operator.launching.waits import REFRESH_SECONDS, Waits
 from cronwright_operator.reconciling.actions import Action, Event, RecordCancelled
 from cronwright_operator.reconciling.apply import Applier, NameNotOurs
+from cronwright_operator.reconciling.leftovers import Leftovers
 from cronwright_operator.reconciling.observed import Registration
 from cronwright_operator.reconciling.sync import TaskSync
 from cronwright_operator.recording.past_outcomes import PastOutcomes
@@ -136,6 +137,17 @@ class Operator:
         )
         applier.apply = _noting(applier.apply)  # type: ignore[method-assign]
         self._past_outcomes = PastOutcomes(database.status_of, self._tasks.add)
+        leftovers = Leftovers(
+            client=link,
+            lists=link,
+            jobs=self.workloads.jobs,
+            cronjobs=self.workloads.cronjobs,
+            jobs_of=self.workloads.jobs_of,
+            cronjob_of=self.workloads.cronjob_of,
+            end=applier.end,
+            look_again_after=self._tasks.add_after,
+            now=now,
+        )
         self._task_sync = TaskSync(
             cache=self.cache,
             cronjob_of=self.workloads.cronjob_of,
@@ -152,6 +164,7 @@ class Operator:
             step_in=step_in,
             burst=self._burst,
             priority_class=lambda _: None,
+            leftovers=leftovers.sync,
             look_again=self._tasks.add,
             look_again_after=self._tasks.add_after,
             wait_of=self._waits.of,

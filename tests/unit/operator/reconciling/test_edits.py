@@ -535,9 +535,23 @@ class TestSpread:
             assert skips(decision) == []
 
 
-def test_a_deleted_task_decides_nothing_more() -> None:
-    job = make_job("waits", tick=at("10:00:00"), has_finalizer=True, suspended=True)
-    assert decide(make_task(deleting=True), now="10:01:10", jobs=[job]) == actions.Decision()
+def test_a_task_that_is_being_deleted_fires_no_more_and_all_that_it_has_ends() -> None:
+    # Somebody's finalizer keeps it, maybe for ever.
+    jobs = [
+        make_job("waits", tick=at("10:00:00"), has_finalizer=True, suspended=True),
+        make_job("controllers", tick=at("10:01:00")),
+        make_job("ended", tick=at("09:58:00"), has_finalizer=True, complete_time=at("09:59:00")),
+        make_job("going", tick=at("09:59:00"), has_finalizer=True, deletion_time=at("10:01:00")),
+    ]
+    cronjob = make_cronjob()
+    decision = decide(make_task(deleting=True), now="10:01:10", jobs=jobs, cronjob=cronjob)
+    assert [type(action) for action in decision.actions][0] is actions.UpdateCronJob, "before a further Job comes"
+    assert moved(decision, cronjob).suspend
+    assert [accept.job.name for accept in of(decision, actions.AcceptJob)] == ["controllers"], "it is recorded"
+    stops = [(stop.job_uid, stop.stop.reason) for stop in of(decision, actions.StopExecution)]
+    assert stops == [("uid-controllers", StopReason.TASK_DELETED), ("uid-waits", StopReason.TASK_DELETED)]
+    stopped = [replace(job, stop=of(decision, actions.StopExecution)[0].stop, has_finalizer=True) for job in jobs]
+    assert decide(make_task(deleting=True), jobs=stopped, cronjob=moved(decision, cronjob)) == actions.Decision()
 
 
 def test_one_of_the_same_name_begins_anew() -> None:

@@ -397,7 +397,7 @@ def test_an_older_job_does_not_hide_the_end_of_a_newer_one_that_was_deleted() ->
     assert (new.last_execution_id, new.last_execution_status) == ("exec-20260302100100-00", "CANCELLED")
 
 
-def test_a_deleted_task_is_left_to_garbage_collection() -> None:
+def test_a_deleted_task_that_has_nothing_left_decides_nothing() -> None:
     assert decide(make_task(deleting=True)).actions == ()
 
 

@@ -62,11 +62,13 @@ class Desk:
         self.without_pod: list[datetime] = []
         self.again: list[float] = []
         self.asked: list[str] = []
+        self.left: list[str] = []
+        self.gone = False
         self.history: dict[str, ExecutionStatus] = {}
         self.burst = Burst(
             self._open_ticks, self.woken.append, lambda: self.now, without_pod=lambda: self.without_pod, many=1
         )
-        cache: Any = SimpleNamespace(task=lambda _: self.task, project=lambda *_: make_project())
+        cache: Any = SimpleNamespace(task=lambda _: None if self.gone else self.task, project=lambda *_: make_project())
         applier: Any = self.applied
         events: Any = None
         self._sync = TaskSync(
@@ -85,6 +87,7 @@ class Desk:
             step_in=step_in,
             burst=self.burst,
             priority_class=lambda _: None,
+            leftovers=self._leftovers,
             look_again=self.woken.append,
             look_again_after=lambda _, seconds: self.again.append(seconds),
             wait_of=lambda _: None,
@@ -100,6 +103,9 @@ class Desk:
     def _past_outcome(self, task_uid: str, execution_id: str) -> ExecutionStatus | None:
         self.asked.append(execution_id)
         return self.history.get(execution_id)
+
+    async def _leftovers(self, uid: str) -> None:
+        self.left.append(uid)
 
     def take_over(self) -> None:
         """What was written comes back from the cluster."""
@@ -320,3 +326,11 @@ def test_how_a_run_ended_whose_job_a_predecessor_released_stands_in_the_history(
     desk.asked.clear()
     desk.look()
     assert desk.asked == [], "it is known"
+
+
+def test_what_a_task_left_behind_is_looked_at_when_it_is_gone() -> None:
+    desk = busy()
+    assert desk.left == []
+    desk.gone = True
+    assert desk.look() == []
+    assert (desk.left, desk.ledger.held(desk.task.uid)) == ([desk.task.uid], None)
