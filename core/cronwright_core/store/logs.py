@@ -121,25 +121,32 @@ class LogStore:
         """The last `lines` lines over all attempts in their order, or of one; empty for an execution without output.
 
         They are as many as one answer may hold (`log_tail`), and decoded as `log_text.decode_line` says. `error` is
-        empty where the cluster merges the streams, and `merged` says so.
+        empty where the cluster merges the streams, and `merged` says so. The execution need not be recorded, and is
+        not asked for: `complete` goes by the streams that there are so far.
         """
-        return self._read(
-            lambda connection: _file(connection, stream_rows(connection, execution_id), log_type, lines, attempt)
-        )
+
+        def work(connection: Connection) -> LogFile:
+            streams = [row for row in stream_rows(connection, execution_id) if attempt in (None, row.attempt)]
+            return _file(connection, streams, log_type, lines, over=None)
+
+        return self._read(work)
 
     def show(
         self, execution_id: str, *, owner: str | None, log_type: LogType, lines: int, attempt: int | None = None
     ) -> LogFile:
         """As `read`, for a user who asks for it (None: an administrator); two statements.
 
+        `complete` is what ends a reader of the live log: execution or attempt are over, and so is their output.
+
         Raises:
             NotFound: there is no such execution, it is somebody else's, or it has no such attempt.
         """
-        return self._read(
-            lambda connection: _file(
-                connection, streams_for(connection, execution_id, owner, attempt), log_type, lines, attempt
-            )
-        )
+
+        def work(connection: Connection) -> LogFile:
+            streams = streams_for(connection, execution_id, owner, attempt)
+            return _file(connection, streams.rows, log_type, lines, over=streams.over)
+
+        return self._read(work)
 
     def _read(self, work: Callable[[Connection], LogFile]) -> LogFile:
         try:
@@ -150,9 +157,8 @@ class LogStore:
 
 
 def _file(
-    connection: Connection, streams: Sequence[AnyRow], log_type: LogType, lines: int, attempt: int | None
+    connection: Connection, streams: Sequence[AnyRow], log_type: LogType, lines: int, *, over: bool | None
 ) -> LogFile:
-    streams = [row for row in streams if attempt in (None, row.attempt)]
     shown = [row for row in streams if row.stream in SHOWN[log_type]]
     return LogFile(
         content=tuple(last_lines(connection, shown, max(0, lines))),
@@ -161,7 +167,7 @@ def _file(
         last_modified=max((row.last_modified for row in shown if row.last_modified is not None), default=None),
         incomplete=any(row.incomplete_reason is not None for row in shown),
         merged=any(row.stream == "all" for row in streams),
-        complete=bool(streams) and all(row.complete for row in shown),
+        complete=bool(streams) and all(row.complete for row in shown) if over is None else over,
         cut_lines=sum(row.cut_lines for row in shown),
         cut_bytes=sum(row.cut_bytes for row in shown),
     )
