@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from cronwright_core.kube.resources import SCHEDULED_TASKS
 from support.api import World
 
 MARKS = "a" + "\u0301" * 250_000 + "\u0323" * 250_000
@@ -55,3 +56,15 @@ def test_the_longest_names_are_accepted_in_parts(world: World) -> None:
     assert project.json()["data"]["name"] == "\u1f82" * 100
     assert world.make_task(name=FOUR_IN_ONE * 50)["name"] == "\u1f82" * 50
     assert world.call("GET", "/tasks", params={"search": FOUR_IN_ONE * 100}).status_code == 200
+
+
+@pytest.mark.parametrize("name", ["cafe\u0301 job", "café job"])
+def test_what_was_read_of_a_decomposed_name_may_be_sent_back(world: World, name: str) -> None:
+    """kubectl's text stays as it was applied: to name it in another spelling is no edit."""
+    task = world.make_task(name="café job")
+    applied = world.objects.only(SCHEDULED_TASKS)
+    applied["spec"]["displayName"] = "cafe\u0301 job"
+    sent = world.call("PUT", "/tasks/1", json={"name": name})
+    assert (sent.status_code, sent.json()["data"]) == (200, task)
+    assert world.objects.only(SCHEDULED_TASKS)["metadata"]["generation"] == 1
+    assert world.call("PUT", "/tasks/1", json={"priority": 1}).json()["data"]["name"] == "café job"
