@@ -94,6 +94,9 @@ def check_project(spec: ProjectSpec) -> list[FieldError]:
             f"the description must not exceed {DESCRIPTION_LENGTH} characters",
         )
         errors.append(FieldError("description", Message(zh, en), "spec.description"))
+    if spec.owner == "":  # of a change: whoever creates a project owns it if nobody is named
+        message = Message("不能为空，该项目有所有者", "must not be null, as the project has an owner")
+        errors.append(FieldError("owner", message, "spec.owner"))
     return errors + check_image(spec.container.image)
 
 

@@ -490,7 +490,8 @@ class LogFile:
 
     `incomplete`: something that was written could not be read. `merged`: stdout and stderr stand together in `output`,
     since the cluster cannot tell them apart. `complete`: no more will come. `cut_lines` and `cut_bytes` were left out
-    of the middle, since a stream's size is limited; a line in their place says so.
+    of the middle, since a stream's size is limited; a line in their place says so. So does one at the beginning of
+    `content` if that holds fewer lines than were asked for, since an answer's size is limited.
     """
 
     content: tuple[str, ...]

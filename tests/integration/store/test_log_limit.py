@@ -152,14 +152,14 @@ def test_a_file_reader_while_it_is_being_cut(stream: Stream) -> None:
 
 def test_a_file_is_read_however_often_it_is_cut_meanwhile(stream: Stream, monkeypatch: pytest.MonkeyPatch) -> None:
     stream.write(1000)
-    whole, cuts = logs._last_lines, []
+    whole, cuts = logs.last_lines, []
 
     def cut_first(connection: Connection, streams: Any, count: int) -> list[str]:
         stream.write(400)
         cuts.append(count)
         return whole(connection, streams, count)
 
-    monkeypatch.setattr(logs, "_last_lines", cut_first)
+    monkeypatch.setattr(logs, "last_lines", cut_first)
     file = stream.file()
     assert file.lines_count == len(file.content)
     assert len(cuts) == 2, "the first read met a cut, the second a snapshot"

@@ -12,6 +12,7 @@ from cronwright_core.domain.errors import Conflict, InvalidInput, NotFound
 from cronwright_core.domain.execution import ExecutionStatus
 from cronwright_core.domain.schedule import ScheduleType
 from cronwright_core.domain.task import ConcurrencyPolicy, Overrides
+from cronwright_core.kube.codec import to_task_spec
 from cronwright_core.store.executions import ExecutionStore
 from cronwright_core.store.projection import REVIVE_AFTER
 from cronwright_core.store.session import Database
@@ -238,6 +239,12 @@ class TestRegister:
         store.register(make_projection(), NOW)
         with pytest.raises(Conflict):
             store.register(make_projection(uid="other"), NOW)
+
+    def test_so_is_one_whose_name_is_spelt_of_other_characters(self, store) -> None:
+        applied = to_task_spec({"displayName": "cafe\u0301 job", "projectName": "project-1"}, "twin")
+        store.register(make_projection("caf\u00e9 job"), NOW)
+        with pytest.raises(Conflict):
+            store.register(dataclasses.replace(make_projection(uid="twin"), spec=applied), NOW)
 
     def test_a_stale_reservation_does_not_keep_the_name(self, database, store) -> None:
         store.reserve(make_draft(add_project(database)), NOW)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -128,6 +129,23 @@ def test_a_wrong_field_of_a_change_is_named(world: World, field: str, value: obj
     refused = put(world, "/projects/1", **{field: value})
     assert refused.status_code == 400
     assert [error["field"] for error in refused.json()["errors"]] == [field]
+
+
+def test_what_was_read_of_a_project_without_owner_may_be_sent_back(world: World) -> None:
+    create(world)
+    # As kubectl may apply it, and the operator projects it.
+    del world.objects.only(PROJECTS)["spec"]["owner"]
+    world.projects.rows[1] = replace(row := world.projects.rows[1], spec=replace(row.spec, owner=None))
+    read = world.call("GET", "/projects/1", user="root", admin=True).json()["data"]
+    assert read["owner"] is None
+    sent = put(world, "/projects/1", **read)
+    assert (sent.status_code, sent.json()["data"]) == (200, read)
+    assert world.objects.only(PROJECTS)["metadata"]["generation"] == 1
+    changed = put(world, "/projects/1", **read | {"description": "d"})
+    assert (changed.status_code, changed.json()["data"]["description"]) == (200, "d")
+    assert "owner" not in world.objects.only(PROJECTS)["spec"]
+    assert put(world, "/projects/1", owner="olga").json()["data"]["owner"] == "olga"
+    assert put(world, "/projects/1", owner=None).status_code == 400, "it has one now"
 
 
 def test_a_taken_name_of_a_change(world: World) -> None:
