@@ -38,7 +38,7 @@ def test_merged_where_it_does_not(error: KubeInvalid) -> None:
     poll(make_log(kubelet, store, sources=sources), final=True)
     assert store.data == {"all": b"one\ntwo\n"}
     poll(make_log(kubelet, Store(), sources=sources))
-    assert [stream for stream, _ in kubelet.asked] == ["Stdout", None, None], "it is asked only once"
+    assert [stream for stream, _ in kubelet.asked] == ["Stdout", None, None, None], "it is asked only once"
 
 
 def test_a_later_read_overlaps_and_stores_only_what_is_new() -> None:
