@@ -125,6 +125,14 @@ class LineSplitter:
         return self._position
 
     @property
+    def unstored(self) -> int:
+        """How many lines before the last stored one can never have been stored, if all of the log came by.
+
+        Lines are not seen in time where the clock was set back: `sinceTime` leaves them out. After a rotation there are
+        fewer lines than were stored, so this is no false alarm."""
+        return max(0, self.passed - self._start.lines) if self.anchored else 0
+
+    @property
     def rest(self) -> bytes:
         """The bytes behind the last newline."""
         return b"".join(self._rest)

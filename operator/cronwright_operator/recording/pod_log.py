@@ -46,6 +46,7 @@ PATIENCE = timedelta(minutes=10)
 """How long the final read is tried while the node (or the API server) does not answer."""
 ROTATED = "the log file was rotated between two reads"
 BEGINNING = "the log file had been rotated before its first read"
+SET_BACK = "the node's clock was set back, and lines before were left out of earlier reads"
 UNREADABLE = "the log could not be read"
 _READS = 8
 """So many reads are to confirm an end before the rest is left to a later time."""
@@ -103,6 +104,7 @@ class PodLog:
         self._files: LogFiles | None = None
         self._file_failures = 0
         self._looked: dict[Stream, datetime] = {}
+        self._set_back: set[Stream] = set()
 
     @property
     def finished(self) -> bool:
@@ -236,7 +238,7 @@ class PodLog:
         firsts: dict[Stream, Reading] = {}
         for stream in streams:
             try:
-                # The last read takes the whole file: it is complete whatever the clocks of the node have done.
+                # The last read takes the whole file: it shows what the clocks of the node have done.
                 firsts[stream] = await self._look(stream, None, final=True)
             except KubeInvalid as error:
                 if stream != "all" and self._sources.refused(error) and self._source(positions) != "streams":
@@ -289,6 +291,8 @@ class PodLog:
 
     async def _conclude(self, stream: Stream, last: Reading, ended: set[Stream], *, reason: str | None = None) -> None:
         """Ends a stream whose end is confirmed."""
+        if stream in self._set_back:
+            reason = reason or SET_BACK
         # The container has ended, so a line without a newline is a line.
         rest = last.splitter.end(final=True)
         if last.splitter.complaint is not None:
@@ -299,7 +303,8 @@ class PodLog:
             # If we died between the line and the end, a successor would look for the line, and it has no newline.
             await self._append(stream, rest, reason=reason, complete=True)
         elif reason is not None or not last.splitter.anchored:
-            await self._append_marker(stream, ROTATED, complete=True)
+            # With the end in one write: a successor that found one without the other would mark it again.
+            await self._append_marker(stream, reason or ROTATED, complete=True)
         else:
             ended.add(stream)
 
@@ -312,6 +317,8 @@ class PodLog:
         portions = self._read(stream, reading)
         reading.grown = await self._take(stream, portions, behind=ROTATED if from_start else None)
         reading.rest = reading.splitter.rest
+        if final and since_time is None and reading.splitter.unstored:
+            self._set_back.add(stream)
         if final and not reading.splitter.anchored:
             # It may be the last stored line, or a sentence of the kubelet.
             reading.splitter.end(final=True)
