@@ -25,6 +25,23 @@ def pods_agree(job: JobFacts, pods: Sequence[PodFacts], known: Mapping[str, Atte
     return all(pod.ended for pod in pods) and len(seen) >= job.succeeded_pods + job.failed_pods
 
 
+def may_have_run(pod: PodFacts) -> bool:
+    """Whether the Pod has failed without a start: it never ran, or the kubelet does not know of it any more.
+
+    For a container that its runtime has lost - the node has rebooted, or it was removed before its end was seen - the
+    kubelet writes ContainerStatusUnknown, and no times (convertToAPIContainerStatuses in pkg/kubelet).
+    """
+    return pod.phase == "Failed" and pod.start_time is None
+
+
+def with_known_starts(pods: Sequence[PodFacts], known: Mapping[str, Attempt]) -> list[PodFacts]:
+    """The Pods with the starts that were seen before: one that has run has output, whatever it says of itself now."""
+    return [
+        replace(pod, start_time=known[pod.uid].start_time) if pod.start_time is None and pod.uid in known else pod
+        for pod in pods
+    ]
+
+
 def with_vanished(
     state: ExecutionState, known: Mapping[str, Attempt], pods: Sequence[PodFacts], now: datetime
 ) -> ExecutionState:

@@ -42,7 +42,14 @@ from cronwright_core.store.logs import LogStore
 from cronwright_core.store.records import LogAppend
 from cronwright_operator.observability.recording import RecordingMetrics
 from cronwright_operator.reconciling.observed import execution_id_of
-from cronwright_operator.recording.attempts import numbers_of, pods_agree, with_usage, with_vanished
+from cronwright_operator.recording.attempts import (
+    may_have_run,
+    numbers_of,
+    pods_agree,
+    with_known_starts,
+    with_usage,
+    with_vanished,
+)
 from cronwright_operator.recording.batching import RecordBatcher
 from cronwright_operator.recording.concealing import Redaction
 from cronwright_operator.recording.following import LogFollower
@@ -147,15 +154,15 @@ class Recorder:
         json_log.bind(execution_id=execution_id, task_uid=job.task_uid, job=f"{job.namespace}/{job.name}")
         memory = self._memory.setdefault(uid, _Memory())
         pods = list(self._pods_of(uid))
-        if not (job.finished and pods_agree(job, pods, {})):
-            # Where all Pods of a finished Job are there, what is stored of them can add nothing.
+        if not (job.finished and pods_agree(job, pods, {})) or any(map(may_have_run, pods)):
+            # Where all Pods of a finished Job are there, what is stored of them can add nothing but a start.
             await self._load(execution_id, memory)
         if not pods_agree(job, pods, memory.attempts):
             # Jobs and Pods come by two watches, and one may lag: the end of an execution is taken from a fresh list.
             pods = await self._list_pods(job)
             if job.finished and not all(pod.ended for pod in pods):
                 raise PodsStillEnding(f"Pods of the finished Job {job.namespace}/{job.name} have not ended")
-        pods = await self._redaction.conceal(uid, pods)
+        pods = with_known_starts(await self._redaction.conceal(uid, pods), memory.attempts)
         pods.sort(key=lambda pod: (pod.creation_time, pod.name))
         job = with_deletion(job, task_gone=self._task_gone(job.task_uid))
         state = execution_state(job, pods, numbers_of(memory.attempts))

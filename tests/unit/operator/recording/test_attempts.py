@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from cronwright_core.domain.cluster import JobFailure, StopIntent, StopReason
 from cronwright_core.domain.execution import ExecutionStatus, execution_state
-from cronwright_operator.recording.attempts import numbers_of, pods_agree, with_vanished
+from cronwright_operator.recording.attempts import numbers_of, pods_agree, with_known_starts, with_vanished
 from support.builders import at, make_job, make_pod
 
 NOW = at("10:05:00")
@@ -74,3 +74,11 @@ def test_an_attempt_that_never_ran_ends_as_its_execution() -> None:
     job = make_job(failed=JobFailure("DeadlineExceeded", "m", NOW), stop=stop)
     state = with_vanished(execution_state(job, ()), known, (), NOW)
     assert [(a.status, a.reason) for a in state.attempts] == [(ExecutionStatus.CANCELLED, "Cancelled")]
+
+
+def test_a_start_that_was_seen_stays_known() -> None:
+    running = make_pod("a", phase="Running", start_time=at("10:00:01"))
+    known = {a.pod_uid: a for a in execution_state(make_job(), (running,)).attempts}
+    lost = replace(running, phase="Failed", start_time=None, terminated_reason="ContainerStatusUnknown")
+    never, later = make_pod("b"), replace(running, start_time=at("10:00:02"))
+    assert with_known_starts((lost, never, later), known) == [replace(lost, start_time=at("10:00:01")), never, later]
