@@ -22,8 +22,8 @@ class CutMeanwhile(Exception):
     """Lines that were there when the streams were looked at are not there any more."""
 
 
-def last_lines(connection: Connection, streams: Sequence[AnyRow], count: int) -> list[str]:
-    """The last `count` lines of the streams one after another, as far as they fit into `ANSWER_BYTES`.
+def last_lines(connection: Connection, streams: Sequence[AnyRow], count: int, most_bytes: int) -> list[str]:
+    """The last `count` lines of the streams one after another, as far as they fit into `most_bytes`.
 
     Where they do not, one line in the place of the earlier ones says how many were left out.
 
@@ -32,8 +32,8 @@ def last_lines(connection: Connection, streams: Sequence[AnyRow], count: int) ->
     """
     wanted = last_pieces([piece for row in streams for piece in pieces_of(row)], count)
     shown: list[str] = []
-    left = ANSWER_BYTES
-    for line in _from_the_end(wanted, _last_chunks(connection, streams, wanted)):
+    left = most_bytes
+    for line in _from_the_end(wanted, _last_chunks(connection, streams, wanted, most_bytes)):
         size = len(line) + 1
         if size > left and shown:
             break
@@ -47,8 +47,10 @@ def last_lines(connection: Connection, streams: Sequence[AnyRow], count: int) ->
     return shown[::-1]
 
 
-def _last_chunks(connection: Connection, streams: Sequence[AnyRow], wanted: Sequence[Piece]) -> Sequence[AnyRow]:
-    """The chunks with lines of the pieces, the last one first, until they fill an answer."""
+def _last_chunks(
+    connection: Connection, streams: Sequence[AnyRow], wanted: Sequence[Piece], most_bytes: int
+) -> Sequence[AnyRow]:
+    """The chunks with lines of the pieces, the last one first, until they fill the answer."""
     stored = [piece for piece in wanted if piece.marker is None]
     if not stored:
         return []
@@ -65,7 +67,7 @@ def _last_chunks(connection: Connection, streams: Sequence[AnyRow], wanted: Sequ
     )
     return connection.execute(
         select(chunks.c.attempt, chunks.c.stream, chunks.c.first_line, chunks.c.data)
-        .where(chunks.c.upto - chunks.c.byte_count < ANSWER_BYTES)
+        .where(chunks.c.upto - chunks.c.byte_count < most_bytes)
         .order_by(chunks.c.attempt.desc(), chunks.c.stream.desc(), chunks.c.first_line.desc())
     ).all()
 

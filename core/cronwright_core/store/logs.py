@@ -18,6 +18,7 @@ from sqlalchemy.dialects.postgresql import Insert, insert
 
 from cronwright_core.domain import naming
 from cronwright_core.domain.errors import Message, NotFound
+from cronwright_core.store import log_tail
 from cronwright_core.store.columns import AnyRow, columns_of
 from cronwright_core.store.copying import copy_rows
 from cronwright_core.store.errors import CursorMoved
@@ -117,17 +118,25 @@ class LogStore:
 
         self._database.write_partitioned([time], work)
 
-    def read(self, execution_id: str, *, log_type: LogType, lines: int, attempt: int | None = None) -> LogFile:
+    def read(
+        self,
+        execution_id: str,
+        *,
+        log_type: LogType,
+        lines: int,
+        attempt: int | None = None,
+        most_bytes: int = log_tail.ANSWER_BYTES,
+    ) -> LogFile:
         """The last `lines` lines over all attempts in their order, or of one; empty for an execution without output.
 
-        They are as many as one answer may hold (`log_tail`), and decoded as `log_text.decode_line` says. `error` is
-        empty where the cluster merges the streams, and `merged` says so. The execution need not be recorded, and is
-        not asked for: `complete` goes by the streams that there are so far.
+        They are as many as `most_bytes` hold, the last one in any case (`log_tail`), and decoded as
+        `log_text.decode_line` says. `error` is empty where the cluster merges the streams, and `merged` says so. The
+        execution need not be recorded, and is not asked for: `complete` goes by the streams that there are so far.
         """
 
         def work(connection: Connection) -> LogFile:
             streams = [row for row in stream_rows(connection, execution_id) if attempt in (None, row.attempt)]
-            return _file(connection, streams, log_type, lines, over=None)
+            return _file(connection, streams, log_type, lines, most_bytes, over=None)
 
         return self._read(work)
 
@@ -144,7 +153,7 @@ class LogStore:
 
         def work(connection: Connection) -> LogFile:
             streams = streams_for(connection, execution_id, owner, attempt)
-            return _file(connection, streams.rows, log_type, lines, over=streams.over)
+            return _file(connection, streams.rows, log_type, lines, log_tail.ANSWER_BYTES, over=streams.over)
 
         return self._read(work)
 
@@ -157,11 +166,17 @@ class LogStore:
 
 
 def _file(
-    connection: Connection, streams: Sequence[AnyRow], log_type: LogType, lines: int, *, over: bool | None
+    connection: Connection,
+    streams: Sequence[AnyRow],
+    log_type: LogType,
+    lines: int,
+    most_bytes: int,
+    *,
+    over: bool | None,
 ) -> LogFile:
     shown = [row for row in streams if row.stream in SHOWN[log_type]]
     return LogFile(
-        content=tuple(last_lines(connection, shown, max(0, lines))),
+        content=tuple(last_lines(connection, shown, max(0, lines), most_bytes)),
         file_size=sum(map(stored_bytes, shown)),
         lines_count=sum(map(stored_lines, shown)),
         last_modified=max((row.last_modified for row in shown if row.last_modified is not None), default=None),

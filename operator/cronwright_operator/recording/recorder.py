@@ -39,7 +39,7 @@ from cronwright_core.kube.workloads import to_job, to_pod
 from cronwright_core.store.errors import CursorMoved
 from cronwright_core.store.executions import ExecutionStore
 from cronwright_core.store.logs import LogStore
-from cronwright_core.store.records import LogAppend
+from cronwright_core.store.records import LogAppend, LogFile, LogType
 from cronwright_operator.observability.recording import RecordingMetrics
 from cronwright_operator.reconciling.observed import execution_id_of
 from cronwright_operator.recording.attempts import (
@@ -62,6 +62,8 @@ from cronwright_operator.recording.sources import LogSources
 logger = logging.getLogger(__name__)
 
 _TAIL_LINES = 20
+_TAIL_BYTES = 64 * 1024
+"""A line may have megabytes, and many executions may end at once."""
 _MAX_OUTCOMES = 10_000
 _RELEASES_AT_ONCE = 16
 """More would only wait in the API server, and the lease's renewal behind them."""
@@ -267,11 +269,15 @@ class Recorder:
         """The last lines of the output, and for one that failed those of what it said of that."""
         if not any(attempt.start_time is not None for attempt in state.attempts):
             return (), ()  # nothing ran, nothing was said
-        stdout = await asyncio.to_thread(self._logs.read, execution_id, log_type="output", lines=_TAIL_LINES)
+        stdout = await self._tail(execution_id, "output")
         if state.status is ExecutionStatus.SUCCESS or stdout.merged:
             return stdout.content, stdout.content
-        stderr = await asyncio.to_thread(self._logs.read, execution_id, log_type="error", lines=_TAIL_LINES)
-        return stdout.content, stderr.content
+        return stdout.content, (await self._tail(execution_id, "error")).content
+
+    async def _tail(self, execution_id: str, log_type: LogType) -> LogFile:
+        return await asyncio.to_thread(
+            self._logs.read, execution_id, log_type=log_type, lines=_TAIL_LINES, most_bytes=_TAIL_BYTES
+        )
 
     def _progress_is_due(self, job: JobFacts, progress: Progress | None, memory: _Memory) -> bool:
         """Whether progress alone is a reason to write now; if it is one a little later, the Job is looked at then."""

@@ -154,10 +154,10 @@ def test_a_file_is_read_however_often_it_is_cut_meanwhile(stream: Stream, monkey
     stream.write(1000)
     whole, cuts = logs.last_lines, []
 
-    def cut_first(connection: Connection, streams: Any, count: int) -> list[str]:
+    def cut_first(connection: Connection, streams: Any, count: int, most_bytes: int) -> list[str]:
         stream.write(400)
         cuts.append(count)
-        return whole(connection, streams, count)
+        return whole(connection, streams, count, most_bytes)
 
     monkeypatch.setattr(logs, "last_lines", cut_first)
     file = stream.file()

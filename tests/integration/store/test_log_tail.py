@@ -7,7 +7,6 @@ import tracemalloc
 import pytest
 from sqlalchemy import event
 
-from cronwright_core.store import log_tail
 from cronwright_core.store.log_tail import ANSWER_BYTES
 from cronwright_core.store.log_text import answer_marker
 from cronwright_core.store.logs import LogStore
@@ -32,8 +31,10 @@ def write(store: LogStore, count: int, *, attempt: int = 1, size: int = 10, at_o
     return lines
 
 
-def content(store: LogStore, lines: int = 10_000, attempt: int | None = None) -> list[str]:
-    return list(store.read(ID, log_type="output", lines=lines, attempt=attempt).content)
+def content(
+    store: LogStore, lines: int = 10_000, attempt: int | None = None, most_bytes: int = ANSWER_BYTES
+) -> list[str]:
+    return list(store.read(ID, log_type="output", lines=lines, attempt=attempt, most_bytes=most_bytes).content)
 
 
 def fetched(database: Database) -> list[int]:
@@ -48,34 +49,29 @@ def fetched(database: Database) -> list[int]:
     # The border within a chunk, at its end, a byte beside it, within the attempt before, and at the very beginning.
     [(70, 7), (79, 7), (50, 5), (49, 4), (51, 5), (100, 10), (149, 14), (150, 15), (240, 24)],
 )
-def test_it_is_filled_from_the_end_and_says_what_is_left_out(
-    store: LogStore, monkeypatch: pytest.MonkeyPatch, budget: int, shown: int
-) -> None:
+def test_it_is_filled_from_the_end_and_says_what_is_left_out(store: LogStore, budget: int, shown: int) -> None:
     lines = write(store, 15) + write(store, 10, attempt=2)
-    monkeypatch.setattr(log_tail, "ANSWER_BYTES", budget)
-    assert content(store) == [answer_marker(25 - shown), *lines[25 - shown :]]
-    assert content(store, lines=shown) == lines[25 - shown :], "all that was asked for"
-    assert content(store, lines=shown + 1) == [answer_marker(1), *lines[25 - shown :]]
-    file = store.read(ID, log_type="output", lines=25)
+    assert content(store, most_bytes=budget) == [answer_marker(25 - shown), *lines[25 - shown :]]
+    assert content(store, lines=shown, most_bytes=budget) == lines[25 - shown :], "all that was asked for"
+    assert content(store, lines=shown + 1, most_bytes=budget) == [answer_marker(1), *lines[25 - shown :]]
+    file = store.read(ID, log_type="output", lines=25, most_bytes=budget)
     assert (file.lines_count, file.file_size) == (25, 250), "these speak of the whole"
     assert (file.cut_lines, file.incomplete) == (0, False), "it is stored"
 
 
-def test_what_just_fits_is_whole(store: LogStore, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_just_fits_is_whole(store: LogStore) -> None:
     lines = write(store, 15) + write(store, 10, attempt=2)
-    monkeypatch.setattr(log_tail, "ANSWER_BYTES", 250)
-    assert content(store) == lines
-    assert content(store, attempt=1) == lines[:15]
+    assert content(store, most_bytes=250) == lines
+    assert content(store, attempt=1, most_bytes=250) == lines[:15]
 
 
-def test_the_last_line_is_shown_in_any_case(store: LogStore, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_last_line_is_shown_in_any_case(store: LogStore) -> None:
     lines = write(store, 2, size=100, at_once=1)
     for budget in (1, 99, 100, 101):
-        monkeypatch.setattr(log_tail, "ANSWER_BYTES", budget)
-        assert content(store) == [answer_marker(1), lines[1]]
+        assert content(store, most_bytes=budget) == [answer_marker(1), lines[1]]
 
 
-def test_over_the_middle_that_was_left_out_of_a_stream(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_over_the_middle_that_was_left_out_of_a_stream(database: Database) -> None:
     store = LogStore(database, stream_limit=800)
     lines = write(store, 500)
     whole = content(store)
@@ -84,19 +80,14 @@ def test_over_the_middle_that_was_left_out_of_a_stream(database: Database, monke
     marker = len(whole[at]) + 1
     behind = 10 * (len(whole) - at - 1)
     for budget, shown in ((behind, whole[at + 1 :]), (behind + marker, whole[at:]), (behind + 10, whole[at + 1 :])):
-        monkeypatch.setattr(log_tail, "ANSWER_BYTES", budget)
-        assert content(store) == [answer_marker(len(whole) - len(shown)), *shown]
-    monkeypatch.setattr(log_tail, "ANSWER_BYTES", behind + marker + 25)
-    assert content(store) == [answer_marker(at - 2), *whole[at - 2 :]]
+        assert content(store, most_bytes=budget) == [answer_marker(len(whole) - len(shown)), *shown]
+    assert content(store, most_bytes=behind + marker + 25) == [answer_marker(at - 2), *whole[at - 2 :]]
 
 
-def test_no_more_chunks_are_read_than_fill_it(
-    database: Database, store: LogStore, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_no_more_chunks_are_read_than_fill_it(database: Database, store: LogStore) -> None:
     lines = write(store, 500)
-    monkeypatch.setattr(log_tail, "ANSWER_BYTES", 120)
     counts = fetched(database)
-    assert content(store)[1:] == lines[-12:]
+    assert content(store, most_bytes=120)[1:] == lines[-12:]
     assert counts == [1, 3], "the stream, and the chunks of 15 lines"
 
 
@@ -113,3 +104,17 @@ def test_a_large_log_takes_no_more_memory_than_an_answer(store: LogStore) -> Non
         tracemalloc.stop()
     assert shown == [answer_marker(8), "8" * (MAX_LINE - 1), "9" * (MAX_LINE - 1)]
     assert peak < 5 * ANSWER_BYTES
+
+
+def test_whoever_wants_the_last_words_alone_reads_no_more(store: LogStore) -> None:
+    for number in range(4):
+        store.append([make_append(ID, b"x" * (MAX_LINE - 1) + b"\n", from_line=number, line_count=1)])
+    store.append([make_append(ID, b"done\n", from_line=4)])
+    tracemalloc.start()
+    try:
+        shown = content(store, lines=20, most_bytes=64 * 1024)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert shown == [answer_marker(4), "done"]
+    assert peak < 4 * MAX_LINE, "of the long lines one at most"

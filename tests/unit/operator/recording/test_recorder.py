@@ -123,7 +123,8 @@ class World:
         self.calls.append("stored attempts")
         return list(self.stored)
 
-    def read(self, _: str, *, log_type: str, lines: int) -> Any:
+    def read(self, _: str, *, log_type: str, lines: int, most_bytes: int) -> Any:
+        assert most_bytes < 1_000_000
         self.calls.append(f"tail of {log_type}")
         return SimpleNamespace(content=("x",), merged=False)
 
