@@ -124,6 +124,20 @@ def test_a_month_with_an_execution_that_has_not_ended_stays(world: World) -> Non
     assert world.rows() == 0
 
 
+def test_a_later_month_goes_with_its_counts_while_an_earlier_one_has_to_stay(world: World) -> None:
+    task_id = add_task(world.database)
+    world.record(
+        make_execution(task_id, ago(200), ExecutionStatus.RUNNING),
+        *(make_execution(task_id, ago(days)) for days in (140, 100, 1)),
+    )
+    world.sweep(60)
+    assert world.rows() == 2
+    assert execute(world.url, KEPT) == execute(world.url, COUNTED)
+    page = ExecutionStore(world.database).list(task_id, owner=None, page=1, size=1)
+    assert (page.total, len(page.items)) == (2, 1)
+    assert execute(world.url, TREND, task_id) == [(3, 0)]
+
+
 def test_who_reads_for_long_delays_the_drop_and_nothing_else(world: World) -> None:
     task_id = add_task(world.database)
     world.record(make_execution(task_id, ago(100)))
