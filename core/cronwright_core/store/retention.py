@@ -59,10 +59,12 @@ class RetentionStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def prepare(self, now: datetime) -> list[str]:
+    def prepare(self, retention: Retention, now: datetime) -> list[str]:
         """Makes the partitions that will be needed next; returns the names of new ones."""
+        # One whose time is over would be dropped again at once, and that needs the parents for itself.
+        months = [month for month in upcoming_months(now) if not retention.has_passed(*month, now)]
         with self._database.transaction() as connection:
-            return ensure_partitions(connection, upcoming_months(now))
+            return ensure_partitions(connection, months)
 
     def retention(self, default_days: int) -> Retention:
         """What projects say, deleted ones included: their executions are still there."""
