@@ -370,6 +370,7 @@ operator_heartbeat = Table(
     Column("time", Time, nullable=False),
     Column("tz_release", CleanText, nullable=False),
     Column("details", CleanJson, nullable=False),
+    Column("installation", CleanText, comment="The uid of its operators' Lease"),
     CheckConstraint("id = 1", name="one_row"),
 )
 

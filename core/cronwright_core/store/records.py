@@ -569,13 +569,14 @@ class WorkspaceCleanup:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Heartbeat:
-    """The active operator's last sign of life."""
+    """The active operator's last sign of life. `installation` None: of a release that gave no name."""
 
     holder: str
     version: str
     time: datetime
     tz_release: str
     details: Mapping[str, Any]
+    installation: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
