@@ -67,7 +67,7 @@ def ensure_partitions(connection: Connection, months: Iterable[Month]) -> list[s
     missing = _missing(connection, wanted)
     if not missing:
         return []
-    connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": PARTITION_LOCK})
+    lock_partitions(connection)
     # Looked up again: another session may have made them while we waited for the lock.
     missing = _missing(connection, missing)
     for table, month, name in missing:
@@ -75,6 +75,11 @@ def ensure_partitions(connection: Connection, months: Iterable[Month]) -> list[s
         bounds = f"FROM ('{_first(month)}') TO ('{_first(shift(month, 1))}')"
         connection.execute(text(f'ALTER TABLE "{table}" ATTACH PARTITION "{name}" FOR VALUES {bounds}'))
     return [name for _, _, name in missing]
+
+
+def lock_partitions(connection: Connection) -> None:
+    """Keeps others from making and detaching partitions until the caller's transaction ends; commit it soon."""
+    connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": PARTITION_LOCK})
 
 
 def attached_months(connection: Connection) -> list[Month]:
@@ -97,7 +102,7 @@ def detach_month(connection: Connection, month: Month) -> None:
     lock_not_available after `DETACH_WAIT_MS` for each. Runs in the caller's transaction; commit it at once.
     """
     connection.execute(text(f"SET LOCAL lock_timeout = '{DETACH_WAIT_MS}ms'"))
-    connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": PARTITION_LOCK})
+    lock_partitions(connection)
     wanted = [(table, month, partition_name(table, month)) for table in PARTITIONED]
     missing = _missing(connection, wanted)
     for table, _, name in wanted:

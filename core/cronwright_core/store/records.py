@@ -317,7 +317,8 @@ class ExecutionRecord:
 
     `project_name` is the Project's display name. `max_memory_mb` and `avg_cpu_percent` are None where nothing was
     measured. `progress_step` and `progress_percent` (0-100) are what attempt `progress_attempt` said last, or None.
-    `workspace_claim` is None for a run without a directory. `parameters` are the names of the variables that this run
+    `workspace_claim` is None for a run without a directory, `workspace_left_by` names the last cleaning that could not
+    remove it. `parameters` are the names of the variables that this run
     alone was given (None: none), `request_digest` what tells a repeated request from another one with the same key.
     """
 
@@ -355,6 +356,7 @@ class ExecutionRecord:
     progress_attempt: int | None = None
     workspace_claim: str | None = None
     workspace_removed_at: datetime | None = None
+    workspace_left_by: str | None = None
     parameters: tuple[str, ...] | None = None
     request_digest: str | None = None
 
@@ -545,7 +547,8 @@ class WorkspaceCleanup:
     """What came of a request to clean a project's workspace: directories of executions that ended before `cutoff`.
 
     The figures are those of Jobs that have reported; `finished_at` is None while it goes on. `oldest_removed` is the
-    earliest end of an execution whose directory was removed. `problem` says why something was left.
+    earliest end of an execution whose directory was removed. `problem` says why something was left. `claims_left` are
+    the volumes that could not be had.
     """
 
     request_id: str
@@ -559,6 +562,7 @@ class WorkspaceCleanup:
     oldest_removed: datetime | None
     finished_at: datetime | None
     problem: str | None
+    claims_left: tuple[str, ...] = ()
 
 
 # The operator's sign of life
@@ -566,13 +570,14 @@ class WorkspaceCleanup:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Heartbeat:
-    """The active operator's last sign of life."""
+    """The active operator's last sign of life. `installation` None: of a release that gave no name."""
 
     holder: str
     version: str
     time: datetime
     tz_release: str
     details: Mapping[str, Any]
+    installation: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
