@@ -58,7 +58,7 @@ def with_vanished(
             attempt = replace(
                 attempt,
                 status=ExecutionStatus.FAILED,
-                end_time=attempt.end_time or now,
+                end_time=attempt.end_time or _vanished_by(state, attempt, now),
                 reason="PodDeleted",
                 message="its Pod was deleted before its end was seen",
             )
@@ -73,10 +73,19 @@ def with_vanished(
         changes |= {"status": ExecutionStatus.RUNNING, "reason": None, "message": None}
     if state.status.ended and state.exit_code is None:
         changes["exit_code"] = last.exit_code
+    if state.status.ended and last.pod_uid not in present and last.end_time is not None:
+        changes["end_time"] = last.end_time
     if state.reason == "BackoffLimitExceeded" and last.pod_uid not in present and last.reason is not None:
         # The Job only says that its attempts failed; the last one, gone meanwhile, had said why.
         changes |= {"status": last.status, "reason": last.reason, "message": last.message}
     return replace(state, **changes)  # type: ignore[arg-type]
+
+
+def _vanished_by(state: ExecutionState, attempt: Attempt, now: datetime) -> datetime:
+    """When an attempt had ended whose end nobody saw: by the end of its execution, however late we look."""
+    if state.end_time is None or attempt.start_time is None:
+        return now
+    return max(state.end_time, attempt.start_time)
 
 
 def with_usage(state: ExecutionState, usage_of_pod: Callable[[str], Usage]) -> ExecutionState:

@@ -294,7 +294,7 @@ class Recorder:
             if pod.start_time is not None and not pod.ended and pod.uid in memory.attempts:
                 log = self._log_of(job, execution_id, memory.attempts[pod.uid], memory, pod)
                 # A Pod that somebody deletes takes its output with it, soon after its end.
-                self._follower.follow(pod.uid, log, urgent=pod.deletion_time is not None)
+                self._follower.follow(pod.uid, log, node=pod.node_name, urgent=pod.deletion_time is not None)
 
     async def _complete_earlier_logs(
         self, job: JobFacts, execution_id: str, pods: list[PodFacts], memory: _Memory
@@ -308,7 +308,7 @@ class Recorder:
             if pod.ended and pod.start_time is not None and pod.uid in memory.attempts:
                 log = self._log_of(job, execution_id, memory.attempts[pod.uid], memory, pod)
                 if not log.finished:
-                    await self._follower.finish(pod.uid, log)
+                    await self._follower.finish(pod.uid, log, node=pod.node_name)
         for uid, attempt in memory.attempts.items():
             if uid not in present and attempt.start_time is not None and attempt.status.ended:
                 self._follower.forget(uid)
@@ -320,7 +320,7 @@ class Recorder:
         for pod in pods:
             if pod.start_time is not None:
                 log = self._log_of(job, execution_id, memory.attempts[pod.uid], memory, pod)
-                await self._follower.finish(pod.uid, log)
+                await self._follower.finish(pod.uid, log, node=pod.node_name)
         present = {pod.uid for pod in pods}
         for uid, attempt in memory.attempts.items():
             if uid not in present and attempt.start_time is not None:

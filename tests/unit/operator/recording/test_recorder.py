@@ -113,7 +113,7 @@ class World:
         self.calls.append("list Pods")
         return SimpleNamespace(items=self.listed)
 
-    async def finish(self, *_: Any) -> None:
+    async def finish(self, *_: Any, **__: Any) -> None:
         self.calls.append("log to its end")
 
     def follow(self, *_: Any, **__: Any) -> None:
