@@ -31,7 +31,7 @@ async def cancel_execution(backends: Backends, user: User, execution_id: str) ->
     if execution.status.ended:
         raise Conflict(messages.execution_has_ended(execution.status.value))
     try:
-        # The execution is the caller's; its task may have been given to nobody else since.
+        # Whose it is has been judged above, by the task as it is now.
         task = await run_in_threadpool(lambda: backends.tasks.get(execution.task_id, owner=None))
     except NotFound:
         return  # deleted: what ran of it is being cancelled already

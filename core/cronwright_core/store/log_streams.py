@@ -9,6 +9,7 @@ from sqlalchemy import Connection, and_, exists, select
 from cronwright_core.domain import naming
 from cronwright_core.domain.errors import Message, NotFound
 from cronwright_core.store.columns import AnyRow
+from cronwright_core.store.execution_rows import owned_by
 from cronwright_core.store.executions import no_such_execution
 from cronwright_core.store.models import attempts, executions, log_streams
 
@@ -47,11 +48,9 @@ def streams_for(connection: Connection, execution_id: str, owner: str | None, at
                 and_(log_streams.c.execution_time == time, log_streams.c.execution_id == executions.c.execution_id),
             )
         )
-        .where(executions.c.execution_time == time, executions.c.execution_id == execution_id)
+        .where(executions.c.execution_time == time, executions.c.execution_id == execution_id, owned_by(owner))
         .order_by(log_streams.c.attempt, log_streams.c.stream)
     )
-    if owner is not None:
-        statement = statement.where(executions.c.owner == owner)
     rows = connection.execute(statement).all()
     if not rows:
         raise no_such_execution()
