@@ -33,7 +33,7 @@ from cronwright_core.domain.validation import (
     unknown_project,
 )
 from cronwright_core.kube import codec
-from cronwright_core.kube.errors import KubeConflict, KubeInvalid, KubeNotFound
+from cronwright_core.kube.errors import KubeConflict, KubeInvalid, KubeNotFound, KubeUnreachable
 from cronwright_core.kube.resources import SCHEDULED_TASKS
 from cronwright_core.store.records import ProjectRecord, TaskDraft, TaskProjection, TaskRecord
 
@@ -139,13 +139,18 @@ async def _apply(
         reserved = await _reserve_name(backends, task, current.spec, wanted)
         try:
             changed = await _patch(backends, current, wanted)
+            # If we die here the operator projects the edit: the resource has it, and the name is held for it.
+            return await run_in_threadpool(_project_edit, backends, task, project_id, current.spec, changed)
         except KubeConflict:
             continue
+        except KubeUnreachable:
+            # The resource may have the name or not. Held for a minute, it is nobody else's until that is known: the
+            # operator's look takes it over, or the same request once more.
+            reserved = None
+            raise
         finally:
             if reserved is not None:
                 await run_in_threadpool(backends.tasks.discard, reserved)
-        # If we die here the operator projects the edit: the resource has it.
-        return await run_in_threadpool(_project_edit, backends, task, project_id, current.spec, changed)
     raise Conflict(messages.CHANGED_MEANWHILE)
 
 
@@ -161,10 +166,17 @@ async def _read(backends: Backends, task: TaskRecord) -> ScheduledTask:
 
 
 async def _reserve_name(backends: Backends, task: TaskRecord, current: TaskSpec, wanted: TaskSpec) -> int | None:
-    """Holds a new name while the resource is patched: a resource cannot be unpatched once its name turns out taken."""
+    """Holds a new name for the resource until its row has it: a resource cannot be unpatched once its name turns out
+    taken."""
     if wanted.display_name in (current.display_name, task.spec.display_name) or task.project_id is None:
         return None
-    draft = TaskDraft(owner=task.owner, project_id=task.project_id, spec=wanted)
+    draft = TaskDraft(
+        owner=task.owner,
+        project_id=task.project_id,
+        spec=wanted,
+        namespace=task.namespace,
+        cr_name=task.cr_name,
+    )
     return await run_in_threadpool(backends.tasks.reserve, draft, backends.clock())
 
 

@@ -76,8 +76,11 @@ class TaskStore:
     def reserve(self, draft: TaskDraft, now: datetime) -> int:
         """Makes a pending row, invisible to readers, and returns its id; the name is the draft's from here on.
 
+        For a rename, whoever registers the resource under its new name consumes the row.
+
         Raises:
-            Conflict: the owner has a live task of that name. A pending row older than 60 s is replaced instead.
+            Conflict: the owner has a live task of that name. A pending row older than 60 s, or for the rename of the
+                same resource, is replaced instead.
             InvalidInput: there is no such project.
         """
         with self._database.transaction() as connection:
@@ -321,7 +324,13 @@ def _reserve(connection: Connection, draft: TaskDraft, now: datetime) -> int:
     ).scalar_one_or_none()
     if state != "active":
         raise _unknown_project({"project_id": draft.project_id})
-    values = {"owner": draft.owner, "project_id": draft.project_id, **from_task_spec(draft.spec)}
+    values = {
+        "owner": draft.owner,
+        "project_id": draft.project_id,
+        "namespace": draft.namespace,
+        "cr_name": draft.cr_name,
+        **from_task_spec(draft.spec),
+    }
     return projection.reserve(connection, _TASKS, values, now)
 
 

@@ -245,6 +245,49 @@ class TestRegister:
             store.register(make_projection(), later(30))
         assert store.register(make_projection(), later(90)) > 0
 
+    def test_a_name_held_for_a_rename_is_its_resources_alone(self, database, store) -> None:
+        project_id = add_project(database)
+        first = store.register(make_projection("first"), NOW)
+        held = dataclasses.replace(make_draft(project_id, "wanted"), namespace="team", cr_name="first")
+        reserved = store.reserve(held, NOW)
+        renamed = dataclasses.replace(make_projection("first", generation=2), spec=make_spec("wanted"))
+        other = dataclasses.replace(make_projection("second", labelled_task_id=reserved), spec=make_spec("wanted"))
+        for taking in (
+            lambda: store.reserve(make_draft(project_id, "wanted"), NOW),
+            lambda: store.register(other, NOW),
+        ):
+            with pytest.raises(Conflict):
+                taking()
+        again = store.reserve(held, NOW)
+        assert again != reserved, "the same request once more"
+        assert store.register(renamed, NOW) == first
+        assert store.get(first, owner="alice").spec.display_name == "wanted"
+        assert store.stale_pending(later(3600)) == []
+        with pytest.raises(Conflict):
+            store.reserve(make_draft(project_id, "wanted"), NOW)
+
+    def test_the_name_is_at_no_moment_free(self, database, store) -> None:
+        project_id = add_project(database)
+        store.register(make_projection("first"), NOW)
+        held = dataclasses.replace(make_draft(project_id, "name 0"), namespace="team", cr_name="first")
+
+        def try_to_take(name: str) -> bool:
+            try:
+                store.reserve(make_draft(project_id, name), NOW)
+            except Conflict:
+                return False
+            return True
+
+        with ThreadPoolExecutor(4) as pool:
+            for number in range(20):
+                name = f"name {number}"
+                store.reserve(dataclasses.replace(held, spec=make_spec(name)), NOW)
+                taken = [pool.submit(try_to_take, name) for _ in range(3)]
+                store.register(
+                    dataclasses.replace(make_projection("first", generation=number + 2), spec=make_spec(name)), NOW
+                )
+                assert [future.result() for future in taken] == [False] * 3
+
     def test_a_lost_database_is_rebuilt_with_the_same_ids(self, database, store) -> None:
         for task_id in (7, 3, 12):
             assert store.register(make_projection(f"task {task_id}", task_id=task_id), NOW) == task_id
