@@ -142,9 +142,11 @@ class FakeTasks:
         )
         return self.rows[task_id]
 
-    def register(self, task: TaskProjection, now: datetime) -> int:
+    def register(self, task: TaskProjection, now: datetime, *, only_newer: bool = False) -> int:
         self._switch.check()
         row = self._of(task.cr_uid)
+        if only_newer and row.generation == task.generation:
+            return row.task_id
         self.rows[row.task_id] = replace(
             row, spec=task.spec, project_id=task.project_id, generation=task.generation, updated_at=now
         )

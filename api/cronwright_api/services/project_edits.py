@@ -58,8 +58,11 @@ async def update_project(
         if errors:
             raise invalid(errors)
         if wanted == current.spec:
-            return project
-        reserved = await run_in_threadpool(_reserve_name, backends, project, current.spec, wanted)
+            if current.generation == project.generation:
+                return project
+            # The row lags behind, as in `task_edits`.
+            return await run_in_threadpool(_project_edit, backends, project, current)
+        reserved = await run_in_threadpool(_reserve_name, backends, project, wanted)
         try:
             changed = await _patch(backends, current, wanted)
             # If we die here the operator projects the edit: the resource has it, and the name is held for it.
@@ -126,9 +129,9 @@ async def _read(backends: Backends, project: ProjectRecord) -> Project:
     return found
 
 
-def _reserve_name(backends: Backends, project: ProjectRecord, current: ProjectSpec, wanted: ProjectSpec) -> int | None:
+def _reserve_name(backends: Backends, project: ProjectRecord, wanted: ProjectSpec) -> int | None:
     """Holds a new name for the resource until its row has it, as `task_edits` does."""
-    if wanted.display_name in (current.display_name, project.spec.display_name):
+    if wanted.display_name == project.spec.display_name:
         return None
     draft = ProjectDraft(spec=wanted, namespace=project.namespace, cr_name=project.cr_name)
     return backends.projects.reserve(draft, backends.clock())

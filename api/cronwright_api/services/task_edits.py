@@ -135,12 +135,16 @@ async def _apply(
             precondition.check(current.uid, current.generation)
         wanted = edit(current.spec)
         if wanted == current.spec:
-            return task
-        reserved = await _reserve_name(backends, task, current.spec, wanted)
+            if current.generation == task.generation:
+                return task
+            # The row lags behind: kubectl was first, or the answer to this very request was lost. What is answered is
+            # the task as it is, under the version that it has.
+            return await run_in_threadpool(_project_edit, backends, task, project_id, current)
+        reserved = await _reserve_name(backends, task, wanted)
         try:
             changed = await _patch(backends, current, wanted)
             # If we die here the operator projects the edit: the resource has it, and the name is held for it.
-            return await run_in_threadpool(_project_edit, backends, task, project_id, current.spec, changed)
+            return await run_in_threadpool(_project_edit, backends, task, project_id, changed)
         except KubeConflict:
             continue
         except KubeUnreachable:
@@ -165,10 +169,10 @@ async def _read(backends: Backends, task: TaskRecord) -> ScheduledTask:
     return found
 
 
-async def _reserve_name(backends: Backends, task: TaskRecord, current: TaskSpec, wanted: TaskSpec) -> int | None:
+async def _reserve_name(backends: Backends, task: TaskRecord, wanted: TaskSpec) -> int | None:
     """Holds a new name for the resource until its row has it: a resource cannot be unpatched once its name turns out
     taken."""
-    if wanted.display_name in (current.display_name, task.spec.display_name) or task.project_id is None:
+    if wanted.display_name == task.spec.display_name or task.project_id is None:
         return None
     draft = TaskDraft(
         owner=task.owner,
@@ -192,10 +196,9 @@ async def _patch(backends: Backends, current: ScheduledTask, wanted: TaskSpec) -
         raise to_invalid_input(error) from error
 
 
-def _project_edit(
-    backends: Backends, task: TaskRecord, project_id: int | None, before: TaskSpec, changed: ScheduledTask
-) -> TaskRecord:
-    now, spec = backends.clock(), changed.spec
+def _project_edit(backends: Backends, task: TaskRecord, project_id: int | None, changed: ScheduledTask) -> TaskRecord:
+    """Brings the row, as it was read in `task`, up to the resource, and returns it."""
+    now, spec, before = backends.clock(), changed.spec, task.spec
     backends.tasks.register(
         TaskProjection(
             cr_uid=changed.uid,
@@ -209,6 +212,7 @@ def _project_edit(
             task_id=task.task_id,
         ),
         now,
+        only_newer=True,
     )
     if _schedule_of(spec) != _schedule_of(before) or spec.suspend != before.suspend:
         schedule = parse_schedule(spec.schedule_type, spec.schedule, spec.time_zone)

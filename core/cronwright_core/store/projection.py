@@ -178,8 +178,11 @@ def register(
     own_id: int | None,
     labelled_id: int | None,
     now: datetime,
+    only_newer: bool = False,
 ) -> int:
     """Projects a resource and returns its row's id; the rules of ids are those of `records.TaskProjection`.
+
+    `only_newer`: a row that is of this generation already stays as it is.
 
     Raises:
         Conflict: another live row has the name. Nothing is changed.
@@ -188,6 +191,8 @@ def register(
     _lock_uid(connection, resource.cr_uid)
     row = _lock_row(connection, table, table.c.cr_uid == resource.cr_uid)
     if row is not None:
+        if only_newer and row.generation == resource.generation:
+            return int(row.id)
         return _refresh(connection, projected, row, resource, values, now)
     for candidate in (own_id, labelled_id):
         if candidate is None or not 0 < candidate <= MAX_ID:

@@ -153,11 +153,15 @@ class TaskStore:
                 for row in projection.stale_pending(connection, tasks, older_than)
             ]
 
-    def register(self, task: TaskProjection, now: datetime) -> int:
+    def register(self, task: TaskProjection, now: datetime, *, only_newer: bool = False) -> int:
         """Projects a resource as the operator saw it (or as the API server answered the API), and returns its id.
 
         Idempotent; an older generation than the row's changes nothing, and `updated_at` moves only if something that
         users see has changed. A row marked deleted within the last ten minutes stays deleted.
+
+        `only_newer`: the row's own generation changes nothing either. For the API, which knows the spec, but owner and
+        project only as they stood in the row some calls ago: what the operator has written since for the same
+        generation is right, and it would not write it again.
 
         Raises:
             Conflict: another live task of the owner has the name; nothing is changed.
@@ -178,6 +182,7 @@ class TaskStore:
                 own_id=task.task_id,
                 labelled_id=task.labelled_task_id,
                 now=now,
+                only_newer=only_newer,
             )
 
     def set_observed(

@@ -234,8 +234,10 @@ class TestRenaming:
             patched.setattr(world.objects, "patch", lost)
             assert world.call("PUT", f"/tasks/{task['id']}", json={"name": "wanted"}).status_code == 503
         assert create(world, task["project_id"], "wanted").status_code == 409
-        assert world.call("PUT", f"/tasks/{task['id']}", json={"name": "wanted"}).status_code == 200
+        again = world.call("PUT", f"/tasks/{task['id']}", json={"name": "wanted"})
+        assert (again.status_code, again.json()["data"]["name"]) == (200, "wanted")
         assert create(world, task["project_id"], "wanted").status_code == 409
+        assert_whole(world)
 
     def test_beside_creations_of_the_name_there_is_one_of_it(self, world: RealWorld, task: Any) -> None:
         path = f"/tasks/{task['id']}"

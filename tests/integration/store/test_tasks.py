@@ -216,6 +216,20 @@ class TestRegister:
         store.register(make_projection(generation=4, priority=4), later(10))
         assert store.get(task_id, owner=None).spec.priority == 5
 
+    def test_the_api_does_not_undo_what_the_operator_has_written_of_the_same_generation(self, database, store) -> None:
+        project_id = add_project(database)
+        as_read = make_projection(generation=2)
+        task_id = store.register(make_projection(), NOW)
+        handed_on = dataclasses.replace(as_read, owner="pia", project_id=project_id)
+        assert store.register(handed_on, NOW) == task_id
+        assert store.register(as_read, NOW, only_newer=True) == task_id
+        assert (store.get(task_id, owner="pia").project_id, store.get(task_id, owner=None).generation) == (
+            project_id,
+            2,
+        )
+        store.register(dataclasses.replace(as_read, generation=3), NOW, only_newer=True)
+        assert store.get(task_id, owner="alice").generation == 3
+
     def test_a_task_whose_project_has_gone_stays_its_owners(self, database, store) -> None:
         task_id = store.register(make_projection(uid="u"), NOW)
         store.register(make_projection(uid="u", owner=None, generation=2, priority=7), later(10))

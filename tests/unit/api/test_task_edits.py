@@ -50,6 +50,32 @@ def test_what_changes_nothing_writes_nothing(world: World, whole: bool) -> None:
     assert patches(world) == 0
 
 
+@pytest.mark.parametrize("name", ["数据同步任务", "new name"])
+def test_the_same_request_after_a_lost_answer_shows_what_it_has_made(world: World, name: str) -> None:
+    task = world.make_task()
+    path, body = f"/tasks/{task['id']}", {"name": name, "timeout_seconds": 7200, "schedule_config": "0 */4 * * *"}
+    world.objects.lose_next = KubeUnreachable("the answer was lost")
+    assert world.call("PUT", path, json=body).status_code == 503
+    again = world.call("PUT", path, json=body)
+    assert again.status_code == 200
+    wanted = task | body | {"next_run_time": "2026-03-04T16:00:00Z"}
+    assert {key: again.json()["data"][key] for key in wanted} == wanted
+    assert world.call("GET", path).json()["data"]["timeout_seconds"] == 7200
+    assert patches(world) == 1
+    tag = {"If-Match": again.headers["ETag"]}
+    assert world.call("PUT", path, json={"priority": 1}, headers=tag).status_code == 200
+
+
+def test_what_kubectl_has_changed_is_shown_by_a_request_that_says_the_same(world: World) -> None:
+    task = world.make_task()
+    stored = world.objects.only(SCHEDULED_TASKS)
+    stored["spec"]["priority"] = 7
+    stored["metadata"] |= {"resourceVersion": "50", "generation": 2}
+    answer = put(world, task, priority=7)
+    assert (answer.json()["data"]["priority"], answer.headers["ETag"][-3:]) == (7, '-2"')
+    assert patches(world) == 0
+
+
 def test_null_clears_what_may_be_null(world: World) -> None:
     task = world.make_task(
         description="old", starting_deadline_seconds=60, args=["x"], resources={"limits": {"cpu": 1}}
