@@ -219,12 +219,13 @@ def _project_edit(backends: Backends, task: TaskRecord, project_id: int | None, 
         # A run that was had is not had again by a mere pause and resume.
         had_run = task.completed and _schedule_of(spec) == _schedule_of(before)
         next_run = None if had_run else first_run(schedule, spec, changed.uid, since=now)
-        backends.tasks.set_next_run_time(changed.uid, next_run)
+        backends.tasks.set_next_run_time(changed.uid, next_run, generation=changed.generation)
     elif spec.spread_seconds != before.spread_seconds and task.next_run_time is not None:
         # The same tick starts at another time.
         schedule = parse_schedule(spec.schedule_type, spec.schedule, spec.time_zone)
         old, new = (start_offset(schedule, changed.uid, given.spread_seconds) for given in (before, spec))
-        backends.tasks.set_next_run_time(changed.uid, task.next_run_time - old + new)
+        next_run = task.next_run_time - old + new
+        backends.tasks.set_next_run_time(changed.uid, next_run, generation=changed.generation)
     return backends.tasks.get(task.task_id, owner=None)
 
 

@@ -50,6 +50,7 @@ MAX_ID = 2**53 - 1
 """The greatest id that every JSON reader represents exactly; a greater one from a resource is not taken over."""
 
 _RESERVE_TRIES = 20
+_UNJUDGED: Mapping[str, Any] = {"ready": None, "ready_reason": None, "ready_message": None}
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,6 +232,10 @@ def _refresh(
     old = dict(row._mapping)
     changed = {column: value for column, value in values.items() if old[column] != clean_json(value)}
     other = {column: value for column, value in _columns(resource).items() if old[column] != value}
+    if "generation" in other:
+        # What the operator has judged was another definition; it judges anew, and whoever must not get ahead of it can
+        # see that it has not done so yet.
+        other |= _UNJUDGED
     if row.state != "active":
         other |= {"state": "active", "deleted_at": None}
     if changed:

@@ -206,10 +206,16 @@ class TaskStore:
         with self._database.transaction() as connection:
             projection.set_columns(connection, tasks, cr_uid, values)
 
-    def set_next_run_time(self, cr_uid: str, next_run_time: datetime | None) -> None:
-        """Writes the next run alone: for the API after an edit, so that the writer's next read shows it."""
+    def set_next_run_time(self, cr_uid: str, next_run_time: datetime | None, *, generation: int) -> None:
+        """Writes when an edit, of which this generation came, makes the task run next: for the API, so that the
+        writer's next read shows it. Once the operator has judged that generation it knows better, and nothing changes.
+        """
         with self._database.transaction() as connection:
-            projection.set_columns(connection, tasks, cr_uid, {"next_run_time": next_run_time})
+            connection.execute(
+                update(tasks)
+                .where(tasks.c.cr_uid == cr_uid, tasks.c.generation == generation, tasks.c.ready.is_(None))
+                .values(next_run_time=next_run_time)
+            )
 
     def mark_deleted(self, cr_uid: str, now: datetime) -> None:
         """Soft-deletes the task and frees its name. Idempotent; an unknown uid is no error."""
