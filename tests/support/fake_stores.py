@@ -153,10 +153,12 @@ class FakeTasks:
         )
         return row.task_id
 
-    def set_next_run_time(self, cr_uid: str, next_run_time: datetime | None, *, generation: int) -> None:
+    def set_next_run(
+        self, cr_uid: str, next_run_time: datetime | None, *, generation: int, completed: bool = False
+    ) -> None:
         row = self._of(cr_uid)
         if row.generation == generation and row.ready is None:
-            self.rows[row.task_id] = replace(row, next_run_time=next_run_time)
+            self.rows[row.task_id] = replace(row, next_run_time=next_run_time, completed=completed)
 
     def mark_deleted(self, cr_uid: str, now: datetime) -> None:
         self._switch.check()

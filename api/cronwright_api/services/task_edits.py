@@ -88,11 +88,11 @@ async def pause_task(
 async def resume_task(
     backends: Backends, user: User, task_id: int, precondition: Precondition | None = None
 ) -> TaskRecord:
-    """Endpoint 7. Raises Conflict if the task is not paused, or has had its only run."""
+    """Endpoint 7. Raises Conflict if the task is not paused, or has had its only run and was given no other since."""
     task = await run_in_threadpool(lambda: backends.tasks.get(task_id, owner=user.owner_filter))
 
     def edit(current: TaskSpec) -> TaskSpec:
-        if task.completed:
+        if _had_run(task, current):
             raise Conflict(_FINISHED)
         if not current.suspend:
             raise Conflict(_NOT_PAUSED)
@@ -216,16 +216,15 @@ def _project_edit(backends: Backends, task: TaskRecord, project_id: int | None, 
     )
     if _schedule_of(spec) != _schedule_of(before) or spec.suspend != before.suspend:
         schedule = parse_schedule(spec.schedule_type, spec.schedule, spec.time_zone)
-        # A run that was had is not had again by a mere pause and resume.
-        had_run = task.completed and _schedule_of(spec) == _schedule_of(before)
+        had_run = _had_run(task, spec)
         next_run = None if had_run else first_run(schedule, spec, changed.uid, since=now)
-        backends.tasks.set_next_run_time(changed.uid, next_run, generation=changed.generation)
+        backends.tasks.set_next_run(changed.uid, next_run, generation=changed.generation, completed=had_run)
     elif spec.spread_seconds != before.spread_seconds and task.next_run_time is not None:
         # The same tick starts at another time.
         schedule = parse_schedule(spec.schedule_type, spec.schedule, spec.time_zone)
         old, new = (start_offset(schedule, changed.uid, given.spread_seconds) for given in (before, spec))
         next_run = task.next_run_time - old + new
-        backends.tasks.set_next_run_time(changed.uid, next_run, generation=changed.generation)
+        backends.tasks.set_next_run(changed.uid, next_run, generation=changed.generation)
     return backends.tasks.get(task.task_id, owner=None)
 
 
@@ -267,6 +266,12 @@ def _judge(
     if wanted.overrides.env != current.overrides.env:
         rules += check_env_sources(wanted, user)
     return form.with_rules(*rules)
+
+
+def _had_run(task: TaskRecord, spec: TaskSpec) -> bool:
+    """Whether a task that shall be as `spec` says has had its only run: another schedule is another run, a mere pause
+    and resume is none."""
+    return task.completed and _schedule_of(spec) == _schedule_of(task.spec)
 
 
 def _schedule_of(spec: TaskSpec) -> tuple[ScheduleType, str, str]:

@@ -206,15 +206,18 @@ class TaskStore:
         with self._database.transaction() as connection:
             projection.set_columns(connection, tasks, cr_uid, values)
 
-    def set_next_run_time(self, cr_uid: str, next_run_time: datetime | None, *, generation: int) -> None:
-        """Writes when an edit, of which this generation came, makes the task run next: for the API, so that the
-        writer's next read shows it. Once the operator has judged that generation it knows better, and nothing changes.
+    def set_next_run(
+        self, cr_uid: str, next_run_time: datetime | None, *, generation: int, completed: bool = False
+    ) -> None:
+        """Writes when an edit, of which this generation came, makes the task run next, or that it has had its only run:
+        for the API, so that the writer's next read shows it. Once the operator has judged that generation it knows
+        better, and nothing changes.
         """
         with self._database.transaction() as connection:
             connection.execute(
                 update(tasks)
                 .where(tasks.c.cr_uid == cr_uid, tasks.c.generation == generation, tasks.c.ready.is_(None))
-                .values(next_run_time=next_run_time)
+                .values(next_run_time=next_run_time, completed=completed)
             )
 
     def mark_deleted(self, cr_uid: str, now: datetime) -> None:

@@ -417,7 +417,7 @@ class TestReading:
     def test_next_run_time_is_null_while_paused_and_after_the_only_run(self, database, store) -> None:
         task_id = add_task(database)
         uid = "uid-alice-nightly backup"
-        store.set_next_run_time(uid, later(60), generation=1)
+        store.set_next_run(uid, later(60), generation=1)
         assert store.get(task_id, owner=None).next_run_time == later(60)
         store.set_observed(uid, next_run_time=later(60), ready=True, reason=None, message=None, completed=True)
         assert store.get(task_id, owner=None).next_run_time is None
@@ -432,12 +432,12 @@ class TestReading:
         store.register(make_projection(generation=2, priority=1), later(5))
         record = store.get(task_id, owner=None)
         assert (record.ready, record.ready_reason, record.ready_message) == (None, None, None)
-        store.set_next_run_time(uid, later(120), generation=1)
+        store.set_next_run(uid, later(120), generation=1)
         assert store.get(task_id, owner=None).next_run_time == later(60), "an edit that another one has overtaken"
-        store.set_next_run_time(uid, later(180), generation=2)
+        store.set_next_run(uid, later(180), generation=2)
         assert store.get(task_id, owner=None).next_run_time == later(180)
         store.set_observed(uid, next_run_time=later(240), ready=True, reason=None, message=None, completed=False)
-        store.set_next_run_time(uid, later(180), generation=2)
+        store.set_next_run(uid, later(180), generation=2)
         assert store.get(task_id, owner=None).next_run_time == later(240)
 
     def test_observation_is_shown_and_leaves_updated_at(self, database, store) -> None:

@@ -161,6 +161,41 @@ def test_a_finished_task_cannot_be_resumed(world: World) -> None:
     assert world.call("POST", f"/tasks/{task['id']}/resume").status_code == 409
 
 
+@pytest.mark.parametrize("is_active", [True, False])
+def test_a_finished_task_that_is_given_another_time_has_a_run_to_come(world: World, is_active: bool) -> None:
+    task = world.make_task(schedule_type="DATE", schedule_config="2026-03-04T13:00:00Z")
+    row = world.tasks.rows[task["id"]]
+    world.tasks.rows[task["id"]] = replace(row, completed=True, ready=False, next_run_time=None)
+    world.now += timedelta(days=1)
+    later = "2026-04-01T00:00:00Z"
+    changed = put(world, task, schedule_config=later, is_active=is_active).json()["data"]
+    assert (changed["next_run_time"], changed["ready"]) == (later if is_active else None, None)
+    assert not world.tasks.rows[task["id"]].completed
+    if not is_active:
+        assert world.call("POST", f"/tasks/{task['id']}/resume").status_code == 200
+        assert world.call("GET", f"/tasks/{task['id']}").json()["data"]["next_run_time"] == later
+
+
+def test_a_finished_task_stays_so_by_any_other_change(world: World) -> None:
+    task = world.make_task(schedule_type="DATE", schedule_config="2026-03-04T13:00:00Z")
+    world.tasks.rows[task["id"]] = replace(world.tasks.rows[task["id"]], completed=True, next_run_time=None)
+    world.now += timedelta(days=1)
+    for change in ({"priority": 1}, {"is_active": False}, {"spread_seconds": 60}):
+        assert put(world, task, **change).json()["data"]["next_run_time"] is None
+        assert world.tasks.rows[task["id"]].completed
+    assert world.call("POST", f"/tasks/{task['id']}/resume").status_code == 409
+
+
+def test_a_finished_task_is_resumed_once_kubectl_has_given_it_another_time(world: World) -> None:
+    task = world.make_task(schedule_type="DATE", schedule_config="2026-03-04T13:00:00Z", is_active=False)
+    world.tasks.rows[task["id"]] = replace(world.tasks.rows[task["id"]], completed=True)
+    stored = world.objects.only(SCHEDULED_TASKS)
+    stored["spec"]["schedule"] = "2026-04-01T00:00:00Z"
+    stored["metadata"] |= {"resourceVersion": "50", "generation": 2}
+    assert world.call("POST", f"/tasks/{task['id']}/resume").status_code == 200
+    assert world.call("GET", f"/tasks/{task['id']}").json()["data"]["next_run_time"] == "2026-04-01T00:00:00Z"
+
+
 def test_delete(world: World) -> None:
     task = world.make_task()
     path = f"/tasks/{task['id']}"
