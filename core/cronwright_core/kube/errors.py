@@ -134,3 +134,8 @@ def is_another_object(error: KubeRejected) -> bool:
     if isinstance(error, KubeInvalid):
         return any(cause.field == "metadata.uid" for cause in error.causes)
     return isinstance(error, KubeConflict)
+
+
+def is_out_of_annotations(error: KubeRejected) -> bool:
+    """Whether an object has no room for a further annotation: all of them together may have 256 KiB."""
+    return isinstance(error, KubeInvalid) and any("annotations" in cause.field for cause in error.causes)
