@@ -12,6 +12,7 @@ from cronwright_core.domain import naming
 from cronwright_core.domain.errors import Message, NotFound
 from cronwright_core.domain.execution import ExecutionStatus
 from cronwright_core.store.columns import AnyRow
+from cronwright_core.store.execution_rows import owned_by
 from cronwright_core.store.executions import no_such_execution
 from cronwright_core.store.models import attempts, executions, log_streams
 
@@ -81,11 +82,9 @@ def streams_for(connection: Connection, execution_id: str, owner: str | None, at
     statement = (
         select(*columns)
         .select_from(sources)
-        .where(executions.c.execution_time == time, executions.c.execution_id == execution_id)
+        .where(executions.c.execution_time == time, executions.c.execution_id == execution_id, owned_by(owner))
         .order_by(log_streams.c.attempt, log_streams.c.stream)
     )
-    if owner is not None:
-        statement = statement.where(executions.c.owner == owner)
     rows = connection.execute(statement).all()
     if not rows:
         raise no_such_execution()

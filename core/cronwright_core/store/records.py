@@ -39,11 +39,16 @@ class Page(Generic[Item]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskDraft:
-    """A task about to be created by REST: `owner` is whose name it takes, `spec` what its resource will say."""
+    """A task about to be created by REST: `owner` is whose name it takes, `spec` what its resource will say.
+
+    Or about to be renamed: then `namespace` and `cr_name` are those of its resource.
+    """
 
     owner: str
     project_id: int
     spec: TaskSpec
+    namespace: str | None = None
+    cr_name: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -240,9 +245,11 @@ class TaskRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProjectDraft:
-    """A Project about to be created by REST."""
+    """A Project about to be created by REST, or renamed: then `namespace` and `cr_name` are those of its resource."""
 
     spec: ProjectSpec
+    namespace: str | None = None
+    cr_name: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -180,3 +180,18 @@ def test_deleting(world: World) -> None:
     assert world.objects.objects == {}
     assert world.call("GET", "/projects/1").status_code == 404
     assert world.call("DELETE", "/projects/1", user="root", admin=True).status_code == 404
+
+
+def test_the_same_change_after_a_lost_answer_shows_what_it_has_made(world: World) -> None:
+    made = create(world).json()["data"]
+    path, root, body = (
+        f"/projects/{made['id']}",
+        {"user": "root", "admin": True},
+        {"image": "alpine", "name": "renamed"},
+    )
+    world.objects.lose_next = KubeUnreachable("the answer was lost")
+    assert world.call("PUT", path, **root, json=body).status_code == 503
+    again = world.call("PUT", path, **root, json=body)
+    assert (again.status_code, again.json()["data"] | body) == (200, again.json()["data"])
+    tag = {"If-Match": again.headers["ETag"]}
+    assert world.call("PUT", path, **root, json={"description": "d"}, headers=tag).status_code == 200
