@@ -365,7 +365,7 @@ class Recorder:
                 execution_time=_key(job, execution_id).time,
                 attempt=attempt.number,
                 now=self._now,
-                redactor=lambda: self._redaction.of(job.uid),
+                redactor=lambda: self._redaction.of(job.uid, attempt.pod_uid),
                 pod_uid=attempt.pod_uid,
                 host=pod.host if pod is not None else None,
                 start_time=attempt.start_time,
