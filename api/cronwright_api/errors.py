@@ -1,6 +1,7 @@
 """Every exception to the document's error envelope, once; routes and services only raise.
 
-InvalidInput 400   Unauthenticated 401   Forbidden 403   NotFound 404   Conflict, KubeConflict 409
+InvalidInput, KubeDenied 400   Unauthenticated 401   Forbidden 403   NotFound 404
+Conflict, KubeConflict, KubeNoRoom 409
 PreconditionFailed 412   Unavailable, KubeUnreachable 503   anything else 500 with an id to look up in the log
 """
 
@@ -17,6 +18,7 @@ from starlette.routing import compile_path
 from cronwright_api import messages, request_context
 from cronwright_api.bodies import to_field_errors
 from cronwright_api.envelope import failure
+from cronwright_api.services.rejections import to_refusal
 from cronwright_core.domain.errors import (
     Conflict,
     CronwrightError,
@@ -27,7 +29,7 @@ from cronwright_core.domain.errors import (
     NotFound,
     Unavailable,
 )
-from cronwright_core.kube.errors import KubeConflict, KubeError, KubeUnreachable
+from cronwright_core.kube.errors import KubeConflict, KubeDenied, KubeError, KubeNoRoom, KubeUnreachable
 
 RETRY_AFTER_SECONDS = 5
 logger = logging.getLogger(__name__)
@@ -94,12 +96,16 @@ def on_unavailable(error: Unavailable) -> JSONResponse:
 
 
 async def on_kube_error(request: Request, error: Exception) -> JSONResponse:
-    """What a service did not map itself: the API server is away, the object changed, or our own rights are missing."""
+    """What a service did not map itself: the API server is away, the object changed, admission refused what is asked
+    for, or our own rights are missing."""
     if isinstance(error, KubeUnreachable):
         logger.warning("the API server cannot be reached", extra={"error": str(error)})
         return failure(503, messages.CLUSTER_UNAVAILABLE, headers={"Retry-After": str(RETRY_AFTER_SECONDS)})
     if isinstance(error, KubeConflict):
         return failure(409, messages.CHANGED_MEANWHILE)
+    if isinstance(error, KubeDenied | KubeNoRoom):
+        logger.warning("the cluster's admission refused a write", extra={"error": str(error)})
+        return await on_domain_error(request, to_refusal(error))
     return internal_error(error)
 
 

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 from fastapi import Depends, Header, Request
 
+from cronwright_api import messages
 from cronwright_core.domain.errors import FieldError, InvalidInput, Message
 from cronwright_core.store.records import CreationKey
 
@@ -58,8 +59,15 @@ def digest(key: str, body: Mapping[str, Any]) -> str:
     """Tells a body from another one: the same for the same JSON values, in whatever order and spacing.
 
     Under the key itself, which is not stored: who reads the database cannot try out values against it.
+
+    Raises:
+        InvalidInput: the body is nested too deep.
     """
-    canonical = json.dumps(body, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    try:
+        canonical = json.dumps(body, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    except RecursionError as error:
+        # Writing takes a few levels more than reading did: what is refused a little deeper is refused here too.
+        raise InvalidInput(messages.MALFORMED_JSON) from error
     return hmac.new(key.encode(), canonical.encode(), hashlib.sha256).hexdigest()
 
 

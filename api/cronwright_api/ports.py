@@ -64,11 +64,13 @@ class Tasks(Protocol):
     ) -> TaskRecord:
         """The resource exists: readers see the task from now on."""
 
-    def register(self, task: TaskProjection, now: datetime) -> int:
-        """Projects a resource as the API server answered it."""
+    def register(self, task: TaskProjection, now: datetime, *, only_newer: bool = False) -> int:
+        """Projects a resource as the API server answered it; `only_newer`: if the row is of an older generation."""
 
-    def set_next_run_time(self, cr_uid: str, next_run_time: datetime | None) -> None:
-        """Writes the next run alone."""
+    def set_next_run(
+        self, cr_uid: str, next_run_time: datetime | None, *, generation: int, completed: bool = False
+    ) -> None:
+        """Writes the next run, or that there is none any more, unless the operator has judged this generation."""
 
     def mark_deleted(self, cr_uid: str, now: datetime) -> None:
         """Hides the task from readers and frees its name."""

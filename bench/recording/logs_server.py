@@ -11,10 +11,12 @@ from urllib.parse import parse_qs, urlsplit
 
 _CHUNK = 32 * 1024
 """So large are the pieces in which an API server passes a log on."""
+_END = 4 * 1024 * 1024
+"""What is sent where `sinceTime` is given: more than the lines of the last two seconds."""
 
 
 def make_server(file: Path, port: int) -> ThreadingHTTPServer:
-    """Serves the file as stdout of every Pod; stderr is empty. `sinceTime` is not looked at."""
+    """Serves the file as stdout of every Pod; stderr is empty. With `sinceTime`, whichever it is, its end."""
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -24,13 +26,17 @@ def make_server(file: Path, port: int) -> ThreadingHTTPServer:
             self.send_header("Content-Type", "text/plain")
             self.send_header("Transfer-Encoding", "chunked")
             self.end_headers()
-            if parse_qs(urlsplit(self.path).query).get("stream") == ["Stdout"]:
-                self._send_file()
+            query = parse_qs(urlsplit(self.path).query)
+            if query.get("stream") == ["Stdout"]:
+                self._send_file(end_only="sinceTime" in query)
             self.connection.sendall(b"0\r\n\r\n")
 
-        def _send_file(self) -> None:
+        def _send_file(self, *, end_only: bool) -> None:
             size, offset = file.stat().st_size, 0
             with file.open("rb") as log:
+                if end_only and size > _END:
+                    log.seek(size - _END)
+                    offset = size - _END + len(log.readline())
                 while offset < size:
                     length = end = min(_CHUNK, size - offset)
                     self.connection.sendall(b"%x\r\n" % length)

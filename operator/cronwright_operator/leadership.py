@@ -46,6 +46,7 @@ class Leadership:
         self._name = name
         self._identity = identity
         self._now = now
+        self._installation: str | None = None
         self._renewed_at: float | None = None
         self._heard_at: float | None = None
         self._seen: tuple[str, float, float] | None = None  # version, when it was first seen, seconds it is good for
@@ -54,6 +55,11 @@ class Leadership:
     def held(self) -> bool:
         """Whether this process may write at this moment."""
         return self._renewed_at is not None and monotonic() - self._renewed_at < RENEW_DEADLINE_SECONDS
+
+    @property
+    def installation(self) -> str | None:
+        """The uid of the Lease: it tells this installation from any other, of any cluster. None: never held."""
+        return self._installation
 
     @property
     def hears(self) -> bool:
@@ -126,9 +132,10 @@ class Leadership:
                 "spec": self._spec(None),
             }
             try:
-                await self._client.create(LEASES, self._namespace, body)
+                made = await self._client.create(LEASES, self._namespace, body)
             except (KubeAlreadyExists, KubeConflict):
                 return False
+            self._installation = made["metadata"].get("uid")
             self._renewed_at = started
             return True
         self._heard_at = monotonic()
@@ -141,6 +148,7 @@ class Leadership:
             await self._client.replace(LEASES, self._namespace, self._name, lease)
         except KubeConflict:
             return False
+        self._installation = lease["metadata"].get("uid")
         self._renewed_at = started
         return True
 

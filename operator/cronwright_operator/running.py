@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -22,6 +22,7 @@ from cronwright_operator.launching.ledger import Place
 from cronwright_operator.launching.waits import REFRESH_SECONDS
 from cronwright_operator.leadership import LeadershipLost
 from cronwright_operator.observability.state import Sources
+from cronwright_operator.upkeep.installation import Installation
 from cronwright_operator.wiring import TROUBLE, Parts
 
 logger = logging.getLogger(__name__)
@@ -41,6 +42,15 @@ class Operator:
         self._reflectors = dict(zip(WATCHED, parts.workloads.reflectors, strict=True))
         self._health = HealthServer(self._live, self._ready, parts.metrics.render)
         self._kopf: KopfThread | None = None
+        self._installation = Installation(
+            parts.heartbeats,
+            identity=lambda: parts.leadership.installation,
+            holder=self._settings.pod_name,
+            version=__version__,
+            tz_release=tz_release(),
+            details=self._details,
+            now=system_now,
+        )
         self._working = False
         parts.metrics.show(self._state())
 
@@ -100,15 +110,14 @@ class Operator:
                     parts.events.run,
                 ):
                     group.create_task(work())
-                group.create_task(self._every(300, parts.reconciliation.sweep))
+                for seconds, sweep in self._sweeps():
+                    group.create_task(self._every(seconds, sweep))
                 group.create_task(self._every(self._settings.resync_seconds, parts.resync.run_once))
                 group.create_task(self._every(30, parts.cleanup.sweep))
-                group.create_task(self._every(60, parts.orphans.sweep))
                 group.create_task(self._every(30, parts.admissions.resolve))
                 group.create_task(self._every(REFRESH_SECONDS, parts.waits.refresh))
-                group.create_task(self._every(600, parts.retention.sweep))
                 group.create_task(self._every(60, parts.retry_refused))
-                group.create_task(self._every(10, self._beat))
+                group.create_task(self._every(10, self._installation.beat))
                 if self._settings.workspace_max_age_hours:
                     group.create_task(self._every(self._settings.workspace_clean_seconds, self._clean_by_schedule))
                 if parts.sampler is not None:
@@ -140,21 +149,23 @@ class Operator:
                 logger.exception("%s failed", getattr(work, "__qualname__", work))
             await asyncio.sleep(seconds)
 
-    async def _beat(self) -> None:
+    def _sweeps(self) -> tuple[tuple[float, Callable[[], Awaitable[None]]], ...]:
+        """What ends or deletes rows that this cluster knows nothing of, and how many seconds apart."""
+        ours = self._installation.when_ours
+        return (
+            (300, ours(self._parts.reconciliation.sweep)),
+            (60, ours(self._parts.orphans.sweep)),
+            (600, ours(self._parts.retention.sweep)),
+        )
+
+    def _details(self) -> Mapping[str, Any]:
+        """What endpoint 13 tells of this operator."""
         figures = self._parts.sampler.figures() if self._parts.sampler is not None else self._parts.without_kubelets
-        details = {
+        return {
             "tasks": sum(1 for _ in self._parts.cache.tasks()),
             "queued": self._parts.task_queue.depth(),
             "usage": figures.to_json(),
         }
-        await asyncio.to_thread(
-            self._parts.heartbeats.beat,
-            holder=self._settings.pod_name,
-            version=__version__,
-            tz_release=tz_release(),
-            details=details,
-            now=system_now(),
-        )
 
     async def _clean_by_schedule(self) -> None:
         await self._parts.cleaning.schedule(timedelta(hours=self._settings.workspace_max_age_hours))
@@ -180,6 +191,7 @@ class Operator:
             self._parts.metrics.queues.known(name)
         return Sources(
             leader=lambda: self._parts.leadership.held,
+            shares_database=lambda: self._installation.shares_database,
             tasks=self._parts.cache.tasks,
             next_due=self._parts.clock.next_due,
             watch_ages=lambda: {kind: r.age_seconds() for kind, r in self._reflectors.items() if r.synced},

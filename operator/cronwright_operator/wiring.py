@@ -320,7 +320,7 @@ class Parts:
             now=system_now,
         )
         self.orphans = Orphans(
-            client, self.cache, self.workloads.jobs, executions, tasks, projects, self._watched, now=system_now
+            client, self.cache, self.workloads.jobs, executions, logs, tasks, projects, self._watched, now=system_now
         )
         self.reconciliation = RowReconciliation(
             client, self.cache, self.projector, tasks, projects, self._watched, look=self.row_queue.add

@@ -131,6 +131,13 @@ CASES = {
             CALLS + '{namespace="n", job="o", outcome="ok"}': growing(99),
         },
     ),
+    "CronwrightDatabaseShared": Case(
+        {
+            'cronwright_database_shared{namespace="n", pod="a"}': flat(1),
+            'cronwright_database_shared{namespace="n", pod="b"}': flat(0),
+        },
+        {'cronwright_database_shared{namespace="n", pod="a"}': "1x3 0x60"},
+    ),
     "CronwrightDatabasePoolFull": Case(
         {
             'cronwright_database_connections{namespace="n", job="api", state="lent"}': flat(19),

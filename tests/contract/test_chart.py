@@ -53,7 +53,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
 }
 
 
-COMPONENTS = {"api", "operator", "postgresql", "crds", "admission", "metrics", "test", "uninstall"}
+COMPONENTS = {"api", "operator", "postgresql", "crds", "admission", "metrics", "test", "uninstall", "users"}
 
 
 @pytest.fixture(params=VARIANTS, scope="module")
@@ -149,6 +149,7 @@ def test_settings_reach_the_program() -> None:
             "priorityClasses": [{"minPriority": 10, "name": "high"}],
             "settings.logPollSeconds": 0.5,
             "settings.resyncSeconds": 60,
+            "settings.listenAddress": "::",
             "auth.audience": "cw",
             "auth.issuer": "me",
             "auth.rolesClaim": "realm_access.roles",
@@ -189,7 +190,7 @@ def test_settings_reach_the_program() -> None:
         "POD_NAME": {"fieldRef": {"fieldPath": "metadata.name"}},
     }
     api = {
-        "CRONWRIGHT_HOST": "0.0.0.0",
+        "CRONWRIGHT_HOST": "::",
         "CRONWRIGHT_PORT": "8000",
         "CRONWRIGHT_JWT_KEYS_DIR": "/etc/cronwright/jwt-keys",
         "CRONWRIGHT_JWT_AUDIENCE": "cw",
@@ -206,6 +207,7 @@ def test_settings_reach_the_program() -> None:
         "CRONWRIGHT_MAX_CONCURRENT_EXECUTIONS": "1000000",
         "CRONWRIGHT_MAX_UNRECORDED": "1000000",
         "CRONWRIGHT_PRIORITY_CLASSES": '[{"minPriority":10,"name":"high"}]',
+        "CRONWRIGHT_HEALTH_HOST": "::",
         "CRONWRIGHT_HEALTH_PORT": "9000",
         "CRONWRIGHT_LEASE_NAME": "the-lease",
         "CRONWRIGHT_KEEP_FINISHED_SECONDS": "1234567",
@@ -249,7 +251,7 @@ def test_the_defaults_serve_every_namespace_from_the_releases_own() -> None:
     [
         ({}, "cronwright:0.1.0"),
         ({"image.repository": "r.example:5000/x/cw", "image.tag": "7"}, "r.example:5000/x/cw:7"),
-        ({"image.tag": "7", "image.digest": "sha256:" + "a" * 64}, "cronwright@sha256:" + "a" * 64),
+        ({"image.digest": "sha256:" + "a" * 64}, "cronwright@sha256:" + "a" * 64),
     ],
 )
 def test_image_reference(image: dict[str, Any], expected: str) -> None:

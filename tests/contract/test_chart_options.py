@@ -173,6 +173,21 @@ def test_network_policies_name_what_each_pod_needs() -> None:
 
 
 @pytest.mark.parametrize(
+    ("values", "reached"),
+    [
+        ({}, []),
+        ({"nodeMetrics.enabled": True}, [10250]),
+        ({"logs.kubeletFiles": True}, [10250]),
+        ({"logs.kubeletFiles": True, "kubelet.port": 10251}, [10250, 10251]),
+    ],
+)
+def test_network_policies_let_the_operator_reach_kubelets_where_it_asks_them(
+    values: dict[str, Any], reached: list[int]
+) -> None:
+    assert ports(policies(values)["operator"]["egress"])[5:] == reached
+
+
+@pytest.mark.parametrize(
     ("url", "port"), [("https://sso.example/keys", 443), ("http://sso.example/keys", 80), ("https://[::1]:7/k", 7)]
 )
 def test_the_port_of_the_key_set_follows_its_address(url: str, port: int) -> None:
@@ -289,6 +304,44 @@ def test_uninstalling_reaches_no_further_than_the_operator_did() -> None:
     assert [item["metadata"]["namespace"] for item in roles] == ["a", "b"]
     (container,) = rendered.one("Job", "cronwright-uninstall")["spec"]["template"]["spec"]["containers"]
     assert container["args"] == ["release", "--suspend-cronjobs", "--namespace=a", "--namespace=b"]
+
+
+def test_pods_of_hooks_run_where_the_operator_may() -> None:
+    placed = {"nodeSelector": {"disk": "fast"}, "tolerations": [{"key": "dedicated", "operator": "Exists"}]}
+    rendered = chart.render(
+        {f"operator.{key}": value for key, value in placed.items()} | {"uninstall.suspendCronJobs": True}
+    )
+    templates = rendered.pod_templates()
+    for name in ("cronwright-uninstall", "cronwright-test"):
+        assert {key: templates[name]["spec"][key] for key in placed} == placed
+
+
+def test_another_authority_of_the_kubelets_begins_new_pods() -> None:
+    def annotations(authority: str) -> dict[str, str]:
+        bundle = f"-----BEGIN CERTIFICATE-----\n{authority}" if authority else ""
+        rendered = chart.render({"logs.kubeletFiles": True, "kubelet.caBundle": bundle})
+        found: dict[str, str] = rendered.pod_templates()["cronwright-operator"]["metadata"].get("annotations", {})
+        return found
+
+    assert annotations("one") != annotations("two")
+    assert annotations("") == {}
+
+
+def test_two_namespaces_never_share_an_object_of_the_cluster() -> None:
+    def names(namespace: str) -> set[str]:
+        objects = chart.render(namespace=namespace, kube_version="1.30.0").objects
+        scoped = [item for item in objects if item["kind"] != "CustomResourceDefinition"]
+        return {item["metadata"]["name"] for item in scoped if "namespace" not in item["metadata"]}
+
+    first, second = (names("n" * 60 + suffix) for suffix in ("a", "b"))
+    assert first
+    assert second
+    assert not first & second
+
+
+def test_a_dashboard_needs_no_label() -> None:
+    rendered = chart.render({"metrics.dashboard": {"enabled": True, "labels": None}})
+    assert rendered.one("ConfigMap", "cronwright-dashboard")["data"]
 
 
 def test_labels_of_ones_own_are_on_everything() -> None:

@@ -41,6 +41,10 @@ NODE_METRICS: Rights = {
 }
 
 
+READ = ("get", "list", "watch")
+WRITE = ("create", "update", "patch", "delete", "deletecollection")
+
+
 def rights(rules: list[dict[str, Any]]) -> Rights:
     return {
         (group, resource, verb)
@@ -73,6 +77,28 @@ def test_rights_when_all_namespaces_are_served() -> None:
     rendered = chart.render()
     assert granted(rendered, "cronwright-api") == {"*": API}
     assert granted(rendered, "cronwright-operator") == {"*": OPERATOR, "cw": LEASE}
+
+
+PEOPLE: dict[str, Rights] = {
+    "view": {("cronwright.dev", kind, verb) for kind in ("scheduledtasks", "projects") for verb in READ},
+    "edit": {("cronwright.dev", "scheduledtasks", verb) for verb in WRITE},
+    "admin": {("cronwright.dev", "projects", verb) for verb in WRITE},
+}
+
+
+def aggregated(rendered: chart.Rendered) -> dict[str, Rights]:
+    prefix = "rbac.authorization.k8s.io/aggregate-to-"
+    return {
+        label.removeprefix(prefix): rights(role["rules"])
+        for role in rendered.of("ClusterRole")
+        for label in role["metadata"]["labels"]
+        if label.startswith(prefix)
+    }
+
+
+def test_people_get_rights_by_kubernetes_own_roles() -> None:
+    assert aggregated(chart.render()) == PEOPLE
+    assert aggregated(chart.render({"rbac.aggregate": False})) == {}
 
 
 def test_nothing_is_cluster_wide_when_namespaces_are_named() -> None:

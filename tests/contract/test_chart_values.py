@@ -114,9 +114,22 @@ def test_bad_values_are_refused_by_name(values: dict[str, Any], part: str) -> No
         ({"api.ingress.enabled": True}, "name at least one host"),
         ({"api.autoscaling": {"enabled": True, "minReplicas": 9}}, "is more than api.autoscaling.maxReplicas"),
         ({"api.autoscaling.enabled": True, "api.resources.requests.cpu": None}, "needs api.resources.requests.cpu"),
+        ({"api.autoscaling.enabled": True, "api.resources": None}, "needs api.resources.requests.cpu"),
+        ({"image.tag": "7", "image.digest": "sha256:" + "a" * 64}, "the digest would win"),
+        ({"metrics.serviceMonitor": {"enabled": True, "interval": "9s500ms"}}, "scrapeTimeout is longer than"),
     ],
 )
 def test_values_that_contradict_each_other_say_what_to_do(values: dict[str, Any], advice: str) -> None:
     with pytest.raises(chart.RenderError) as caught:
         chart.render(values)
     assert advice in str(caught.value)
+
+
+def test_a_release_whose_services_could_not_be_made_is_refused() -> None:
+    with pytest.raises(chart.RenderError, match="set fullnameOverride"):
+        chart.render(release="9lives")
+    assert chart.render({"fullnameOverride": "nine"}, release="9lives").one("Service", "nine-api")
+
+
+def test_a_dot_in_the_releases_name_is_none_in_those_of_its_objects() -> None:
+    assert chart.render(release="my.cronwright").one("Service", "my-cronwright-api")

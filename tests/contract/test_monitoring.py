@@ -34,6 +34,7 @@ def texts() -> tuple[str, str]:
     operator.show(
         Sources(
             leader=lambda: True,
+            shares_database=lambda: False,
             tasks=list,
             next_due=lambda: CREATED,
             watch_ages=lambda: {"pods": 1},

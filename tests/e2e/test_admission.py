@@ -97,6 +97,34 @@ def test_the_right_to_name_owners_can_be_granted(space: Space) -> None:
     assert kubectl(f"--as={grace.name}", *asked).strip() == "yes"
 
 
+@pytest.mark.parametrize(
+    ("role", "may"),
+    [
+        ("view", {"list scheduledtasks", "list projects"}),
+        ("edit", {"list scheduledtasks", "list projects", "create scheduledtasks"}),
+        ("admin", {"list scheduledtasks", "list projects", "create scheduledtasks", "create projects"}),
+    ],
+)
+def test_kubernetes_own_roles_hold_for_tasks_and_projects(space: Space, role: str, may: set[str]) -> None:
+    user = f"{role}er-{uuid.uuid4().hex[:6]}"
+    kubectl("create", "rolebinding", user, f"--clusterrole={role}", f"--user={user}", "-n", space.namespace)
+
+    def allowed() -> set[str]:
+        found = set()
+        for verb in ("list", "create", "setowner"):
+            for resource in ("scheduledtasks", "projects"):
+                asked = ["auth", "can-i", verb, f"{resource}.cronwright.dev", "-n", space.namespace]
+                try:
+                    kubectl(f"--as={user}", *asked)
+                except KubectlFailed:
+                    continue  # it says no by its exit code
+                found.add(f"{verb} {resource}")
+        return found
+
+    # The API server hears of the binding by a watch, a moment after it was made.
+    eventually(lambda: allowed() == may, seconds=30, what=f"the rights of {role}")
+
+
 def test_rest_gives_tasks_to_the_user_of_the_token(space: Space, alice: Rest) -> None:
     body = {"name": f"mine of {space.namespace}", "project_id": space.project_id(), "schedule_type": "ONCE"}
     made = alice.data("POST", "/tasks", json={**body, "is_active": False})

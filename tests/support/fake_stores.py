@@ -142,17 +142,23 @@ class FakeTasks:
         )
         return self.rows[task_id]
 
-    def register(self, task: TaskProjection, now: datetime) -> int:
+    def register(self, task: TaskProjection, now: datetime, *, only_newer: bool = False) -> int:
         self._switch.check()
         row = self._of(task.cr_uid)
+        if only_newer and row.generation == task.generation:
+            return row.task_id
+        judged = row.ready if row.generation == task.generation else None
         self.rows[row.task_id] = replace(
-            row, spec=task.spec, project_id=task.project_id, generation=task.generation, updated_at=now
+            row, spec=task.spec, project_id=task.project_id, generation=task.generation, ready=judged, updated_at=now
         )
         return row.task_id
 
-    def set_next_run_time(self, cr_uid: str, next_run_time: datetime | None) -> None:
+    def set_next_run(
+        self, cr_uid: str, next_run_time: datetime | None, *, generation: int, completed: bool = False
+    ) -> None:
         row = self._of(cr_uid)
-        self.rows[row.task_id] = replace(row, next_run_time=next_run_time)
+        if row.generation == generation and row.ready is None:
+            self.rows[row.task_id] = replace(row, next_run_time=next_run_time, completed=completed)
 
     def mark_deleted(self, cr_uid: str, now: datetime) -> None:
         self._switch.check()

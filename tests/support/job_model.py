@@ -105,7 +105,7 @@ class Cluster(FakeObjects):
         started = pod["status"]["startTime"]
         terminated = {"exitCode": code, "startedAt": started, "finishedAt": to_rfc3339(self.now)}
         pod["status"] |= {"phase": "Succeeded" if code == 0 else "Failed", "reason": reason}
-        pod["status"]["containerStatuses"] = [{"state": {"terminated": terminated}}]
+        pod["status"]["containerStatuses"] = [{"name": "task", "state": {"terminated": terminated}}]
         self._touch(pod)
 
     async def _controller(self) -> None:
@@ -161,6 +161,6 @@ class Cluster(FakeObjects):
             "status": {
                 "phase": "Running",
                 "startTime": stamp,
-                "containerStatuses": [{"state": {"running": {"startedAt": stamp}}}],
+                "containerStatuses": [{"name": "task", "state": {"running": {"startedAt": stamp}}}],
             },
         }

@@ -56,7 +56,7 @@ def pod(name: str, of: Json, *, phase: str = "Succeeded", code: int = 0, second:
             "ownerReferences": [{"kind": "Job", "uid": of["metadata"]["uid"], "controller": True}],
         },
         "spec": {},
-        "status": {"phase": phase, "containerStatuses": [{"state": state}]},
+        "status": {"phase": phase, "containerStatuses": [{"name": "task", "state": state}]},
     }
 
 

@@ -17,7 +17,7 @@ from support.builders import CREATED
 
 
 class Kubelet:
-    """Answers log reads: bytes by stream (None: merged), or an error."""
+    """Answers log reads: bytes by stream (`all`: merged, as a rule both of them), or an error."""
 
     def __init__(self, **streams: bytes | Exception) -> None:
         self.streams = streams
@@ -27,10 +27,29 @@ class Kubelet:
         self, namespace: str, pod: str, *, stream: str | None, since_time: str | None, **_: Any
     ) -> AsyncIterator[bytes]:
         self.asked.append((stream, since_time))
-        answer = self.streams.get((stream or "all").lower(), b"")
+        answer = self._answer((stream or "all").lower())
         if isinstance(answer, Exception):
             raise answer
         yield answer
+
+    def _answer(self, stream: str) -> bytes | Exception:
+        if stream == "all" and "all" not in self.streams:
+            return b"".join(part for part in self.streams.values() if isinstance(part, bytes))
+        return self.streams.get(stream, b"")
+
+
+class CutKubelet(Kubelet):
+    """Looks at `sinceTime`; its n-th answer ends cleanly after `cuts[n]` bytes (None: it is whole)."""
+
+    def __init__(self, *cuts: int | None, **streams: bytes | Exception) -> None:
+        super().__init__(**streams)
+        self.cuts = list(cuts)
+
+    async def read_log(self, *_: Any, since_time: str | None, **options: Any) -> AsyncIterator[bytes]:
+        cut = self.cuts.pop(0) if self.cuts else None
+        async for answer in super().read_log(*_, since_time=since_time, **options):
+            lines = answer.splitlines(keepends=True)
+            yield b"".join(line for line in lines if since_time is None or line.decode() >= since_time[:-1])[:cut]
 
 
 class Store:

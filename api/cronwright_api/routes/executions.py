@@ -57,6 +57,9 @@ def read_log(
     lines: Annotated[QueryInt, Query(**between(1, MAX_LINES), description="返回的日志行数")] = MAX_LINES,
     attempt: AttemptNumber = None,
 ) -> Envelope[LogOut]:
-    """The last lines of what the execution wrote, all attempts in order, or one of them."""
+    """The last lines of what the execution wrote, all attempts in order, or one of them; at most 8 MiB.
+
+    Where these hold fewer lines than were asked for, the first one says how many were left out.
+    """
     log = backends.logs.show(execution_id, owner=user.owner_filter, log_type=log_type, lines=lines, attempt=attempt)
     return success(messages.FETCHED, LogOut.of(execution_id, log_type, log))

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from typing import Annotated, Any, NoReturn
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, WithJsonSchema
 from pydantic_core import PydanticCustomError
+
+from cronwright_core.domain.validation import compose
 
 BODY = ConfigDict(strict=True, extra="ignore", populate_by_name=True)
 """Strict types; unknown and read-only keys are ignored, so that a client may send back what it read."""
@@ -61,11 +62,6 @@ def _boolean(value: object) -> object:
     return value
 
 
-def _search(text: str) -> str:
-    # As names are stored: what a keyboard composes of two characters is one there.
-    return unicodedata.normalize("NFC", text)
-
-
 def _quantity(value: Any) -> Any:
     is_integer = isinstance(value, int) and not isinstance(value, bool) and value >= 0
     if not is_integer and not (isinstance(value, str) and _QUANTITY.fullmatch(value)):
@@ -75,8 +71,8 @@ def _quantity(value: Any) -> Any:
 
 Text = Annotated[str, AfterValidator(_without_nul)]
 """A string that PostgreSQL can store."""
-SearchText = Annotated[str, AfterValidator(_without_nul), AfterValidator(_search)]
-"""A part of a name to look for."""
+SearchText = Annotated[str, AfterValidator(_without_nul), AfterValidator(compose)]
+"""A part of a name to look for, as names are stored: what a keyboard composes of two characters is one there."""
 QueryInt = Annotated[int, BeforeValidator(_decimal)]
 """A decimal integer in a query, nothing else (no `1.0`, no `+1`)."""
 RowId = Annotated[int, BeforeValidator(_id)]

@@ -101,12 +101,16 @@ class ProjectUpdate(ProjectCreate):
 
     name: Text = Field(default="", json_schema_extra={"minLength": NAME_LENGTH[0], "maxLength": NAME_LENGTH[1]})
     image: Text = ""
-    owner: Text = Field(default="", min_length=1, max_length=253)
+    owner: Text | None = Field(
+        default="", min_length=1, max_length=253, description="null only where the project has none: it stays so"
+    )
 
     def changed(self, current: ProjectSpec) -> ProjectSpec:
         """`current` with the fields that this body holds."""
         wanted = self.to_spec(creator="")
         given = self.model_fields_set
+        if self.owner is None and current.owner is None:
+            given = given - {"owner"}  # what was read is sent back; else null is an owner of no name, which is refused
         own = {_SPEC_FIELDS[field]: getattr(wanted, _SPEC_FIELDS[field]) for field in given & _SPEC_FIELDS.keys()}
         container = {field: getattr(wanted.container, field) for field in given & _CONTAINER_FIELDS}
         return replace(current, **own, container=replace(current.container, **container))

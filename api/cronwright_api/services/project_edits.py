@@ -20,7 +20,7 @@ from cronwright_api.tokens import User
 from cronwright_core.domain.errors import Conflict, CronwrightError, Forbidden, Message, NotFound
 from cronwright_core.domain.project import Project, ProjectSpec
 from cronwright_core.kube import codec
-from cronwright_core.kube.errors import KubeConflict, KubeError, KubeInvalid, KubeNotFound
+from cronwright_core.kube.errors import KubeConflict, KubeError, KubeInvalid, KubeNotFound, KubeUnreachable
 from cronwright_core.kube.resources import PROJECTS
 from cronwright_core.store.records import ProjectDraft, ProjectProjection, ProjectRecord
 
@@ -58,17 +58,24 @@ async def update_project(
         if errors:
             raise invalid(errors)
         if wanted == current.spec:
-            return project
-        reserved = await run_in_threadpool(_reserve_name, backends, project, current.spec, wanted)
+            if current.generation == project.generation:
+                return project
+            # The row lags behind, as in `task_edits`.
+            return await run_in_threadpool(_project_edit, backends, project, current)
+        reserved = await run_in_threadpool(_reserve_name, backends, project, wanted)
         try:
             changed = await _patch(backends, current, wanted)
+            # If we die here the operator projects the edit: the resource has it, and the name is held for it.
+            return await run_in_threadpool(_project_edit, backends, project, changed)
         except KubeConflict:
             continue
+        except KubeUnreachable:
+            # The name stays held for a minute, as in `task_edits`.
+            reserved = None
+            raise
         finally:
             if reserved is not None:
                 await run_in_threadpool(backends.projects.discard, reserved)
-        # If we die here the operator projects the edit: the resource has it.
-        return await run_in_threadpool(_project_edit, backends, project, changed)
     raise Conflict(messages.CHANGED_MEANWHILE)
 
 
@@ -122,11 +129,12 @@ async def _read(backends: Backends, project: ProjectRecord) -> Project:
     return found
 
 
-def _reserve_name(backends: Backends, project: ProjectRecord, current: ProjectSpec, wanted: ProjectSpec) -> int | None:
-    """Holds a new name while the resource is patched, as `task_edits` does."""
-    if wanted.display_name in (current.display_name, project.spec.display_name):
+def _reserve_name(backends: Backends, project: ProjectRecord, wanted: ProjectSpec) -> int | None:
+    """Holds a new name for the resource until its row has it, as `task_edits` does."""
+    if wanted.display_name == project.spec.display_name:
         return None
-    return backends.projects.reserve(ProjectDraft(spec=wanted), backends.clock())
+    draft = ProjectDraft(spec=wanted, namespace=project.namespace, cr_name=project.cr_name)
+    return backends.projects.reserve(draft, backends.clock())
 
 
 async def _patch(backends: Backends, current: Project, wanted: ProjectSpec) -> Project:

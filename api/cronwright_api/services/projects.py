@@ -20,7 +20,7 @@ from cronwright_core.domain.errors import FieldError, Message, NotFound, Unavail
 from cronwright_core.domain.project import ProjectSpec
 from cronwright_core.domain.validation import DESCRIPTION_LENGTH, check_image
 from cronwright_core.kube import codec
-from cronwright_core.kube.errors import KubeForbidden, KubeNotFound
+from cronwright_core.kube.errors import KubeDenied, KubeForbidden, KubeNoRoom, KubeNotFound
 from cronwright_core.kube.ports import Json
 from cronwright_core.kube.resources import PROJECTS
 from cronwright_core.store.records import CreationKey, ProjectDraft, ProjectRecord, ReservedProject
@@ -94,6 +94,9 @@ def check_project(spec: ProjectSpec) -> list[FieldError]:
             f"the description must not exceed {DESCRIPTION_LENGTH} characters",
         )
         errors.append(FieldError("description", Message(zh, en), "spec.description"))
+    if spec.owner == "":  # of a change: whoever creates a project owns it if nobody is named
+        message = Message("不能为空，该项目有所有者", "must not be null, as the project has an owner")
+        errors.append(FieldError("owner", message, "spec.owner"))
     return errors + check_image(spec.container.image)
 
 
@@ -130,7 +133,7 @@ async def _create_resource(backends: Backends, namespace: str, project_id: int, 
             discard=lambda: backends.projects.discard(project_id),
         )
     except (KubeNotFound, KubeForbidden) as error:
-        if namespace == backends.namespace:
+        if namespace == backends.namespace or isinstance(error, KubeDenied | KubeNoRoom):
             raise
         zh, en = f"命名空间不存在或不可用：{namespace}", f"the namespace {namespace} does not exist or may not be used"
         raise invalid([FieldError("namespace", Message(zh, en), "metadata.namespace")]) from error

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 
 from cronwright_api import messages
-from cronwright_core.domain.errors import FieldError, InvalidInput, Message
-from cronwright_core.kube.errors import KubeInvalid
+from cronwright_core.domain.errors import Conflict, FieldError, InvalidInput, Message
+from cronwright_core.kube.errors import KubeDenied, KubeInvalid, KubeNoRoom
 
 _REST_NAMES = {
     "displayName": "name",
@@ -29,6 +29,29 @@ def to_invalid_input(error: KubeInvalid) -> InvalidInput:
     if errors:
         return InvalidInput(messages.INVALID_REQUEST, errors)
     return InvalidInput(Message(f"请求参数错误：{error.message}", f"the request is invalid: {error.message}"))
+
+
+_REFUSED = Message("集群的准入策略拒绝了该请求", "a policy of the cluster refuses this")
+_NO_ROOM = Message(
+    "集群配额已用尽或命名空间正在删除，请稍后重试或联系管理员",
+    "a quota of the cluster is used up, or the namespace is being deleted; try again later or ask an administrator",
+)
+_FIELD = re.compile(r"(spec\.[A-Za-z.]+): ")
+
+
+def to_refusal(error: KubeDenied | KubeNoRoom) -> InvalidInput | Conflict:
+    """A 400 in a policy's own words, by field where they begin with one, as those of the chart's do; a 409 where there
+    is no room. The API server's text around them names accounts and figures, which are no user's business.
+    """
+    if isinstance(error, KubeNoRoom):
+        return Conflict(_NO_ROOM)
+    words = error.words
+    named = _FIELD.match(words)
+    if named is not None:
+        text = words[named.end() :]
+        field = FieldError(rest_field(named[1]), Message(f"值无效：{text}", text), named[1])
+        return InvalidInput(messages.INVALID_REQUEST, (field,))
+    return InvalidInput(Message(f"{_REFUSED.zh}：{words}", f"{_REFUSED.en}: {words}") if words else _REFUSED)
 
 
 def rest_field(path: str) -> str:

@@ -33,7 +33,7 @@ from cronwright_core.domain.validation import (
     unknown_project,
 )
 from cronwright_core.kube import codec
-from cronwright_core.kube.errors import KubeConflict, KubeInvalid, KubeNotFound
+from cronwright_core.kube.errors import KubeConflict, KubeInvalid, KubeNotFound, KubeUnreachable
 from cronwright_core.kube.resources import SCHEDULED_TASKS
 from cronwright_core.store.records import ProjectRecord, TaskDraft, TaskProjection, TaskRecord
 
@@ -88,11 +88,11 @@ async def pause_task(
 async def resume_task(
     backends: Backends, user: User, task_id: int, precondition: Precondition | None = None
 ) -> TaskRecord:
-    """Endpoint 7. Raises Conflict if the task is not paused, or has had its only run."""
+    """Endpoint 7. Raises Conflict if the task is not paused, or has had its only run and was given no other since."""
     task = await run_in_threadpool(lambda: backends.tasks.get(task_id, owner=user.owner_filter))
 
     def edit(current: TaskSpec) -> TaskSpec:
-        if task.completed:
+        if _had_run(task, current):
             raise Conflict(_FINISHED)
         if not current.suspend:
             raise Conflict(_NOT_PAUSED)
@@ -135,17 +135,26 @@ async def _apply(
             precondition.check(current.uid, current.generation)
         wanted = edit(current.spec)
         if wanted == current.spec:
-            return task
-        reserved = await _reserve_name(backends, task, current.spec, wanted)
+            if current.generation == task.generation:
+                return task
+            # The row lags behind: kubectl was first, or the answer to this very request was lost. What is answered is
+            # the task as it is, under the version that it has.
+            return await run_in_threadpool(_project_edit, backends, task, project_id, current)
+        reserved = await _reserve_name(backends, task, wanted)
         try:
             changed = await _patch(backends, current, wanted)
+            # If we die here the operator projects the edit: the resource has it, and the name is held for it.
+            return await run_in_threadpool(_project_edit, backends, task, project_id, changed)
         except KubeConflict:
             continue
+        except KubeUnreachable:
+            # The resource may have the name or not. Held for a minute, it is nobody else's until that is known: the
+            # operator's look takes it over, or the same request once more.
+            reserved = None
+            raise
         finally:
             if reserved is not None:
                 await run_in_threadpool(backends.tasks.discard, reserved)
-        # If we die here the operator projects the edit: the resource has it.
-        return await run_in_threadpool(_project_edit, backends, task, project_id, current.spec, changed)
     raise Conflict(messages.CHANGED_MEANWHILE)
 
 
@@ -160,11 +169,18 @@ async def _read(backends: Backends, task: TaskRecord) -> ScheduledTask:
     return found
 
 
-async def _reserve_name(backends: Backends, task: TaskRecord, current: TaskSpec, wanted: TaskSpec) -> int | None:
-    """Holds a new name while the resource is patched: a resource cannot be unpatched once its name turns out taken."""
-    if wanted.display_name in (current.display_name, task.spec.display_name) or task.project_id is None:
+async def _reserve_name(backends: Backends, task: TaskRecord, wanted: TaskSpec) -> int | None:
+    """Holds a new name for the resource until its row has it: a resource cannot be unpatched once its name turns out
+    taken."""
+    if wanted.display_name == task.spec.display_name or task.project_id is None:
         return None
-    draft = TaskDraft(owner=task.owner, project_id=task.project_id, spec=wanted)
+    draft = TaskDraft(
+        owner=task.owner,
+        project_id=task.project_id,
+        spec=wanted,
+        namespace=task.namespace,
+        cr_name=task.cr_name,
+    )
     return await run_in_threadpool(backends.tasks.reserve, draft, backends.clock())
 
 
@@ -180,10 +196,9 @@ async def _patch(backends: Backends, current: ScheduledTask, wanted: TaskSpec) -
         raise to_invalid_input(error) from error
 
 
-def _project_edit(
-    backends: Backends, task: TaskRecord, project_id: int | None, before: TaskSpec, changed: ScheduledTask
-) -> TaskRecord:
-    now, spec = backends.clock(), changed.spec
+def _project_edit(backends: Backends, task: TaskRecord, project_id: int | None, changed: ScheduledTask) -> TaskRecord:
+    """Brings the row, as it was read in `task`, up to the resource, and returns it."""
+    now, spec, before = backends.clock(), changed.spec, task.spec
     backends.tasks.register(
         TaskProjection(
             cr_uid=changed.uid,
@@ -197,18 +212,19 @@ def _project_edit(
             task_id=task.task_id,
         ),
         now,
+        only_newer=True,
     )
     if _schedule_of(spec) != _schedule_of(before) or spec.suspend != before.suspend:
         schedule = parse_schedule(spec.schedule_type, spec.schedule, spec.time_zone)
-        # A run that was had is not had again by a mere pause and resume.
-        had_run = task.completed and _schedule_of(spec) == _schedule_of(before)
+        had_run = _had_run(task, spec)
         next_run = None if had_run else first_run(schedule, spec, changed.uid, since=now)
-        backends.tasks.set_next_run_time(changed.uid, next_run)
+        backends.tasks.set_next_run(changed.uid, next_run, generation=changed.generation, completed=had_run)
     elif spec.spread_seconds != before.spread_seconds and task.next_run_time is not None:
         # The same tick starts at another time.
         schedule = parse_schedule(spec.schedule_type, spec.schedule, spec.time_zone)
         old, new = (start_offset(schedule, changed.uid, given.spread_seconds) for given in (before, spec))
-        backends.tasks.set_next_run_time(changed.uid, task.next_run_time - old + new)
+        next_run = task.next_run_time - old + new
+        backends.tasks.set_next_run(changed.uid, next_run, generation=changed.generation)
     return backends.tasks.get(task.task_id, owner=None)
 
 
@@ -250,6 +266,12 @@ def _judge(
     if wanted.overrides.env != current.overrides.env:
         rules += check_env_sources(wanted, user)
     return form.with_rules(*rules)
+
+
+def _had_run(task: TaskRecord, spec: TaskSpec) -> bool:
+    """Whether a task that shall be as `spec` says has had its only run: another schedule is another run, a mere pause
+    and resume is none."""
+    return task.completed and _schedule_of(spec) == _schedule_of(task.spec)
 
 
 def _schedule_of(spec: TaskSpec) -> tuple[ScheduleType, str, str]:

@@ -25,12 +25,16 @@ from cronwright_core.domain.errors import Conflict, Message, NotFound
 from cronwright_core.domain.execution import Execution, ExecutionKey, ExecutionKind, ExecutionState, ExecutionStatus
 from cronwright_core.domain.parameters import Variables, check_parameters
 from cronwright_core.domain.times import to_rfc3339, whole_seconds
-from cronwright_core.kube.errors import KubeConflict, KubeInvalid, KubeNotFound, KubeRejected
+from cronwright_core.kube.errors import KubeConflict, KubeInvalid, KubeNotFound, KubeRejected, is_out_of_annotations
 from cronwright_core.kube.resources import SCHEDULED_TASKS
 from cronwright_core.store.records import TaskRecord
 
 MAX_WAITING = 200
 """Manual runs of one task that may wait; every one is an annotation, and an object holds 256 KiB of these."""
+
+ROOM_BYTES = 192 * 1024
+"""What a task's annotations may have together after a trigger with variables. The rest is for requests that are small
+and must not fail: 200 triggers without variables and some 250 cancels."""
 
 _TOO_MUCH_WAITS = Message(
     "等待执行的触发请求及其参数过多，请稍后再试", "too many runs with parameters wait already; try again later"
@@ -74,11 +78,14 @@ async def trigger_task(
     # If we die here the row waits without a request; the same Idempotency-Key repairs it, or the operator ends it.
     try:
         await _annotate(backends, task, draft, requested.time, variables)
+    except Conflict:
+        await run_in_threadpool(backends.executions.withdraw, requested.execution_id)
+        raise
     except KubeRejected as error:
         await run_in_threadpool(backends.executions.withdraw, requested.execution_id)
         if _is_gone(error):
             raise NotFound(messages.NO_SUCH_TASK) from error
-        if isinstance(error, KubeInvalid) and any("annotations" in cause.field for cause in error.causes):
+        if is_out_of_annotations(error):
             raise Conflict(_TOO_MUCH_WAITS) from error
         raise
     return requested.execution_id
@@ -113,12 +120,26 @@ async def _annotate(
     if variables:
         request["env"] = dict(variables)
     value = json.dumps(request, ensure_ascii=False)
+    if variables:
+        # Only these are large: 200 others fit in any case, and cost no read.
+        current = await backends.objects.get(SCHEDULED_TASKS, draft.namespace, task.cr_name or "")
+        stored = current["metadata"].get("annotations") or {}
+        if not has_room(stored, naming.TRIGGER_PREFIX + draft.key.request_key, value):
+            raise Conflict(_TOO_MUCH_WAITS)
     metadata = {
         # The uid makes the patch conditional: a task of the same name that was applied anew is another one.
         "uid": task.cr_uid,
         "annotations": {naming.TRIGGER_PREFIX + draft.key.request_key: value},
     }
     await backends.objects.patch(SCHEDULED_TASKS, draft.namespace, task.cr_name or "", {"metadata": metadata})
+
+
+def has_room(annotations: Mapping[str, str], key: str, value: str) -> bool:
+    """Whether a trigger with variables still fits; one that stands there already does."""
+    if key in annotations:
+        return True
+    size = sum(len(text.encode()) for pair in ((key, value), *annotations.items()) for text in pair)
+    return size <= ROOM_BYTES
 
 
 def _is_gone(error: KubeRejected) -> bool:

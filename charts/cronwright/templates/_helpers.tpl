@@ -10,17 +10,19 @@
 {{- .Values.fullnameOverride | trunc 40 | trimSuffix "-" -}}
 {{- else -}}
 {{- $name := default .Chart.Name .Values.nameOverride -}}
-{{- if contains $name .Release.Name -}}
-{{- .Release.Name | trunc 40 | trimSuffix "-" -}}
+{{- /* Helm allows dots in a release's name, a Service does not. */ -}}
+{{- $release := replace "." "-" .Release.Name -}}
+{{- if contains $name $release -}}
+{{- $release | trunc 40 | trimSuffix "-" -}}
 {{- else -}}
-{{- printf "%s-%s" .Release.Name $name | trunc 40 | trimSuffix "-" -}}
+{{- printf "%s-%s" $release $name | trunc 40 | trimSuffix "-" -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}
 
-{{/* Cluster-wide objects carry the namespace too: two releases must not meet in one ClusterRole. */}}
+{{/* Cluster-wide objects carry the namespace too: two releases must not meet in one ClusterRole. Not cut: their names may have 253 characters. */}}
 {{- define "cronwright.clusterName" -}}
-{{- printf "%s-%s" .Release.Namespace (include "cronwright.fullname" .) | trunc 54 | trimSuffix "-" -}}
+{{- printf "%s-%s" .Release.Namespace (include "cronwright.fullname" .) -}}
 {{- end -}}
 
 {{/* Labels of an object: (dict "root" $ "component" "api"). */}}
@@ -87,6 +89,12 @@ app.kubernetes.io/component: {{ .component }}
 {{- if not (or $given .Values.postgresql.enabled) -}}
 {{- fail "No database: set database.existingSecret.name (a Secret whose key `url` holds postgresql://user:password@host:5432/database), or postgresql.enabled=true for a bundled one to try out." -}}
 {{- end -}}
+{{- if and .Values.image.tag .Values.image.digest -}}
+{{- fail "Two versions: image.tag and image.digest are both set, and the digest would win. Leave one of them empty, such as --set image.tag= to go by the digest alone." -}}
+{{- end -}}
+{{- if not (regexMatch "^[a-z]" (include "cronwright.fullname" .)) -}}
+{{- fail (printf "Names of Services begin with a letter, and this release's would be %q: set fullnameOverride." (include "cronwright.fullname" .)) -}}
+{{- end -}}
 {{- $watched := .Values.settings.watchNamespaces -}}
 {{- if and $watched (not (has (include "cronwright.namespace" .) $watched)) -}}
 {{- fail (printf "settings.watchNamespaces does not name %q, where tasks made by REST are kept: add it, or set settings.namespace to one that is listed." (include "cronwright.namespace" .)) -}}
@@ -113,8 +121,12 @@ app.kubernetes.io/component: {{ .component }}
 {{- if and $scaling.enabled (gt (int $scaling.minReplicas) (int $scaling.maxReplicas)) -}}
 {{- fail "api.autoscaling.minReplicas is more than api.autoscaling.maxReplicas." -}}
 {{- end -}}
-{{- if and $scaling.enabled (not (dig "requests" "cpu" "" .Values.api.resources)) -}}
+{{- if and $scaling.enabled (not (dig "requests" "cpu" "" (default dict .Values.api.resources))) -}}
 {{- fail "api.autoscaling needs api.resources.requests.cpu: it compares the use of the CPU with that." -}}
+{{- end -}}
+{{- $monitor := .Values.metrics.serviceMonitor -}}
+{{- if and $monitor.enabled (gt (include "cronwright.milliseconds" $monitor.scrapeTimeout | int64) (include "cronwright.milliseconds" $monitor.interval | int64)) -}}
+{{- fail "metrics.serviceMonitor.scrapeTimeout is longer than metrics.serviceMonitor.interval: Prometheus would refuse it." -}}
 {{- end -}}
 {{- $jwks := .Values.auth.jwks -}}
 {{- if and $jwks.url $jwks.file.name -}}
@@ -126,6 +138,16 @@ app.kubernetes.io/component: {{ .component }}
 {{- if not (or .Values.auth.secretKeys $jwks.url $jwks.file.name) -}}
 {{- fail "No keys to check tokens by: auth.secretKeys is false, and neither auth.jwks.url nor auth.jwks.file.name is set." -}}
 {{- end -}}
+{{- end -}}
+
+{{/* A duration as Prometheus writes it, such as 1m30s. */}}
+{{- define "cronwright.milliseconds" -}}
+{{- $total := 0 -}}
+{{- range regexFindAll "[0-9]+(ms|s|m|h)" . -1 -}}
+{{- $unit := regexFind "[a-z]+" . -}}
+{{- $total = add $total (mul (trimSuffix $unit . | int64) (get (dict "ms" 1 "s" 1000 "m" 60000 "h" 3600000) $unit)) -}}
+{{- end -}}
+{{- $total -}}
 {{- end -}}
 
 {{/* Settings that API, migration and operator share. */}}
@@ -170,7 +192,7 @@ capabilities:
   drop: [ALL]
 {{- end -}}
 
-{{/* Labels and annotations of a Pod: (dict "root" $ "component" "api"). */}}
+{{/* Labels and annotations of a Pod: (dict "root" $ "component" "api"), and "annotations" of the chart's own. */}}
 {{- define "cronwright.podMetadata" -}}
 {{- $values := get .root.Values .component -}}
 labels:
@@ -178,8 +200,20 @@ labels:
   {{- with $values.podLabels }}
   {{- toYaml . | nindent 2 }}
   {{- end }}
-{{- with $values.podAnnotations }}
+{{- with merge (default dict .annotations) (default dict $values.podAnnotations) }}
 annotations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end -}}
+
+{{/* Where the Pods of hooks may run: where the operator may. */}}
+{{- define "cronwright.hookPlacement" -}}
+{{- with .Values.operator.nodeSelector }}
+nodeSelector:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .Values.operator.tolerations }}
+tolerations:
   {{- toYaml . | nindent 2 }}
 {{- end }}
 {{- end -}}

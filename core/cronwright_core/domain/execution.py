@@ -129,7 +129,13 @@ def execution_state(
     the rest.
     The outcome of a Job that is being deleted comes from its Pods alone: the Job controller never finishes such a Job.
     """
-    attempts = _attempts(job, pods, numbers or {})
+    numbers = numbers or {}
+    attempts = _attempts(job, pods, numbers)
+    state = _state(job, pods, attempts)
+    return replace(state, end_time=_end_time(job, attempts, numbers)) if state.status.ended else state
+
+
+def _state(job: JobFacts, pods: Sequence[PodFacts], attempts: tuple[Attempt, ...]) -> ExecutionState:
     running = ExecutionState(
         status=ExecutionStatus.PENDING,
         admitted_time=job.start_time,
@@ -138,14 +144,14 @@ def execution_state(
     )
     last = attempts[-1] if attempts else None
     if job.complete_time is not None:
-        return _ended(running, ExecutionStatus.SUCCESS, job.complete_time, last)
+        return _ended(running, ExecutionStatus.SUCCESS, last)
     if job.failed is not None:
         return _failed(job, running, last)
     if job.deletion_time is not None and all(pod.ended for pod in pods):
         if any(a.status is ExecutionStatus.SUCCESS for a in attempts):
-            return _ended(running, ExecutionStatus.SUCCESS, job.deletion_time, last)
+            return _ended(running, ExecutionStatus.SUCCESS, last)
         message = "the Job was deleted" if job.stop is None else job.stop.message
-        ended = _ended(running, ExecutionStatus.CANCELLED, job.deletion_time, last)
+        ended = _ended(running, ExecutionStatus.CANCELLED, last)
         return replace(ended, reason="Deleted" if job.stop is None else job.stop.reason.value, message=message)
     if running.start_time is not None:
         running = replace(running, status=ExecutionStatus.RUNNING)
@@ -186,9 +192,9 @@ def _failed(job: JobFacts, running: ExecutionState, last: Attempt | None) -> Exe
     assert job.failed is not None  # noqa: S101 - for the type checker; the caller has looked
     if last is not None and last.status is ExecutionStatus.SUCCESS:
         # It ended with 0 while a stop was on its way: what the program did counts.
-        return _ended(running, ExecutionStatus.SUCCESS, job.failed.time, last)
+        return _ended(running, ExecutionStatus.SUCCESS, last)
     if job.stop is not None and job.stop.reason is not StopReason.TIMEOUT:
-        ended = _ended(running, stopped_status(job.stop), job.failed.time, last)
+        ended = _ended(running, stopped_status(job.stop), last)
         return replace(ended, reason=job.stop.reason.value, message=job.stop.message)
     timed_out = (
         job.stop is not None
@@ -196,18 +202,37 @@ def _failed(job: JobFacts, running: ExecutionState, last: Attempt | None) -> Exe
         or (last is not None and last.status is ExecutionStatus.TIMEOUT)
     )
     if timed_out:
-        ended = _ended(running, ExecutionStatus.TIMEOUT, job.failed.time, last)
+        ended = _ended(running, ExecutionStatus.TIMEOUT, last)
         limit = f" of {job.pod_deadline_seconds} s" if job.pod_deadline_seconds is not None else ""
         return replace(ended, reason="DeadlineExceeded", message=f"ended at its time limit{limit}")
-    ended = _ended(running, ExecutionStatus.FAILED, job.failed.time, last)
+    ended = _ended(running, ExecutionStatus.FAILED, last)
     if last is not None and last.reason is not None:
         return replace(ended, reason=last.reason, message=last.message)
     return replace(ended, reason=job.failed.reason, message=job.failed.message)
 
 
-def _ended(running: ExecutionState, status: ExecutionStatus, time: datetime, last: Attempt | None) -> ExecutionState:
-    end = max((a.end_time for a in running.attempts if a.end_time), default=None) or time
-    return replace(running, status=status, end_time=end, exit_code=last.exit_code if last else None)
+def _ended(running: ExecutionState, status: ExecutionStatus, last: Attempt | None) -> ExecutionState:
+    return replace(running, status=status, exit_code=last.exit_code if last else None)
+
+
+def _end_time(job: JobFacts, attempts: Sequence[Attempt], numbers: Mapping[str, int]) -> datetime | None:
+    """When the last attempt ended. Where nobody can say that - its node was lost, it never began, its Pod is gone - it
+    is the Job's own end, and never that of an attempt before."""
+    ends = [attempt.end_time for attempt in attempts if attempt.end_time is not None]
+    if ends and attempts[-1].end_time is not None and not _later_ones_are_gone(job, attempts, numbers):
+        return max(ends)
+    job_end = job.failed.time if job.failed is not None else job.deletion_time
+    # The clock of a node may be ahead of the controller's.
+    starts = [attempt.start_time for attempt in attempts if attempt.start_time is not None]
+    return max((time for time in (job.complete_time or job_end, *starts, *ends) if time is not None), default=None)
+
+
+def _later_ones_are_gone(job: JobFacts, attempts: Sequence[Attempt], numbers: Mapping[str, int]) -> bool:
+    """Whether the last attempt that is there may not have been the last: a known one, or one that nobody saw."""
+    if attempts[-1].status is ExecutionStatus.SUCCESS:
+        return False
+    seen = numbers.keys() | {attempt.pod_uid for attempt in attempts}
+    return max(numbers.values(), default=0) > attempts[-1].number or job.failed_pods + job.succeeded_pods > len(seen)
 
 
 def _attempts(job: JobFacts, pods: Sequence[PodFacts], numbers: Mapping[str, int]) -> tuple[Attempt, ...]:

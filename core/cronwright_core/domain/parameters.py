@@ -11,7 +11,7 @@ import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from cronwright_core.domain.errors import FieldError, Message
@@ -26,6 +26,11 @@ MAX_TOTAL_BYTES = 8192
 RESERVED_PREFIX = "CRONWRIGHT_"
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
 """As the CRD's pattern of a variable's name."""
+
+MAX_REQUEST_AGE = timedelta(days=31)
+"""So long a request may have waited, for an operator or for its task to be ready, and keep its time."""
+MAX_CLOCK_SKEW = timedelta(hours=1)
+"""So far the clock may be ahead of whoever asks."""
 
 Variables = tuple[tuple[str, str], ...]
 
@@ -42,7 +47,11 @@ class RunRequest:
 
 def parse_run_request(text: str, now: datetime) -> RunRequest:
     """Reads the value of a trigger annotation. The API writes a JSON object {time, by, env}; a person may write one
-    too, or anything else, which asks for a run now. A text that begins like an object must be one."""
+    too, or anything else, which asks for a run now. A text that begins like an object must be one.
+
+    A time that is not near `now` counts as none. Under its time a run is recorded, in the partition of its month: who
+    may annotate a task must not choose among all the months that there are.
+    """
     moment = whole_seconds(now)
     if not text.lstrip().startswith("{"):
         return RunRequest(moment, "kubectl")
@@ -51,7 +60,10 @@ def parse_run_request(text: str, now: datetime) -> RunRequest:
     except (ValueError, RecursionError):
         return RunRequest(moment, "kubectl", problem=_error("不是有效的JSON对象", "is not a valid JSON object"))
     by = value.get("by")
-    request = RunRequest(_time(value.get("time"), moment), by[:253] if isinstance(by, str) and by else "kubectl")
+    time = _time(value.get("time"))
+    if time is None or not now - MAX_REQUEST_AGE <= time <= now + MAX_CLOCK_SKEW:
+        time = moment
+    request = RunRequest(time, by[:253] if isinstance(by, str) and by else "kubectl")
     env = value.get("env", {})
     if not isinstance(env, dict) or not all(isinstance(item, str) for item in env.values()):
         problem = _error("env必须是字符串值的对象", "env must be an object with string values")
@@ -61,6 +73,15 @@ def parse_run_request(text: str, now: datetime) -> RunRequest:
     if errors:
         return RunRequest(request.time, request.by, problem=errors[0])
     return RunRequest(request.time, request.by, variables)
+
+
+def requested_time(text: str) -> datetime | None:
+    """The time that a trigger annotation itself names; None if it names none."""
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return _time(value.get("time")) if isinstance(value, dict) else None
 
 
 def check_parameters(variables: Sequence[tuple[str, str]]) -> list[FieldError]:
@@ -94,11 +115,11 @@ def check_parameters(variables: Sequence[tuple[str, str]]) -> list[FieldError]:
     return errors
 
 
-def _time(value: Any, default: datetime) -> datetime:
+def _time(value: Any) -> datetime | None:
     try:
         return whole_seconds(from_rfc3339(value))
     except (ValueError, TypeError, AttributeError, OverflowError):
-        return default
+        return None
 
 
 def _error(zh: str, en: str) -> FieldError:

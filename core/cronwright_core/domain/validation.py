@@ -16,6 +16,9 @@ from cronwright_core.domain.schedule import Schedule, ScheduleError, ScheduleTyp
 from cronwright_core.domain.task import TaskSpec
 
 NAME_LENGTH = (3, 50)
+_MAX_UNCOMPOSED = 4 * 100
+"""The longest text that may still be a name: those of projects, and a search for a part of one, have at most 100
+characters, and NFC makes one character of four at most (a test counts)."""
 DESCRIPTION_LENGTH = 2000
 USER_LENGTH = 253
 BOUNDS = {
@@ -33,8 +36,18 @@ says so)."""
 
 
 def normalize_name(text: str) -> str:
-    """Cuts white space at both ends and composes Unicode (NFC), so that two names that look alike are alike."""
-    return unicodedata.normalize("NFC", text).strip()
+    """Cuts white space at both ends and composes Unicode (NFC), so that two names that look alike are alike.
+
+    A text that is too long to be one is not composed; it is too long for whoever judges its length after this.
+    """
+    return compose(text.strip())
+
+
+def compose(text: str) -> str:
+    """A name, or a part of one, in Unicode's NFC; a text that is far too long for one stays as it is."""
+    # Marks are put in order in a time that grows with the square of their number, and no other thread runs meanwhile:
+    # one body of 1 MB would stop the process for minutes. So the length comes first.
+    return text if len(text) > _MAX_UNCOMPOSED else unicodedata.normalize("NFC", text)
 
 
 def check_name(name: str) -> list[FieldError]:

@@ -23,6 +23,7 @@ from cronwright_core.domain.task import (
     TaskStatus,
 )
 from cronwright_core.domain.times import from_rfc3339, to_rfc3339
+from cronwright_core.domain.validation import normalize_name
 
 Json = dict[str, Any]
 
@@ -64,7 +65,8 @@ def to_task_spec(spec: Mapping[str, Any], name: str) -> TaskSpec:
     """Reads `spec`, applying the CRD's defaults where an old object lacks a field."""
     overrides = spec.get("overrides") or {}
     return TaskSpec(
-        display_name=spec.get("displayName") or name,
+        # As REST stores names: two that look alike are one to the unique index, to a search and to an edit.
+        display_name=normalize_name(spec.get("displayName") or name),
         project_name=spec["projectName"],
         schedule_type=_TYPE_FROM_KUBE[spec.get("scheduleType", "Cron")],
         schedule=spec.get("schedule", ""),
@@ -247,7 +249,7 @@ def to_project_spec(spec: Mapping[str, Any], name: str) -> ProjectSpec:
     """Reads `spec` of a Project, defaults applied."""
     workspace = spec.get("workspace")
     return ProjectSpec(
-        display_name=spec.get("displayName") or name,
+        display_name=normalize_name(spec.get("displayName") or name),
         container=ContainerTemplate(
             image=spec["image"],
             command=tuple(spec.get("command") or ()),

@@ -10,10 +10,13 @@ KubeError
     ├── KubeGone            410: the resourceVersion is too old, list again
     ├── KubeInvalid         422, or 400 of an admission rule: `causes` name the fields
     └── KubeForbidden       401 or 403
+        ├── KubeDenied          403 of an admission policy or webhook: no right is missing
+        └── KubeNoRoom          403 of a quota, or of a namespace that is being deleted
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -76,6 +79,30 @@ class KubeForbidden(KubeRejected):
     """The credentials are not accepted, or have no right to this."""
 
 
+class KubeDenied(KubeForbidden):
+    """An admission policy or webhook refused the object; whoever wrote it has the right to."""
+
+    @property
+    def words(self) -> str:
+        """What the policy says to the writer, without the API server's own text around it; may be empty."""
+        return _DENIED.split(self.message, maxsplit=1)[-1].strip()
+
+
+class KubeNoRoom(KubeForbidden):
+    """Admission took the object for one too many: a quota is used up, or the namespace is being deleted."""
+
+
+# The API server has one code and one reason for a missing right and for what admission refuses: only its texts differ.
+_DENIED = re.compile(r"\bdenied (?:the )?request(?:: | without explanation)")
+_NO_ROOM = ("exceeded quota: ", "insufficient quota to match", "because it is being terminated")
+
+
+def _forbidden(message: str) -> type[KubeForbidden]:
+    if _DENIED.search(message):
+        return KubeDenied
+    return KubeNoRoom if any(words in message for words in _NO_ROOM) else KubeForbidden
+
+
 def error_for(status: int, body: Mapping[str, Any] | None) -> KubeError:
     """Maps an answer of status >= 400 to an error; `body` is its `Status` object, or None if it was something else."""
     body = body if body is not None and body.get("kind") == "Status" else {}
@@ -96,7 +123,7 @@ def error_for(status: int, body: Mapping[str, Any] | None) -> KubeError:
     elif status == 410:
         kind = KubeGone
     elif status in (401, 403):
-        kind = KubeForbidden
+        kind = _forbidden(message) if status == 403 else KubeForbidden
     elif status in (400, 422):
         kind = KubeInvalid
     return kind(status, reason or str(status), message, causes)
@@ -107,3 +134,8 @@ def is_another_object(error: KubeRejected) -> bool:
     if isinstance(error, KubeInvalid):
         return any(cause.field == "metadata.uid" for cause in error.causes)
     return isinstance(error, KubeConflict)
+
+
+def is_out_of_annotations(error: KubeRejected) -> bool:
+    """Whether an object has no room for a further annotation: all of them together may have 256 KiB."""
+    return isinstance(error, KubeInvalid) and any("annotations" in cause.field for cause in error.causes)

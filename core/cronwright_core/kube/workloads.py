@@ -11,8 +11,8 @@ from cronwright_core.domain import naming
 from cronwright_core.domain.cluster import CronJobFacts, JobFacts, JobFailure, PodFacts, StopIntent, StopReason
 from cronwright_core.domain.task import DEFAULT_PENDING_DEADLINE_SECONDS
 from cronwright_core.domain.times import from_rfc3339, to_rfc3339
+from cronwright_core.kube.containers import failed_by_another, task_container, task_state, why_waiting
 
-_WAITING_IS_NORMAL = frozenset({"ContainerCreating", "PodInitializing"})
 _JOB_UID_LABEL = "batch.kubernetes.io/controller-uid"
 _DISRUPTIONS = {
     "DeletionByTaintManager": "NodeLost",
@@ -59,7 +59,7 @@ def to_job(body: Mapping[str, Any]) -> JobFacts:
         pod_deadline_seconds=spec["template"]["spec"].get("activeDeadlineSeconds"),
         deletion_time=_time(metadata.get("deletionTimestamp")),
         stop=to_stop(annotations.get(naming.STOP_ANNOTATION)),
-        container=(spec["template"]["spec"].get("containers") or [{}])[0].get("name", naming.CONTAINER),
+        container=task_container(spec["template"]["spec"]).get("name", naming.CONTAINER),
         resource_version=str(metadata.get("resourceVersion") or ""),
         parallelism=int(spec.get("parallelism", 1)),
         deadline_seconds=spec.get("activeDeadlineSeconds"),
@@ -87,19 +87,17 @@ def to_pod(body: Mapping[str, Any]) -> PodFacts:
     owner = next((o for o in metadata.get("ownerReferences") or () if o.get("controller")), None)
     annotations = metadata.get("annotations") or {}
     of_job = owner is not None and owner["kind"] == "Job"
-    states = status.get("containerStatuses") or ()
-    state = (states[0].get("state") or {}) if states else {}
-    terminated, waiting = state.get("terminated") or {}, state.get("waiting") or {}
-    running = state.get("running") or {}
-    waiting_reason, waiting_message = waiting.get("reason"), waiting.get("message")
-    if waiting_reason in _WAITING_IS_NORMAL:
-        waiting_reason = waiting_message = None
+    state = task_state(spec, status)
+    terminated, running = state.get("terminated") or {}, state.get("running") or {}
+    waiting_reason, waiting_message = why_waiting(spec, status)
     for condition in status.get("conditions") or ():
         if condition["type"] == "PodScheduled" and condition["status"] == "False":
             waiting_reason, waiting_message = condition.get("reason"), condition.get("message")
     disruption = _disruption(status.get("conditions") or (), spec.get("nodeName"))
     # A container that was never made is given exit code 137 by the kubelet; that is nobody's exit code.
     unknown = terminated.get("reason") == "ContainerStatusUnknown" and not terminated.get("startedAt")
+    ended_reason = None if terminated.get("reason") == "Completed" else terminated.get("reason")
+    ended_reason, ended_message = failed_by_another(spec, status) or (ended_reason, terminated.get("message"))
     return PodFacts(
         namespace=metadata["namespace"],
         name=metadata["name"],
@@ -120,8 +118,8 @@ def to_pod(body: Mapping[str, Any]) -> PodFacts:
         start_time=_real_time(terminated.get("startedAt") or running.get("startedAt")),
         end_time=_real_time(terminated.get("finishedAt")),
         exit_code=None if unknown else terminated.get("exitCode"),
-        terminated_reason=None if terminated.get("reason") == "Completed" else terminated.get("reason"),
-        terminated_message=terminated.get("message"),
+        terminated_reason=ended_reason,
+        terminated_message=ended_message,
         output_summary=annotations.get(naming.OUTPUT_SUMMARY_ANNOTATION),
         progress=annotations.get(naming.PROGRESS_ANNOTATION),
         memory_limit=_memory_limit(spec),
@@ -210,7 +208,7 @@ def _disruption(conditions: Iterable[Mapping[str, Any]], node: str | None) -> tu
 
 
 def _memory_limit(spec: Mapping[str, Any]) -> str | None:
-    limits = ((spec.get("containers") or [{}])[0].get("resources") or {}).get("limits") or {}
+    limits = (task_container(spec).get("resources") or {}).get("limits") or {}
     limit = limits.get("memory")
     return None if limit is None else str(limit)
 

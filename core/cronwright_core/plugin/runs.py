@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from cronwright_core.domain import naming
 from cronwright_core.domain.cluster import JobFacts
 from cronwright_core.domain.execution import ExecutionKind, ExecutionState, execution_state, with_deletion
-from cronwright_core.domain.parameters import parse_run_request
+from cronwright_core.domain.parameters import requested_time
 from cronwright_core.kube.workloads import to_job, to_pod
 
 Json = Mapping[str, Any]
@@ -60,13 +60,12 @@ def newest_execution(task: Json) -> str | None:
 
 def requested_executions(task: Json) -> list[str]:
     """The manual runs that were asked for and have no Job yet; those by hand, without a time, cannot be told."""
-    never = datetime.fromtimestamp(0, UTC)
     found = []
     for annotation, value in (task["metadata"].get("annotations") or {}).items():
-        asked = parse_run_request(value, never)
-        if annotation.startswith(naming.TRIGGER_PREFIX) and asked.time != never:
+        time = requested_time(value) if annotation.startswith(naming.TRIGGER_PREFIX) else None
+        if time is not None:
             key = annotation.removeprefix(naming.TRIGGER_PREFIX)
-            found.append(naming.execution_id(task["metadata"]["uid"], ExecutionKind.ADHOC.value, asked.time, key))
+            found.append(naming.execution_id(task["metadata"]["uid"], ExecutionKind.ADHOC.value, time, key))
     return found
 
 

@@ -13,7 +13,7 @@ from cronwright_core.domain.execution import Attempt, Execution, ExecutionKind, 
 from cronwright_core.store import statistics
 from cronwright_core.store.columns import AnyRow
 from cronwright_core.store.execution_pages import read_page
-from cronwright_core.store.execution_rows import select_executions, to_execution_record
+from cronwright_core.store.execution_rows import owned_by, select_executions, to_execution_record
 from cronwright_core.store.idempotency import KEY_REUSED
 from cronwright_core.store.listed import ListedExecution
 from cronwright_core.store.merging import to_execution_values
@@ -121,9 +121,7 @@ class ExecutionStore:
 
     def get(self, execution_id: str, *, owner: str | None) -> ExecutionRecord:
         """One execution, of a deleted task too. `owner` None: an administrator asks. Raises NotFound."""
-        statement = select_executions().where(_is(execution_id))
-        if owner is not None:
-            statement = statement.where(executions.c.owner == owner)
+        statement = select_executions().where(_is(execution_id), owned_by(owner))
         row = self._database.read(lambda connection: connection.execute(statement).one_or_none())
         if row is None:
             raise no_such_execution()

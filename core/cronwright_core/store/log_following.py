@@ -11,7 +11,7 @@ from cronwright_core.domain.execution import ExecutionStatus
 from cronwright_core.domain.log_position import LogPosition, Pause, StreamState, next_read
 from cronwright_core.store.columns import AnyRow
 from cronwright_core.store.executions import no_such_execution
-from cronwright_core.store.log_streams import stream_rows
+from cronwright_core.store.log_streams import PodState, is_over, stream_rows
 from cronwright_core.store.log_text import CHUNK_BYTES, cut_marker, decode_line
 from cronwright_core.store.logs import SHOWN
 from cronwright_core.store.models import attempts, executions, log_chunks
@@ -114,17 +114,13 @@ def _read(connection: Connection, row: AnyRow, start: LogPosition, after: LogPos
 
 def _outcome(execution: AnyRow, pods: Sequence[AnyRow], rows: Sequence[AnyRow], attempt: int | None) -> LogEnd | None:
     """How the execution, or the attempt, has ended; None while something may still be stored."""
-    # The end of an execution is recorded after its output has been read to the end.
-    status = ExecutionStatus(execution.status)
-    if attempt is None:
-        return _end(execution, execution.log_incomplete) if status.ended else None
     pod = next((pod for pod in pods if pod.number == attempt), None)
-    if pod is None or not ExecutionStatus(pod.status).ended:
-        return _end(execution, execution.log_incomplete) if status.ended else None
-    closed = {row.stream for row in rows if _closed(row)}
-    if status.ended or pod.start_time is None or closed & {"all"} or closed == {"stdout", "stderr"}:
-        return _end(pod, any(row.incomplete_reason is not None for row in rows))
-    return None
+    state = None if pod is None else PodState(ExecutionStatus(pod.status), pod.start_time)
+    if not is_over(ExecutionStatus(execution.status), state, rows):
+        return None
+    if pod is None or state is None or not state.status.ended:
+        return _end(execution, execution.log_incomplete)
+    return _end(pod, any(row.incomplete_reason is not None for row in rows))
 
 
 def _end(row: AnyRow, incomplete: bool) -> LogEnd:

@@ -41,6 +41,14 @@ def cut_marker(lines: int, size: int) -> str:
     return f"[cronwright: {lines} lines ({size} bytes) were left out here, as the size of a log is limited]"
 
 
+def answer_marker(lines: int) -> str:
+    """The line in the place of earlier ones for which an answer has no room."""
+    return (
+        f"[cronwright: {lines} earlier lines were left out here, as the size of an answer is limited;"
+        " logs/stream has them]"
+    )
+
+
 def chunks_of(lines: bytes, first_line: int, chunk_bytes: int) -> Iterator[tuple[int, int, bytes]]:
     """(first line, number of lines, bytes) of chunks of about `chunk_bytes`; a single longer line stays whole."""
     start = 0

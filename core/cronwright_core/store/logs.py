@@ -13,26 +13,19 @@ from functools import cache
 from itertools import groupby
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, func, or_, select, text, update
+from sqlalchemy import Connection, func, text, update
 from sqlalchemy.dialects.postgresql import Insert, insert
 
 from cronwright_core.domain import naming
 from cronwright_core.domain.errors import Message, NotFound
+from cronwright_core.store import log_tail
 from cronwright_core.store.columns import AnyRow, columns_of
 from cronwright_core.store.copying import copy_rows
 from cronwright_core.store.errors import CursorMoved
 from cronwright_core.store.log_cutting import cut_middle
 from cronwright_core.store.log_streams import stream_rows, streams_for
-from cronwright_core.store.log_text import (
-    CHUNK_BYTES,
-    Piece,
-    chunks_of,
-    decode_line,
-    last_pieces,
-    pieces_of,
-    stored_bytes,
-    stored_lines,
-)
+from cronwright_core.store.log_tail import CutMeanwhile, last_lines
+from cronwright_core.store.log_text import CHUNK_BYTES, chunks_of, stored_bytes, stored_lines
 from cronwright_core.store.models import executions, log_chunks, log_streams
 from cronwright_core.store.notifications import LOG_CHANNEL, notify
 from cronwright_core.store.records import LogAppend, LogCursor, LogFile, LogType, Stream
@@ -53,10 +46,6 @@ _LOCK = text(
     " WHERE log_streams.execution_time BETWEEN :first AND :last"
     " ORDER BY execution_time, execution_id, attempt, stream FOR UPDATE OF log_streams"
 )
-
-
-class _CutMeanwhile(Exception):
-    """Lines that were there when the streams were looked at are not there any more."""
 
 
 class LogStore:
@@ -129,52 +118,71 @@ class LogStore:
 
         self._database.write_partitioned([time], work)
 
-    def read(self, execution_id: str, *, log_type: LogType, lines: int, attempt: int | None = None) -> LogFile:
+    def read(
+        self,
+        execution_id: str,
+        *,
+        log_type: LogType,
+        lines: int,
+        attempt: int | None = None,
+        most_bytes: int = log_tail.ANSWER_BYTES,
+    ) -> LogFile:
         """The last `lines` lines over all attempts in their order, or of one; empty for an execution without output.
 
-        Reads only the chunks that hold them; they are decoded as `log_text.decode_line` says. `error` is empty where
-        the cluster merges the streams, and `merged` says so.
+        They are as many as `most_bytes` hold, the last one in any case (`log_tail`), and decoded as
+        `log_text.decode_line` says. `error` is empty where the cluster merges the streams, and `merged` says so. The
+        execution need not be recorded, and is not asked for: `complete` goes by the streams that there are so far.
         """
 
-        return self._read(
-            lambda connection: _file(connection, stream_rows(connection, execution_id), log_type, lines, attempt)
-        )
+        def work(connection: Connection) -> LogFile:
+            streams = [row for row in stream_rows(connection, execution_id) if attempt in (None, row.attempt)]
+            return _file(connection, streams, log_type, lines, most_bytes, over=None)
+
+        return self._read(work)
 
     def show(
         self, execution_id: str, *, owner: str | None, log_type: LogType, lines: int, attempt: int | None = None
     ) -> LogFile:
         """As `read`, for a user who asks for it (None: an administrator); two statements.
 
+        `complete` is what ends a reader of the live log: execution or attempt are over, and so is their output.
+
         Raises:
             NotFound: there is no such execution, it is somebody else's, or it has no such attempt.
         """
-        return self._read(
-            lambda connection: _file(
-                connection, streams_for(connection, execution_id, owner, attempt), log_type, lines, attempt
-            )
-        )
+
+        def work(connection: Connection) -> LogFile:
+            streams = streams_for(connection, execution_id, owner, attempt)
+            return _file(connection, streams.rows, log_type, lines, log_tail.ANSWER_BYTES, over=streams.over)
+
+        return self._read(work)
 
     def _read(self, work: Callable[[Connection], LogFile]) -> LogFile:
         try:
             return self._database.read(work)
-        except _CutMeanwhile:
+        except CutMeanwhile:
             # Rows and chunks are written in one transaction, so in a snapshot they agree, however fast it is cut.
             return self._database.read_snapshot(work)
 
 
 def _file(
-    connection: Connection, streams: Sequence[AnyRow], log_type: LogType, lines: int, attempt: int | None
+    connection: Connection,
+    streams: Sequence[AnyRow],
+    log_type: LogType,
+    lines: int,
+    most_bytes: int,
+    *,
+    over: bool | None,
 ) -> LogFile:
-    streams = [row for row in streams if attempt in (None, row.attempt)]
     shown = [row for row in streams if row.stream in SHOWN[log_type]]
     return LogFile(
-        content=tuple(_last_lines(connection, shown, max(0, lines))),
+        content=tuple(last_lines(connection, shown, max(0, lines), most_bytes)),
         file_size=sum(map(stored_bytes, shown)),
         lines_count=sum(map(stored_lines, shown)),
         last_modified=max((row.last_modified for row in shown if row.last_modified is not None), default=None),
         incomplete=any(row.incomplete_reason is not None for row in shown),
         merged=any(row.stream == "all" for row in streams),
-        complete=bool(streams) and all(row.complete for row in shown),
+        complete=bool(streams) and all(row.complete for row in shown) if over is None else over,
         cut_lines=sum(row.cut_lines for row in shown),
         cut_bytes=sum(row.cut_bytes for row in shown),
     )
@@ -263,73 +271,6 @@ def _mark_execution(connection: Connection, time: datetime, execution_id: str) -
         .where(executions.c.execution_time == time, executions.c.execution_id == execution_id)
         .values(log_incomplete=True)
     )
-
-
-def _last_lines(connection: Connection, streams: Sequence[AnyRow], count: int) -> list[str]:
-    """The last `count` lines of the streams one after another, read from the end.
-
-    Raises _CutMeanwhile if lines have been left out since the streams' rows were read.
-    """
-    wanted = last_pieces([piece for row in streams for piece in pieces_of(row)], count)
-    stored = [piece for piece in wanted if piece.marker is None]
-    lines: dict[Piece, list[bytes]] = {}
-    if stored:
-        key = (streams[0].execution_time, streams[0].execution_id)
-        chunks = connection.execute(
-            select(log_chunks.c.attempt, log_chunks.c.stream, log_chunks.c.first_line, log_chunks.c.data)
-            .where(_of_execution(log_chunks, key), or_(*(_holds(piece, key) for piece in stored)))
-            .order_by(log_chunks.c.attempt, log_chunks.c.stream, log_chunks.c.first_line)
-        ).all()
-        for piece in stored:
-            own = [
-                chunk
-                for chunk in chunks
-                if (chunk.attempt, chunk.stream) == (piece.attempt, piece.stream) and chunk.first_line < piece.end
-            ]
-            lines[piece] = _lines_of(piece, own)
-    return [
-        text
-        for piece in wanted
-        for text in ([piece.marker] if piece.marker is not None else map(decode_line, lines[piece]))
-    ]
-
-
-def _lines_of(piece: Piece, chunks: Sequence[AnyRow]) -> list[bytes]:
-    lines: list[bytes] = []
-    for chunk in chunks:
-        part = bytes(chunk.data).split(b"\n")
-        part.pop()
-        if chunk.first_line + len(part) > piece.first:
-            lines += part[max(0, piece.first - chunk.first_line) : piece.end - chunk.first_line]
-    if len(lines) != piece.lines:
-        raise _CutMeanwhile
-    return lines
-
-
-def _holds(piece: Piece, key: tuple[Any, str]) -> ColumnElement[bool]:
-    """The chunks with lines of the piece; the one that holds the first line begins at or before it."""
-    earlier = log_chunks.alias("earlier")
-    begin = (
-        select(func.max(earlier.c.first_line))
-        .where(
-            _of_execution(earlier, key),
-            earlier.c.attempt == piece.attempt,
-            earlier.c.stream == piece.stream,
-            earlier.c.first_line <= piece.first,
-        )
-        .scalar_subquery()
-    )
-    return and_(
-        log_chunks.c.attempt == piece.attempt,
-        log_chunks.c.stream == piece.stream,
-        log_chunks.c.first_line >= begin,
-        # Lines that were appended after the streams were read are not counted, so they are not shown.
-        log_chunks.c.first_line < piece.end,
-    )
-
-
-def _of_execution(chunks: Any, key: tuple[Any, str]) -> ColumnElement[bool]:
-    return and_(chunks.c.execution_time == key[0], chunks.c.execution_id == key[1])
 
 
 def _key(part: LogAppend) -> Key:

@@ -2,8 +2,9 @@
 
 The rules: the first final status stays, whatever is reported later, and only what it left open is filled in; before
 that the newest report counts; a time, an exit code or a uid once known is never forgotten; the snapshot of the task's
-name and owner is that of the first report. Progress is that of the newest attempt that is known of. Of resource use the
-highest memory counts, and the newest figure of the CPU, which stands for the whole run up to it.
+name and owner is that of the first report (whose the execution is follows from the task's row: `owned_by`). Progress is
+that of the newest attempt that is known of. Of resource use the highest memory counts, and the newest figure of the
+CPU, which stands for the whole run up to it.
 """
 
 from __future__ import annotations

@@ -229,6 +229,7 @@ executions = Table(
         "workspace_claim", CleanText, comment="The PersistentVolumeClaim that holds its directory, named as its Job"
     ),
     Column("workspace_removed_at", Time),
+    Column("workspace_left_by", CleanText, comment="The last cleaning that could not remove its directory"),
     Column("log_incomplete", Boolean, nullable=False, server_default=false()),
     Column("progress_step", CleanText),
     Column("progress_percent", Integer),
@@ -356,6 +357,7 @@ workspace_cleanups = Table(
     Column("job_uid", CleanText, comment="The last Job whose report is in these figures"),
     Column("finished_at", Time, comment="Null while it goes on"),
     Column("problem", CleanText, comment="Why something was left, for people"),
+    Column("claims_left", ARRAY(CleanText), comment="Volumes of which a Job could not report"),
 )
 Index("ix_workspace_cleanups_requested_at", workspace_cleanups.c.requested_at)
 
@@ -368,6 +370,7 @@ operator_heartbeat = Table(
     Column("time", Time, nullable=False),
     Column("tz_release", CleanText, nullable=False),
     Column("details", CleanJson, nullable=False),
+    Column("installation", CleanText, comment="The uid of its operators' Lease"),
     CheckConstraint("id = 1", name="one_row"),
 )
 

@@ -14,6 +14,7 @@ from datetime import UTC, date, datetime
 
 from sqlalchemy import Connection, text
 
+from cronwright_core.store.errors import StoreError
 from cronwright_core.store.models import PARTITIONED
 
 PARTITION_LOCK = 0x63726F6E_70617274
@@ -21,6 +22,9 @@ PARTITION_LOCK = 0x63726F6E_70617274
 
 DETACH_WAIT_MS = 100
 """How long a month waits for each of the four tables to be free; so long recording may wait with it."""
+MONTHS_BACK, MONTHS_AHEAD = 240, 12
+"""Partitions are made for so many months around now. Nothing is recorded of others, and with thousands of partitions a
+statement that looks into all of them would need more locks than the server has."""
 RETIRED_PREFIX = "retired_"
 _NAME = re.compile(r"executions_y(\d{4,})m(\d{2})")
 _RETIRED = re.compile(RETIRED_PREFIX + r"[a-z_]+_y\d{4,}m\d{2}")
@@ -60,6 +64,9 @@ def ensure_partitions(connection: Connection, months: Iterable[Month]) -> list[s
     """Makes the missing partitions of the four tables and returns their names; idempotent, safe in parallel.
 
     Runs in the caller's transaction, under an advisory lock that lasts until it ends; commit it soon.
+
+    Raises:
+        StoreError: a month that has none is too far away to be one in which something has run.
     """
     wanted = [(table, month, partition_name(table, month)) for month in sorted(set(months)) for table in PARTITIONED]
     if not wanted:
@@ -67,7 +74,8 @@ def ensure_partitions(connection: Connection, months: Iterable[Month]) -> list[s
     missing = _missing(connection, wanted)
     if not missing:
         return []
-    connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": PARTITION_LOCK})
+    _refuse_far_months(month_of(connection.execute(text("SELECT now()")).scalar_one()), {entry[1] for entry in missing})
+    lock_partitions(connection)
     # Looked up again: another session may have made them while we waited for the lock.
     missing = _missing(connection, missing)
     for table, month, name in missing:
@@ -75,6 +83,11 @@ def ensure_partitions(connection: Connection, months: Iterable[Month]) -> list[s
         bounds = f"FROM ('{_first(month)}') TO ('{_first(shift(month, 1))}')"
         connection.execute(text(f'ALTER TABLE "{table}" ATTACH PARTITION "{name}" FOR VALUES {bounds}'))
     return [name for _, _, name in missing]
+
+
+def lock_partitions(connection: Connection) -> None:
+    """Keeps others from making and detaching partitions until the caller's transaction ends; commit it soon."""
+    connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": PARTITION_LOCK})
 
 
 def attached_months(connection: Connection) -> list[Month]:
@@ -97,7 +110,7 @@ def detach_month(connection: Connection, month: Month) -> None:
     lock_not_available after `DETACH_WAIT_MS` for each. Runs in the caller's transaction; commit it at once.
     """
     connection.execute(text(f"SET LOCAL lock_timeout = '{DETACH_WAIT_MS}ms'"))
-    connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": PARTITION_LOCK})
+    lock_partitions(connection)
     wanted = [(table, month, partition_name(table, month)) for table in PARTITIONED]
     missing = _missing(connection, wanted)
     for table, _, name in wanted:
@@ -145,6 +158,12 @@ class KnownMonths:
         """Forgets all: somebody dropped a partition."""
         with self._lock:
             self._months.clear()
+
+
+def _refuse_far_months(current: Month, months: Iterable[Month]) -> None:
+    for month in months:
+        if not shift(current, -MONTHS_BACK) <= month <= shift(current, MONTHS_AHEAD):
+            raise StoreError(f"no partition is made for {month[0]:04d}-{month[1]:02d}, so far from now")
 
 
 def _missing(connection: Connection, wanted: list[tuple[str, Month, str]]) -> list[tuple[str, Month, str]]:

@@ -5,6 +5,8 @@
     register ──────────────────────────────────────────────────> active   (a resource made by kubectl, or a lost
     database)
 
+    reserve for a rename ──> pending ──register of the renamed resource, by whomever──> gone, its name in the row there
+
 The resource is the source of truth; a row only changes for its own uid and never back to an older generation.
 """
 
@@ -48,6 +50,7 @@ MAX_ID = 2**53 - 1
 """The greatest id that every JSON reader represents exactly; a greater one from a resource is not taken over."""
 
 _RESERVE_TRIES = 20
+_UNJUDGED: Mapping[str, Any] = {"ready": None, "ready_reason": None, "ready_message": None}
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +80,10 @@ def in_range(row_id: int) -> bool:
 
 
 def reserve(connection: Connection, projected: Projected, values: Mapping[str, Any], now: datetime) -> int:
-    """Inserts a pending row and returns its id. Raises Conflict if a live row has the name."""
+    """Inserts a pending row and returns its id. Raises Conflict if a live row has the name.
+
+    With `namespace` and `cr_name` in the values it is for the rename of that resource, which alone can take the name.
+    """
     for _ in range(_RESERVE_TRIES):
         row_id = _insert(connection, projected, {**values, "state": "pending", "created_at": now, "updated_at": now})
         if row_id is not None:
@@ -173,8 +179,11 @@ def register(
     own_id: int | None,
     labelled_id: int | None,
     now: datetime,
+    only_newer: bool = False,
 ) -> int:
     """Projects a resource and returns its row's id; the rules of ids are those of `records.TaskProjection`.
+
+    `only_newer`: a row that is of this generation already stays as it is.
 
     Raises:
         Conflict: another live row has the name. Nothing is changed.
@@ -183,12 +192,14 @@ def register(
     _lock_uid(connection, resource.cr_uid)
     row = _lock_row(connection, table, table.c.cr_uid == resource.cr_uid)
     if row is not None:
+        if only_newer and row.generation == resource.generation:
+            return int(row.id)
         return _refresh(connection, projected, row, resource, values, now)
     for candidate in (own_id, labelled_id):
         if candidate is None or not 0 < candidate <= MAX_ID:
             continue
         pending = _lock_row(connection, table, table.c.id == candidate)
-        if pending is not None and _is_reservation_of(pending, projected, values):
+        if pending is not None and _is_creation_of(pending, projected, values):
             return _refresh(connection, projected, pending, resource, values, now)
     new = {**values, **_columns(resource), "state": "active", "created_at": created_at, "updated_at": now}
     if own_id is not None and 0 < own_id <= MAX_ID:
@@ -200,7 +211,7 @@ def register(
         row_id = _insert(connection, projected, new)
         if row_id is not None:
             return row_id
-        _free_name(connection, projected, values, now)
+        _free_name(connection, projected, new, now)
     raise projected.taken(values)
 
 
@@ -221,13 +232,17 @@ def _refresh(
     old = dict(row._mapping)
     changed = {column: value for column, value in values.items() if old[column] != clean_json(value)}
     other = {column: value for column, value in _columns(resource).items() if old[column] != value}
+    if "generation" in other:
+        # What the operator has judged was another definition; it judges anew, and whoever must not get ahead of it can
+        # see that it has not done so yet.
+        other |= _UNJUDGED
     if row.state != "active":
         other |= {"state": "active", "deleted_at": None}
     if changed:
         other["updated_at"] = now
     if changed or other:
         if row.state == "deleted" or any(column in changed for column in projected.name_columns):
-            _drop_stale_namesake(connection, projected, values, now, but=row_id)
+            _drop_reservation(connection, projected, {**values, **_columns(resource)}, now, but=row_id)
         try:
             connection.execute(update(projected.table).where(projected.table.c.id == row_id).values(**changed, **other))
         except IntegrityError as error:
@@ -249,29 +264,37 @@ def _free_name(connection: Connection, projected: Projected, values: Mapping[str
     namesake = _lock_row(connection, projected.table, _has_name(projected, values))
     if namesake is None:
         return  # it has gone meanwhile, or the conflict was about an id that another session had taken over
-    if _is_stale(namesake, now):
+    if _gives_way(namesake, values, now):
         discard(connection, projected.table, namesake.id)
         return
     raise projected.taken(values)
 
 
-def _drop_stale_namesake(
+def _drop_reservation(
     connection: Connection, projected: Projected, values: Mapping[str, Any], now: datetime, *, but: int
 ) -> None:
+    """Lets go of a name for the row that takes it in this very transaction: at no moment is it anybody else's."""
     table = projected.table
     namesake = _lock_row(connection, table, and_(_has_name(projected, values), table.c.id != but))
-    if namesake is not None and _is_stale(namesake, now):
+    if namesake is not None and _gives_way(namesake, values, now):
         discard(connection, table, namesake.id)
+
+
+def _gives_way(row: AnyRow, values: Mapping[str, Any], now: datetime) -> bool:
+    """Whether a row that has a name is a reservation of which nothing came, or one for the rename of this resource."""
+    address = (values.get("namespace"), values.get("cr_name"))
+    held_for_it = row.state == "pending" and row.cr_name is not None and (row.namespace, row.cr_name) == address
+    return held_for_it or _is_stale(row, now)
 
 
 def _is_stale(row: AnyRow, now: datetime) -> bool:
     return row.state == "pending" and row.cr_uid is None and bool(row.created_at < now - STALE_PENDING)
 
 
-def _is_reservation_of(row: AnyRow, projected: Projected, values: Mapping[str, Any]) -> bool:
+def _is_creation_of(row: AnyRow, projected: Projected, values: Mapping[str, Any]) -> bool:
     """Whether a pending row was made for this very resource: a label alone must not take a stranger's row over."""
     same_name = all(dict(row._mapping)[column] == clean_json(values[column]) for column in projected.name_columns)
-    return row.state == "pending" and row.cr_uid is None and same_name
+    return row.state == "pending" and row.cr_name is None and same_name
 
 
 def _has_name(projected: Projected, values: Mapping[str, Any]) -> Any:

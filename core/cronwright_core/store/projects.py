@@ -59,9 +59,10 @@ class ProjectStore:
         self._database = database
 
     def reserve(self, draft: ProjectDraft, now: datetime) -> int:
-        """Makes a pending row, invisible to readers, and returns its id. Raises Conflict if the name is taken."""
+        """Makes a pending row, invisible to readers, and returns its id; as for tasks. Raises Conflict if the name is
+        taken."""
         with self._database.transaction() as connection:
-            return projection.reserve(connection, _PROJECTS, from_project_spec(draft.spec), now)
+            return _reserve(connection, draft, now)
 
     def find_created(self, key: CreationKey, now: datetime) -> ReservedProject | None:
         """What the key has made within a day, or None.
@@ -82,7 +83,7 @@ class ProjectStore:
             known = _reserved(idempotency.find(connection, "project", key, now))
             if known is not None:
                 return known
-            project_id = projection.reserve(connection, _PROJECTS, from_project_spec(draft.spec), now)
+            project_id = _reserve(connection, draft, now)
             idempotency.bind(connection, "project", key, project_id, now)
             return ReservedProject(project_id=project_id, active=False, spec=draft.spec)
 
@@ -288,6 +289,11 @@ def to_project_record(row: AnyRow) -> ProjectRecord:
         created_at=row.created_at,
         updated_at=row.updated_at,
     )
+
+
+def _reserve(connection: Connection, draft: ProjectDraft, now: datetime) -> int:
+    values = {"namespace": draft.namespace, "cr_name": draft.cr_name, **from_project_spec(draft.spec)}
+    return projection.reserve(connection, _PROJECTS, values, now)
 
 
 def _reserved(row: AnyRow | None) -> ReservedProject | None:

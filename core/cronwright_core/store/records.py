@@ -39,11 +39,16 @@ class Page(Generic[Item]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskDraft:
-    """A task about to be created by REST: `owner` is whose name it takes, `spec` what its resource will say."""
+    """A task about to be created by REST: `owner` is whose name it takes, `spec` what its resource will say.
+
+    Or about to be renamed: then `namespace` and `cr_name` are those of its resource.
+    """
 
     owner: str
     project_id: int
     spec: TaskSpec
+    namespace: str | None = None
+    cr_name: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -240,9 +245,11 @@ class TaskRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProjectDraft:
-    """A Project about to be created by REST."""
+    """A Project about to be created by REST, or renamed: then `namespace` and `cr_name` are those of its resource."""
 
     spec: ProjectSpec
+    namespace: str | None = None
+    cr_name: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -317,7 +324,8 @@ class ExecutionRecord:
 
     `project_name` is the Project's display name. `max_memory_mb` and `avg_cpu_percent` are None where nothing was
     measured. `progress_step` and `progress_percent` (0-100) are what attempt `progress_attempt` said last, or None.
-    `workspace_claim` is None for a run without a directory. `parameters` are the names of the variables that this run
+    `workspace_claim` is None for a run without a directory, `workspace_left_by` names the last cleaning that could not
+    remove it. `parameters` are the names of the variables that this run
     alone was given (None: none), `request_digest` what tells a repeated request from another one with the same key.
     """
 
@@ -355,6 +363,7 @@ class ExecutionRecord:
     progress_attempt: int | None = None
     workspace_claim: str | None = None
     workspace_removed_at: datetime | None = None
+    workspace_left_by: str | None = None
     parameters: tuple[str, ...] | None = None
     request_digest: str | None = None
 
@@ -490,7 +499,8 @@ class LogFile:
 
     `incomplete`: something that was written could not be read. `merged`: stdout and stderr stand together in `output`,
     since the cluster cannot tell them apart. `complete`: no more will come. `cut_lines` and `cut_bytes` were left out
-    of the middle, since a stream's size is limited; a line in their place says so.
+    of the middle, since a stream's size is limited; a line in their place says so. So does one at the beginning of
+    `content` if that holds fewer lines than were asked for, since an answer's size is limited.
     """
 
     content: tuple[str, ...]
@@ -544,7 +554,8 @@ class WorkspaceCleanup:
     """What came of a request to clean a project's workspace: directories of executions that ended before `cutoff`.
 
     The figures are those of Jobs that have reported; `finished_at` is None while it goes on. `oldest_removed` is the
-    earliest end of an execution whose directory was removed. `problem` says why something was left.
+    earliest end of an execution whose directory was removed. `problem` says why something was left. `claims_left` are
+    the volumes that could not be had.
     """
 
     request_id: str
@@ -558,6 +569,7 @@ class WorkspaceCleanup:
     oldest_removed: datetime | None
     finished_at: datetime | None
     problem: str | None
+    claims_left: tuple[str, ...] = ()
 
 
 # The operator's sign of life
@@ -565,13 +577,14 @@ class WorkspaceCleanup:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Heartbeat:
-    """The active operator's last sign of life."""
+    """The active operator's last sign of life. `installation` None: of a release that gave no name."""
 
     holder: str
     version: str
     time: datetime
     tz_release: str
     details: Mapping[str, Any]
+    installation: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

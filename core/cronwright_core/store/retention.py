@@ -7,8 +7,9 @@ next sweep goes on where it stopped. Counts by task and day (`task_stats`, `task
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from datetime import datetime, timedelta
+from collections.abc import Collection, Sequence
+from datetime import date, datetime, timedelta
+from itertools import pairwise
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, and_, delete, or_, select, text, tuple_
@@ -34,8 +35,10 @@ from cronwright_core.store.partitions import (
     drop_retired,
     ensure_partitions,
     first_day,
+    lock_partitions,
     partition_name,
     retired_tables,
+    shift,
     upcoming_months,
 )
 from cronwright_core.store.session import Database
@@ -56,10 +59,12 @@ class RetentionStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def prepare(self, now: datetime) -> list[str]:
+    def prepare(self, retention: Retention, now: datetime) -> list[str]:
         """Makes the partitions that will be needed next; returns the names of new ones."""
+        # One whose time is over would be dropped again at once, and that needs the parents for itself.
+        months = [month for month in upcoming_months(now) if not retention.has_passed(*month, now)]
         with self._database.transaction() as connection:
-            return ensure_partitions(connection, upcoming_months(now))
+            return ensure_partitions(connection, months)
 
     def retention(self, default_days: int) -> Retention:
         """What projects say, deleted ones included: their executions are still there."""
@@ -98,18 +103,20 @@ class RetentionStore:
             drop_retired(connection, name)
 
     def forget_days(self, after: int) -> int | None:
-        """Drops the counts of days before the oldest month that is kept, of the next tasks after an id.
+        """Drops the counts of days whose month has gone, of the next tasks after an id.
 
         Returns the last id that was looked at, None when all are done.
         """
         with self._database.transaction() as connection:
-            kept = attached_months(connection)
             ids = _next_ids(connection, select(task_stats.c.task_id), task_stats.c.task_id, after)
+            # A month that somebody made again after we had looked would lose the counts of what is recorded in it.
+            lock_partitions(connection)
+            kept = attached_months(connection)
             if not ids or not kept:
                 return None
             connection.execute(
                 delete(execution_days).where(
-                    execution_days.c.task_id.between(ids[0], ids[-1]), execution_days.c.day < first_day(kept[0])
+                    execution_days.c.task_id.between(ids[0], ids[-1]), _without_month(execution_days.c.day, kept)
                 )
             )
             return ids[-1]
@@ -203,6 +210,16 @@ def _belongs(share: Share) -> ColumnElement[bool]:
     if not share.rest:
         return project.in_(share.projects)
     return or_(project.is_(None), project.not_in(share.projects))
+
+
+def _without_month(day: ColumnElement[date], kept: Sequence[Month]) -> ColumnElement[bool]:
+    """Days before the oldest month, and those of months that went while an older one had to stay."""
+    gaps = [
+        and_(day >= first_day(shift(before, 1)), day < first_day(after))
+        for before, after in pairwise(kept)
+        if after != shift(before, 1)
+    ]
+    return or_(day < first_day(kept[0]), *gaps)
 
 
 def _next_ids(connection: Connection, statement: Any, column: Any, after: int) -> list[int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import func, select, text
 
+from cronwright_core.store.execution_rows import owned_by
 from cronwright_core.store.models import executions
 from cronwright_core.store.records import RunningExecution, RunningExecutions
 from cronwright_core.store.session import Database
@@ -24,12 +25,10 @@ def list_running(database: Database, *, owner: str | None, limit: int) -> Runnin
             executions.c.progress_percent,
             func.count().over().label("total"),
         )
-        .where(_RUNNING)
+        .where(_RUNNING, owned_by(owner))
         .order_by(executions.c.start_time.desc().nulls_last(), executions.c.execution_id.desc())
         .limit(limit)
     )
-    if owner is not None:
-        statement = statement.where(executions.c.owner == owner)
     rows = database.read(lambda connection: connection.execute(statement).all())
     items = (
         RunningExecution(

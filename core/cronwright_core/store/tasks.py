@@ -76,8 +76,11 @@ class TaskStore:
     def reserve(self, draft: TaskDraft, now: datetime) -> int:
         """Makes a pending row, invisible to readers, and returns its id; the name is the draft's from here on.
 
+        For a rename, whoever registers the resource under its new name consumes the row.
+
         Raises:
-            Conflict: the owner has a live task of that name. A pending row older than 60 s is replaced instead.
+            Conflict: the owner has a live task of that name. A pending row older than 60 s, or for the rename of the
+                same resource, is replaced instead.
             InvalidInput: there is no such project.
         """
         with self._database.transaction() as connection:
@@ -150,11 +153,15 @@ class TaskStore:
                 for row in projection.stale_pending(connection, tasks, older_than)
             ]
 
-    def register(self, task: TaskProjection, now: datetime) -> int:
+    def register(self, task: TaskProjection, now: datetime, *, only_newer: bool = False) -> int:
         """Projects a resource as the operator saw it (or as the API server answered the API), and returns its id.
 
         Idempotent; an older generation than the row's changes nothing, and `updated_at` moves only if something that
         users see has changed. A row marked deleted within the last ten minutes stays deleted.
+
+        `only_newer`: the row's own generation changes nothing either. For the API, which knows the spec, but owner and
+        project only as they stood in the row some calls ago: what the operator has written since for the same
+        generation is right, and it would not write it again.
 
         Raises:
             Conflict: another live task of the owner has the name; nothing is changed.
@@ -175,6 +182,7 @@ class TaskStore:
                 own_id=task.task_id,
                 labelled_id=task.labelled_task_id,
                 now=now,
+                only_newer=only_newer,
             )
 
     def set_observed(
@@ -198,10 +206,19 @@ class TaskStore:
         with self._database.transaction() as connection:
             projection.set_columns(connection, tasks, cr_uid, values)
 
-    def set_next_run_time(self, cr_uid: str, next_run_time: datetime | None) -> None:
-        """Writes the next run alone: for the API after an edit, so that the writer's next read shows it."""
+    def set_next_run(
+        self, cr_uid: str, next_run_time: datetime | None, *, generation: int, completed: bool = False
+    ) -> None:
+        """Writes when an edit, of which this generation came, makes the task run next, or that it has had its only run:
+        for the API, so that the writer's next read shows it. Once the operator has judged that generation it knows
+        better, and nothing changes.
+        """
         with self._database.transaction() as connection:
-            projection.set_columns(connection, tasks, cr_uid, {"next_run_time": next_run_time})
+            connection.execute(
+                update(tasks)
+                .where(tasks.c.cr_uid == cr_uid, tasks.c.generation == generation, tasks.c.ready.is_(None))
+                .values(next_run_time=next_run_time, completed=completed)
+            )
 
     def mark_deleted(self, cr_uid: str, now: datetime) -> None:
         """Soft-deletes the task and frees its name. Idempotent; an unknown uid is no error."""
@@ -321,7 +338,13 @@ def _reserve(connection: Connection, draft: TaskDraft, now: datetime) -> int:
     ).scalar_one_or_none()
     if state != "active":
         raise _unknown_project({"project_id": draft.project_id})
-    values = {"owner": draft.owner, "project_id": draft.project_id, **from_task_spec(draft.spec)}
+    values = {
+        "owner": draft.owner,
+        "project_id": draft.project_id,
+        "namespace": draft.namespace,
+        "cr_name": draft.cr_name,
+        **from_task_spec(draft.spec),
+    }
     return projection.reserve(connection, _TASKS, values, now)
 
 

@@ -40,10 +40,14 @@ class WorkspaceStore:
             for row in rows
         ]
 
-    def directories(self, project_id: int, cutoff: datetime, *, limit: int) -> list[WorkspaceDirectory]:
-        """The directories of a project's executions that ended before `cutoff`, the earliest end first.
+    def directories(
+        self, project_id: int, namespace: str, cleanup: WorkspaceCleanup, *, claim: str | None, limit: int
+    ) -> list[WorkspaceDirectory]:
+        """The directories of a project's executions that ended before the request's cutoff, the earliest end first.
 
-        Never one whose name belongs to an execution that has not ended.
+        Those of the volume that the Project has now (`claim`) come before those of volumes that it had, and those that
+        an earlier request had to leave come last. What this request has left does not come again: what cannot be
+        removed holds up nothing else. Never one whose name belongs to an execution that has not ended.
         """
         unfinished = select(executions.c.namespace, executions.c.job_name).where(
             _UNFINISHED, executions.c.project_id == project_id
@@ -57,8 +61,20 @@ class WorkspaceStore:
                     executions.c.job_name,
                     executions.c.end_time,
                 )
-                .where(_LEFT, _ENDED, executions.c.project_id == project_id, executions.c.end_time < cutoff)
-                .order_by(executions.c.end_time)
+                .where(
+                    _LEFT,
+                    _ENDED,
+                    executions.c.project_id == project_id,
+                    executions.c.namespace == namespace,
+                    executions.c.end_time < cleanup.cutoff,
+                    executions.c.workspace_left_by.is_distinct_from(cleanup.request_id),
+                    executions.c.workspace_claim.not_in(cleanup.claims_left),
+                )
+                .order_by(
+                    executions.c.workspace_claim.is_distinct_from(claim),
+                    executions.c.workspace_left_by.is_not(None),
+                    executions.c.end_time,
+                )
                 .limit(limit)
             ).all()
         return [
@@ -99,6 +115,7 @@ class WorkspaceStore:
         namespace: str,
         claim: str,
         gone: Sequence[str],
+        left: Sequence[str] | None,
         removed: int,
         freed: int,
         failed: int,
@@ -108,7 +125,8 @@ class WorkspaceStore:
     ) -> None:
         """Adds what one Job did to the request's figures, once for each Job, and marks the directories that are gone.
 
-        Both in one transaction: after a crash in between they would be counted again, or never be seen again.
+        `left` are those that it could not remove, which this request does not try again; None: the volume itself.
+        All in one transaction: after a crash in between they would be counted again, or never be seen again.
         """
         cleanup = workspace_cleanups
         this = and_(cleanup.c.request_id == request_id, cleanup.c.project_id == project_id)
@@ -124,20 +142,32 @@ class WorkspaceStore:
                     # LEAST ignores nulls in PostgreSQL.
                     oldest_removed=func.least(cleanup.c.oldest_removed, oldest),
                     problem=func.coalesce(cleanup.c.problem, problem),
+                    # Not on each of its directories: they may be more than a statement can change in time.
+                    claims_left=cleanup.c.claims_left
+                    if left is not None
+                    else func.array_append(cleanup.c.claims_left, claim),
                 )
             )
-            if counted.rowcount and gone:
+            if not counted.rowcount:
+                return
+            due = and_(
+                _LEFT,
+                _ENDED,
+                executions.c.project_id == project_id,
+                executions.c.namespace == namespace,
+                executions.c.workspace_claim == claim,
+            )
+            if gone:
                 connection.execute(
                     update(executions)
-                    .where(
-                        _LEFT,
-                        _ENDED,
-                        executions.c.project_id == project_id,
-                        executions.c.namespace == namespace,
-                        executions.c.workspace_claim == claim,
-                        executions.c.job_name.in_(list(gone)),
-                    )
+                    .where(due, executions.c.job_name.in_(list(gone)))
                     .values(workspace_removed_at=now)
+                )
+            if left:
+                connection.execute(
+                    update(executions)
+                    .where(due, executions.c.job_name.in_(list(left)))
+                    .values(workspace_left_by=request_id)
                 )
 
     def finish(self, request_id: str, project_id: int, *, problem: str | None, now: datetime) -> None:
@@ -190,4 +220,5 @@ def _one(connection: Connection, request_id: str, project_id: int) -> WorkspaceC
 def _to_cleanup(row: AnyRow) -> WorkspaceCleanup:
     values: dict[str, Any] = dict(row._mapping)
     del values["job_uid"]
+    values["claims_left"] = tuple(row.claims_left or ())
     return WorkspaceCleanup(**values)

@@ -19,6 +19,7 @@ class Sources:
     """Where the figures come from; each is called in the event loop, at each scrape."""
 
     leader: Callable[[], bool]
+    shares_database: Callable[[], bool]
     tasks: Callable[[], Iterable[ScheduledTask]]
     next_due: Callable[[], datetime | None]
     watch_ages: Callable[[], Mapping[str, float]]
@@ -42,6 +43,11 @@ class StateCollector(Collector):
         """All figures now."""
         of = self._sources
         yield GaugeMetricFamily("cronwright_operator_leader", "Whether this operator holds the Lease.", of.leader())
+        yield GaugeMetricFamily(
+            "cronwright_database_shared",
+            "Whether another installation works on this one's database, so that upkeep rests.",
+            of.shares_database(),
+        )
         yield _by("cronwright_tasks", "ScheduledTasks by the condition Ready.", "ready", _by_ready(of.tasks()))
         due = of.next_due()
         if due is not None:

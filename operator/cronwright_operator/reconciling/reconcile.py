@@ -49,7 +49,7 @@ from cronwright_operator.reconciling.passed_over import (
     passed_over,
     state_of,
 )
-from cronwright_operator.reconciling.requests import read_request, refuse_requests, request_annotation
+from cronwright_operator.reconciling.requests import read_request, refuse_requests, request_annotation, waits_since
 from cronwright_operator.reconciling.task_status import ready_message, with_observed_runs, with_ready
 from cronwright_operator.reconciling.ticks import HANDS_OFF, check_ticks, decide_ticks, tick_candidate
 
@@ -268,7 +268,7 @@ def _requests(seen: Observed, project: Project, owner: str) -> list[Action]:
             priority_class=seen.priority_class,
         )
         # The Job first, then the annotation: if we die in between, the next one finds the Job under the same name.
-        candidate = tick_candidate(task, manifest["metadata"]["name"], asked.time)
+        candidate = tick_candidate(task, manifest["metadata"]["name"], waits_since(asked, seen.now))
         actions.append(CreateJob(manifest, frozenset({task.uid}), candidate))
     return actions
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from cronwright_core.domain import naming
 from cronwright_core.domain.cluster import StopIntent, StopReason
 from cronwright_core.domain.parameters import RunRequest, parse_run_request
 from cronwright_core.domain.task import Request
 from cronwright_operator.reconciling.actions import Action, Event, RecordCancelled, WithdrawRequest
+
+MAX_CLAIMED_WAIT = timedelta(hours=1)
+"""So much of its wait a request has for the asking; with more, anybody could write his way to the head of the queue."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +38,11 @@ def parse_request(request: Request, now: datetime) -> tuple[datetime, str]:
     """The time and author of a trigger annotation."""
     found = read_request(request, now)
     return found.time, found.by
+
+
+def waits_since(asked: RunRequest, now: datetime) -> datetime:
+    """From when on the wait for its turn counts."""
+    return min(max(asked.time, now - MAX_CLAIMED_WAIT), now)
 
 
 def refuse_requests(triggers: tuple[Request, ...], now: datetime) -> Refusals:

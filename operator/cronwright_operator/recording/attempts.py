@@ -25,6 +25,23 @@ def pods_agree(job: JobFacts, pods: Sequence[PodFacts], known: Mapping[str, Atte
     return all(pod.ended for pod in pods) and len(seen) >= job.succeeded_pods + job.failed_pods
 
 
+def may_have_run(pod: PodFacts) -> bool:
+    """Whether the Pod has failed without a start: it never ran, or the kubelet does not know of it any more.
+
+    For a container that its runtime has lost - the node has rebooted, or it was removed before its end was seen - the
+    kubelet writes ContainerStatusUnknown, and no times (convertToAPIContainerStatuses in pkg/kubelet).
+    """
+    return pod.phase == "Failed" and pod.start_time is None
+
+
+def with_known_starts(pods: Sequence[PodFacts], known: Mapping[str, Attempt]) -> list[PodFacts]:
+    """The Pods with the starts that were seen before: one that has run has output, whatever it says of itself now."""
+    return [
+        replace(pod, start_time=known[pod.uid].start_time) if pod.start_time is None and pod.uid in known else pod
+        for pod in pods
+    ]
+
+
 def with_vanished(
     state: ExecutionState, known: Mapping[str, Attempt], pods: Sequence[PodFacts], now: datetime
 ) -> ExecutionState:
@@ -41,7 +58,7 @@ def with_vanished(
             attempt = replace(
                 attempt,
                 status=ExecutionStatus.FAILED,
-                end_time=attempt.end_time or now,
+                end_time=attempt.end_time or _vanished_by(state, attempt, now),
                 reason="PodDeleted",
                 message="its Pod was deleted before its end was seen",
             )
@@ -56,10 +73,19 @@ def with_vanished(
         changes |= {"status": ExecutionStatus.RUNNING, "reason": None, "message": None}
     if state.status.ended and state.exit_code is None:
         changes["exit_code"] = last.exit_code
+    if state.status.ended and last.pod_uid not in present and last.end_time is not None:
+        changes["end_time"] = last.end_time
     if state.reason == "BackoffLimitExceeded" and last.pod_uid not in present and last.reason is not None:
         # The Job only says that its attempts failed; the last one, gone meanwhile, had said why.
         changes |= {"status": last.status, "reason": last.reason, "message": last.message}
     return replace(state, **changes)  # type: ignore[arg-type]
+
+
+def _vanished_by(state: ExecutionState, attempt: Attempt, now: datetime) -> datetime:
+    """When an attempt had ended whose end nobody saw: by the end of its execution, however late we look."""
+    if state.end_time is None or attempt.start_time is None:
+        return now
+    return max(state.end_time, attempt.start_time)
 
 
 def with_usage(state: ExecutionState, usage_of_pod: Callable[[str], Usage]) -> ExecutionState:

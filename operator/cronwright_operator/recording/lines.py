@@ -107,12 +107,35 @@ class LineSplitter:
         self._count = self._size = 0
         self._first: str | None = None
         self.anchored = from_start or position.stamp is None
+        self.overtaken = False
+        """Whether a line later than the last stored one has come by without it: that is not there any more, as far as
+        stamps tell."""
+        self.passed = 0
+        """How many lines have come by up to the last stored one."""
         self.seen_lines = False
         """Whether any line has come by, new or not."""
         self.complaint: str | None = None
         """What came instead of a log: the kubelet answers 200 and a sentence when it no longer has the container.
 
         It has no stamp and no newline, and nothing else comes with it (WriteError in pkg/kubelet/server)."""
+
+    @property
+    def position(self) -> Position:
+        """Behind the last new line."""
+        return self._position
+
+    @property
+    def unstored(self) -> int:
+        """How many lines before the last stored one can never have been stored, if all of the log came by.
+
+        Lines are not seen in time where the clock was set back: `sinceTime` leaves them out. After a rotation there are
+        fewer lines than were stored, so this is no false alarm."""
+        return max(0, self.passed - self._start.lines) if self.anchored else 0
+
+    @property
+    def rest(self) -> bytes:
+        """The bytes behind the last newline."""
+        return b"".join(self._rest)
 
     def feed(self, chunk: bytes) -> NewLines | None:
         """Takes bytes; returns a portion when enough has come together."""
@@ -208,9 +231,13 @@ class LineSplitter:
         if self.anchored:
             self._add(text + b"\n", 1, stamp)
             self._position = self._position.past(stamp, 1, 1)
-        elif stamp == self._start.stamp:
+            return
+        self.passed += 1
+        if stamp == self._start.stamp:
             self._seen_of_anchor += 1
             self.anchored = self._seen_of_anchor == self._start.stamp_count
+        else:
+            self.overtaken |= stamp > (self._start.stamp or "")
 
     def _add(self, block: bytes, count: int, first_stamp: str) -> None:
         if self._first is None and first_stamp != UNSTAMPED:

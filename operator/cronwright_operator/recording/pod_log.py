@@ -23,6 +23,15 @@ from cronwright_core.kube.errors import (
 from cronwright_core.store.errors import CursorMoved
 from cronwright_core.store.logs import LogStore
 from cronwright_core.store.records import LogAppend, LogCursor, Stream
+from cronwright_operator.recording.confirming import (
+    SMALL,
+    Reading,
+    Shown,
+    confirms_end,
+    confirms_rotation,
+    same_lines,
+    since_time_after,
+)
 from cronwright_operator.recording.cri import CriStream
 from cronwright_operator.recording.lines import LineSplitter, NewLines, Position, gap_before
 from cronwright_operator.recording.log_files import LogFiles, TrackLost
@@ -37,6 +46,10 @@ PATIENCE = timedelta(minutes=10)
 """How long the final read is tried while the node (or the API server) does not answer."""
 ROTATED = "the log file was rotated between two reads"
 BEGINNING = "the log file had been rotated before its first read"
+SET_BACK = "the node's clock was set back, and lines before were left out of earlier reads"
+UNREADABLE = "the log could not be read"
+_READS = 8
+"""So many reads are to confirm an end before the rest is left to a later time."""
 _FILE_TRIES = 3
 _KUBE_STREAMS: dict[Stream, str | None] = {"stdout": "Stdout", "stderr": "Stderr", "all": None}
 
@@ -91,6 +104,7 @@ class PodLog:
         self._files: LogFiles | None = None
         self._file_failures = 0
         self._looked: dict[Stream, datetime] = {}
+        self._set_back: set[Stream] = set()
 
     @property
     def finished(self) -> bool:
@@ -170,80 +184,169 @@ class PodLog:
     # By the API server
 
     async def _poll_streams(self, positions: dict[Stream, Position], *, final: bool) -> bool:
+        if not final:
+            return await self._poll_each(positions)
         ended: set[Stream] = set()
         try:
-            return await self._poll_each(positions, ended, final=final)
+            return await self._read_to_end(positions, ended)
         finally:
             # All at once: a transaction for each would be most of what a run that prints nothing costs.
             await self._finish(ended)
 
-    async def _poll_each(self, positions: dict[Stream, Position], ended: set[Stream], *, final: bool) -> bool:
-        """`ended` takes up the streams that were read to their end."""
+    async def _poll_each(self, positions: dict[Stream, Position]) -> bool:
         grown = False
         for stream in self._open_streams(positions):
             try:
-                grown |= await self._poll_stream(stream, ended, final=final)
+                grown |= await self._poll_stream(stream)
             except KubeInvalid as error:
-                if stream != "all" and self._sources.refused(error):
-                    if self._source(positions) != "streams":
-                        return grown | await self._poll(final=final)
-                    # Begun apart, and the cluster has changed its mind since.
-                elif not final:
-                    continue  # "container is waiting to start": there is nothing to read yet
-                if final:
-                    await self._give_up(stream, "the log could not be read", error.message)
-            except KubeNotFound as error:
-                if final:
-                    await self._give_up(stream, "the log could not be read", error.message)
+                # Else "container is waiting to start", and there is nothing to read yet; or the stream was begun apart,
+                # and the cluster has changed its mind since.
+                if stream != "all" and self._sources.refused(error) and self._source(positions) != "streams":
+                    return grown | await self._poll(final=False)
+            except KubeNotFound:
+                continue
         return grown
 
-    async def _poll_stream(self, stream: Stream, ended: set[Stream], *, final: bool) -> bool:
+    async def _poll_stream(self, stream: Stream) -> bool:
         position = (await self._load()).get(stream, Position())
         began = self._now()
-        # The last read takes the whole file: it is complete whatever the clocks of the node have done.
-        grown, splitter = False, self._splitter(position)
-        for since in (None,) if final else (position.since_time(), None):
-            splitter = self._splitter(position)
-            grown = await self._take(stream, self._read(stream, splitter, since, final=final))
-            if splitter.anchored or not splitter.seen_lines:
+        gone = True
+        for since in (position.since_time(), None):
+            reading = await self._look(stream, since)
+            if reading.splitter.anchored or not reading.splitter.seen_lines:
                 break
-        lost = splitter.complaint is None and (splitter.seen_lines or final)
-        if not splitter.anchored and lost:
-            again = self._splitter(position, from_start=True)
-            grown = await self._take(stream, self._read(stream, again, None, final=final), behind=ROTATED)
-            if not grown and final:
-                await self._append_marker(stream, ROTATED)
-        if not grown:
+            gone &= reading.splitter.overtaken
+        else:
+            if not gone:
+                logger.info("the log of the Pod %s was cut off before its last stored line", self._pod)
+                return False
+            reading = await self._look(stream, None, from_start=True)
+        if not reading.grown:
             self._looked[stream] = began
-        if self._sources.split is None and stream == "stdout":
-            self._sources.split = True
-        if final and splitter.complaint is not None:
-            await self._give_up(stream, "the node no longer has the log", splitter.complaint)
-        elif final:
-            ended.add(stream)
+        return reading.grown
+
+    async def _read_to_end(self, positions: dict[Stream, Position], ended: set[Stream]) -> bool:
+        """`ended` takes up the streams whose end is confirmed."""
+        streams = self._open_streams(positions)
+        together: bytes | None = None
+        if self._sources.split and len(streams) == 2 and not positions:
+            # Most who end with nothing stored have printed nothing: two requests tell that of both streams.
+            together = await self._together()
+            if together == b"" == await self._together():
+                ended.update(streams)
+                return False
+        firsts: dict[Stream, Reading] = {}
+        for stream in streams:
+            try:
+                # The last read takes the whole file: it shows what the clocks of the node have done.
+                firsts[stream] = await self._look(stream, None, final=True)
+            except KubeInvalid as error:
+                if stream != "all" and self._sources.refused(error) and self._source(positions) != "streams":
+                    return await self._poll(final=True)
+                # Else begun apart, and the cluster has changed its mind since.
+                await self._give_up(stream, UNREADABLE, error.message)
+            except KubeNotFound as error:
+                await self._give_up(stream, UNREADABLE, error.message)
+        grown = any(first.grown for first in firsts.values())
+        if len(firsts) == 2 and all(first.shown.data is not None for first in firsts.values()):
+            together = together or await self._together()
+            if same_lines(list(firsts.values()), together):
+                for stream, first in firsts.items():
+                    await self._conclude(stream, first, ended)
+                return grown
+        for stream, first in firsts.items():
+            try:
+                grown |= await self._confirm(stream, first, ended)
+            except (KubeInvalid, KubeNotFound) as error:
+                await self._give_up(stream, UNREADABLE, error.message)
         return grown
 
-    def _splitter(self, position: Position, *, from_start: bool = False) -> LineSplitter:
-        return LineSplitter(position, from_start=from_start, cut=self._redactor.safe_cut)
+    async def _together(self) -> bytes | None:
+        """What one read of both streams shows; None: more than a little, or nothing can be read."""
+        shown = Shown()
+        try:
+            async for chunk in self._chunks("all", None, limit_bytes=SMALL + 1):
+                shown.take(chunk)
+        except (KubeInvalid, KubeNotFound):
+            return None  # the streams' own reads tell why
+        return shown.data
 
-    async def _read(
-        self, stream: Stream, splitter: LineSplitter, since_time: str | None, *, final: bool
-    ) -> AsyncIterator[NewLines]:
-        chunks = self._sources.client.read_log(
+    async def _confirm(self, stream: Stream, before: Reading, ended: set[Stream]) -> bool:
+        """Reads on until two reads show the same end. Raises KubeUnreachable if they do not."""
+        grown = from_start = False
+        for earlier in range(_READS):
+            # The end of a log may not hold its last stored line where the whole of it does.
+            whole = from_start or (earlier > 1 and not before.splitter.anchored)
+            since = since_time_after(before, whole=whole)
+            now = await self._look(stream, since, from_start=from_start, final=True)
+            grown |= now.grown
+            # Once there are lines behind the mark, the last one of them is looked for.
+            from_start &= not now.grown
+            if confirms_end(before, now):
+                await self._conclude(stream, now, ended, reason=ROTATED if from_start else None)
+                return grown
+            from_start |= confirms_rotation(before, now)
+            before = now
+        raise KubeUnreachable(f"the log of Pod {self._pod} is cut off each time that it is read")
+
+    async def _conclude(self, stream: Stream, last: Reading, ended: set[Stream], *, reason: str | None = None) -> None:
+        """Ends a stream whose end is confirmed."""
+        if stream in self._set_back:
+            reason = reason or SET_BACK
+        # The container has ended, so a line without a newline is a line.
+        rest = last.splitter.end(final=True)
+        if last.splitter.complaint is not None:
+            await self._give_up(stream, "the node no longer has the log", last.splitter.complaint)
+        elif rest is not None:
+            if reason is None and self._beginning_is_missing(stream, rest):
+                reason = BEGINNING
+            # If we died between the line and the end, a successor would look for the line, and it has no newline.
+            await self._append(stream, rest, reason=reason, complete=True)
+        elif reason is not None or not last.splitter.anchored:
+            # With the end in one write: a successor that found one without the other would mark it again.
+            await self._append_marker(stream, reason or ROTATED, complete=True)
+        else:
+            ended.add(stream)
+
+    async def _look(
+        self, stream: Stream, since_time: str | None, *, from_start: bool = False, final: bool = False
+    ) -> Reading:
+        """Reads once and stores what is new; all that is there behind a mark, if `from_start`."""
+        position = (await self._load()).get(stream, Position())
+        reading = Reading(since_time, LineSplitter(position, from_start=from_start, cut=self._redactor.safe_cut))
+        portions = self._read(stream, reading)
+        reading.grown = await self._take(stream, portions, behind=ROTATED if from_start else None)
+        reading.rest = reading.splitter.rest
+        if final and since_time is None and reading.splitter.unstored:
+            self._set_back.add(stream)
+        if final and not reading.splitter.anchored:
+            # It may be the last stored line, or a sentence of the kubelet.
+            reading.splitter.end(final=True)
+        if self._sources.split is None and stream == "stdout":
+            self._sources.split = True
+        return reading
+
+    async def _read(self, stream: Stream, reading: Reading) -> AsyncIterator[NewLines]:
+        async for chunk in self._chunks(stream, reading.since_time):
+            reading.shown.take(chunk)
+            portion = reading.splitter.feed(chunk)
+            if portion is not None:
+                yield portion
+        portion = reading.splitter.end(final=False)
+        if portion is not None:
+            yield portion
+
+    def _chunks(
+        self, stream: Stream, since_time: str | None, *, limit_bytes: int | None = None
+    ) -> AsyncIterator[bytes]:
+        return self._sources.client.read_log(
             self._namespace,
             self._pod,
             container=self._container,
             stream=_KUBE_STREAMS[stream],
             since_time=since_time,
-            limit_bytes=None,
+            limit_bytes=limit_bytes,
         )
-        async for chunk in chunks:
-            portion = splitter.feed(chunk)
-            if portion is not None:
-                yield portion
-        portion = splitter.end(final=final)
-        if portion is not None:
-            yield portion
 
     async def _take(self, stream: Stream, portions: AsyncIterator[NewLines], *, behind: str | None = None) -> bool:
         """Stores portions; the first behind a line that marks a gap, if there is one."""
@@ -351,11 +454,11 @@ class PodLog:
         said = f"{reason}: {detail}" if detail else reason
         await self._store_lines(stream, marker, reason=said, complete=complete)
 
-    async def _append(self, stream: Stream, new: NewLines, *, reason: str | None) -> None:
+    async def _append(self, stream: Stream, new: NewLines, *, reason: str | None, complete: bool = False) -> None:
         new = NewLines(self._redactor.lines(new.data), new.count, new.position, new.first_stamp, new.partial)
         if reason is not None:
             new = new.behind(gap_line(reason))
-        await self._store_lines(stream, new, reason=reason)
+        await self._store_lines(stream, new, reason=reason, complete=complete)
         self._stored(new.data)
 
     async def _store_lines(self, stream: Stream, new: NewLines, *, reason: str | None, complete: bool = False) -> None:

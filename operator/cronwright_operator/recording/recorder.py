@@ -39,10 +39,17 @@ from cronwright_core.kube.workloads import to_job, to_pod
 from cronwright_core.store.errors import CursorMoved
 from cronwright_core.store.executions import ExecutionStore
 from cronwright_core.store.logs import LogStore
-from cronwright_core.store.records import LogAppend
+from cronwright_core.store.records import LogAppend, LogFile, LogType
 from cronwright_operator.observability.recording import RecordingMetrics
 from cronwright_operator.reconciling.observed import execution_id_of
-from cronwright_operator.recording.attempts import numbers_of, pods_agree, with_usage, with_vanished
+from cronwright_operator.recording.attempts import (
+    may_have_run,
+    numbers_of,
+    pods_agree,
+    with_known_starts,
+    with_usage,
+    with_vanished,
+)
 from cronwright_operator.recording.batching import RecordBatcher
 from cronwright_operator.recording.concealing import Redaction
 from cronwright_operator.recording.following import LogFollower
@@ -55,6 +62,8 @@ from cronwright_operator.recording.sources import LogSources
 logger = logging.getLogger(__name__)
 
 _TAIL_LINES = 20
+_TAIL_BYTES = 64 * 1024
+"""A line may have megabytes, and many executions may end at once."""
 _MAX_OUTCOMES = 10_000
 _RELEASES_AT_ONCE = 16
 """More would only wait in the API server, and the lease's renewal behind them."""
@@ -147,15 +156,15 @@ class Recorder:
         json_log.bind(execution_id=execution_id, task_uid=job.task_uid, job=f"{job.namespace}/{job.name}")
         memory = self._memory.setdefault(uid, _Memory())
         pods = list(self._pods_of(uid))
-        if not (job.finished and pods_agree(job, pods, {})):
-            # Where all Pods of a finished Job are there, what is stored of them can add nothing.
+        if not (job.finished and pods_agree(job, pods, {})) or any(map(may_have_run, pods)):
+            # Where all Pods of a finished Job are there, what is stored of them can add nothing but a start.
             await self._load(execution_id, memory)
         if not pods_agree(job, pods, memory.attempts):
             # Jobs and Pods come by two watches, and one may lag: the end of an execution is taken from a fresh list.
             pods = await self._list_pods(job)
             if job.finished and not all(pod.ended for pod in pods):
                 raise PodsStillEnding(f"Pods of the finished Job {job.namespace}/{job.name} have not ended")
-        pods = await self._redaction.conceal(uid, pods)
+        pods = with_known_starts(await self._redaction.conceal(uid, pods), memory.attempts)
         pods.sort(key=lambda pod: (pod.creation_time, pod.name))
         job = with_deletion(job, task_gone=self._task_gone(job.task_uid))
         state = execution_state(job, pods, numbers_of(memory.attempts))
@@ -260,11 +269,15 @@ class Recorder:
         """The last lines of the output, and for one that failed those of what it said of that."""
         if not any(attempt.start_time is not None for attempt in state.attempts):
             return (), ()  # nothing ran, nothing was said
-        stdout = await asyncio.to_thread(self._logs.read, execution_id, log_type="output", lines=_TAIL_LINES)
+        stdout = await self._tail(execution_id, "output")
         if state.status is ExecutionStatus.SUCCESS or stdout.merged:
             return stdout.content, stdout.content
-        stderr = await asyncio.to_thread(self._logs.read, execution_id, log_type="error", lines=_TAIL_LINES)
-        return stdout.content, stderr.content
+        return stdout.content, (await self._tail(execution_id, "error")).content
+
+    async def _tail(self, execution_id: str, log_type: LogType) -> LogFile:
+        return await asyncio.to_thread(
+            self._logs.read, execution_id, log_type=log_type, lines=_TAIL_LINES, most_bytes=_TAIL_BYTES
+        )
 
     def _progress_is_due(self, job: JobFacts, progress: Progress | None, memory: _Memory) -> bool:
         """Whether progress alone is a reason to write now; if it is one a little later, the Job is looked at then."""
@@ -281,7 +294,7 @@ class Recorder:
             if pod.start_time is not None and not pod.ended and pod.uid in memory.attempts:
                 log = self._log_of(job, execution_id, memory.attempts[pod.uid], memory, pod)
                 # A Pod that somebody deletes takes its output with it, soon after its end.
-                self._follower.follow(pod.uid, log, urgent=pod.deletion_time is not None)
+                self._follower.follow(pod.uid, log, node=pod.node_name, urgent=pod.deletion_time is not None)
 
     async def _complete_earlier_logs(
         self, job: JobFacts, execution_id: str, pods: list[PodFacts], memory: _Memory
@@ -295,7 +308,7 @@ class Recorder:
             if pod.ended and pod.start_time is not None and pod.uid in memory.attempts:
                 log = self._log_of(job, execution_id, memory.attempts[pod.uid], memory, pod)
                 if not log.finished:
-                    await self._follower.finish(pod.uid, log)
+                    await self._follower.finish(pod.uid, log, node=pod.node_name)
         for uid, attempt in memory.attempts.items():
             if uid not in present and attempt.start_time is not None and attempt.status.ended:
                 self._follower.forget(uid)
@@ -307,7 +320,7 @@ class Recorder:
         for pod in pods:
             if pod.start_time is not None:
                 log = self._log_of(job, execution_id, memory.attempts[pod.uid], memory, pod)
-                await self._follower.finish(pod.uid, log)
+                await self._follower.finish(pod.uid, log, node=pod.node_name)
         present = {pod.uid for pod in pods}
         for uid, attempt in memory.attempts.items():
             if uid not in present and attempt.start_time is not None:
@@ -352,7 +365,7 @@ class Recorder:
                 execution_time=_key(job, execution_id).time,
                 attempt=attempt.number,
                 now=self._now,
-                redactor=lambda: self._redaction.of(job.uid),
+                redactor=lambda: self._redaction.of(job.uid, attempt.pod_uid),
                 pod_uid=attempt.pod_uid,
                 host=pod.host if pod is not None else None,
                 start_time=attempt.start_time,

@@ -9,7 +9,6 @@ from cronwright_core.domain.schedule import ScheduleType
 from cronwright_core.domain.task import ScheduledTask
 from cronwright_core.domain.times import lags
 
-
 SHORTEST, LONGEST = timedelta(seconds=1), timedelta(seconds=30)
 
 

@@ -22,6 +22,14 @@ STREAMS_OF: dict[Source, tuple[Stream, ...]] = {
     "merged": ("all",),
 }
 
+_REFUSALS = (
+    "stream: Forbidden",  # ValidatePodLogOptions in pkg/apis/core/validation
+    "invalid stream type",  # getContainerLogs in pkg/kubelet/server, as the next
+    "PodLogsQuerySplitStreams",
+)
+"""What Kubernetes says where it cannot split. Other refusals name the Pod, whose name may speak of streams, but has no
+blanks and no capital letters."""
+
 
 class LogSources:
     """What this cluster offers: found out once, and again when it changes its mind.
@@ -54,7 +62,7 @@ class LogSources:
     def refused(self, error: KubeInvalid) -> bool:
         """Whether the error says that the cluster cannot split; remembers it. The API server answers 422, a kubelet
         400."""
-        if "stream" not in str(error).lower():
+        if not any(text in error.message for text in _REFUSALS):
             return False
         if self.split is not False:
             way = "the kubelets' log files are read" if self.files is not None else "both are output"

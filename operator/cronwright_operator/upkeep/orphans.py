@@ -8,22 +8,19 @@ from collections.abc import Callable, Collection
 from datetime import datetime, timedelta
 
 from cronwright_core.domain import naming
-from cronwright_core.domain.execution import (
-    Execution,
-    ExecutionKey,
-    ExecutionKind,
-    ExecutionState,
-    ExecutionStatus,
-)
+from cronwright_core.domain.execution import Execution, ExecutionKey, ExecutionKind
 from cronwright_core.kube.errors import KubeNotFound
 from cronwright_core.kube.ports import ObjectClient
 from cronwright_core.kube.reflector import Reflector
 from cronwright_core.kube.resources import JOBS, SCHEDULED_TASKS
+from cronwright_core.store.errors import CursorMoved
 from cronwright_core.store.executions import ExecutionStore
+from cronwright_core.store.logs import LogStore
 from cronwright_core.store.projects import ProjectStore
 from cronwright_core.store.records import UnfinishedExecution
 from cronwright_core.store.tasks import TaskStore
 from cronwright_operator.cache import DefinitionCache
+from cronwright_operator.upkeep.lost import lost_state, missing_output
 from cronwright_operator.watched import is_watched
 
 logger = logging.getLogger(__name__)
@@ -41,6 +38,7 @@ class Orphans:
         cache: DefinitionCache,
         jobs: Reflector,
         executions: ExecutionStore,
+        logs: LogStore,
         tasks: TaskStore,
         projects: ProjectStore,
         namespaces: Collection[str | None],
@@ -52,6 +50,7 @@ class Orphans:
         self._cache = cache
         self._jobs = jobs
         self._executions = executions
+        self._logs = logs
         self._tasks = tasks
         self._projects = projects
         self._now = now
@@ -75,44 +74,39 @@ class Orphans:
         ]
         if not lost:
             return
-        closed = []
-        for row in lost:
-            record = await asyncio.to_thread(self._executions.get, row.execution_id, owner=None)
-            attempts = await asyncio.to_thread(self._executions.attempts, row.execution_id)
-            never_started = row.job_uid is None
-            state = ExecutionState(
-                status=ExecutionStatus.CANCELLED if never_started else ExecutionStatus.FAILED,
-                admitted_time=record.admitted_time,
-                start_time=record.start_time,
-                end_time=self._now(),
-                exit_code=record.exit_code,
-                reason="RequestLost" if never_started else "JobLost",
-                message=(
-                    "the request never reached the cluster, or its task was deleted; nothing was run"
-                    if never_started
-                    else "its Job was removed from the cluster before its end could be recorded"
-                ),
-                attempts=tuple(attempts),
-            )
-            closed.append(
-                Execution(
-                    execution_id=row.execution_id,
-                    key=ExecutionKey(row.task_uid, row.kind, row.time, row.request_key),
-                    task_id=row.task_id,
-                    task_name=record.task_name,
-                    owner=record.owner,
-                    project_id=record.project_id,
-                    namespace=row.namespace,
-                    job_name=row.job_name,
-                    job_uid=row.job_uid,
-                    created_time=record.created_at,
-                    state=state,
-                    requested_by=record.requested_by,
-                    error_message=f"{state.reason}: {state.message}",
-                )
-            )
-            logger.warning("execution %s: %s", row.execution_id, state.message)
+        closed = [execution for row in lost if (execution := await self._close(row)) is not None]
         await asyncio.to_thread(self._executions.record, closed)
+
+    async def _close(self, row: UnfinishedExecution) -> Execution | None:
+        """The row with its end, once the marks in its output are stored; None: somebody still writes its output."""
+        record = await asyncio.to_thread(self._executions.get, row.execution_id, owner=None)
+        attempts = await asyncio.to_thread(self._executions.attempts, row.execution_id)
+        cursors = await asyncio.to_thread(self._logs.cursors, row.execution_id)
+        now = self._now()
+        try:
+            # Before the end, which is the last thing written: readers of a final status find the whole log. If we die
+            # in between, the streams are complete and the row is not: the next sweep marks nothing and closes it.
+            await asyncio.to_thread(self._logs.append, missing_output(row, attempts, cursors, now))
+        except CursorMoved as error:
+            logger.info("execution %s is closed later: %s", row.execution_id, error)
+            return None
+        state = lost_state(row, record, attempts, now)
+        logger.warning("execution %s: %s", row.execution_id, state.message)
+        return Execution(
+            execution_id=row.execution_id,
+            key=ExecutionKey(row.task_uid, row.kind, row.time, row.request_key),
+            task_id=row.task_id,
+            task_name=record.task_name,
+            owner=record.owner,
+            project_id=record.project_id,
+            namespace=row.namespace,
+            job_name=row.job_name,
+            job_uid=row.job_uid,
+            created_time=record.created_at,
+            state=state,
+            requested_by=record.requested_by,
+            error_message=f"{state.reason}: {state.message}",
+        )
 
     async def _is_lost(self, row: UnfinishedExecution) -> bool:
         """Asked of the API server itself, as a final state is never taken back: copies may lag, a watch may be deaf."""

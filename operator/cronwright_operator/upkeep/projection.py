@@ -117,6 +117,10 @@ class Projector:
         if known is None or known.name_taken or self._written.get(uid) != content:
             registration = await self._register(task, project)
             self._written[uid] = content
+            # The API writes the next run of its own edits, and a new generation takes the judgement off the row. What
+            # came of it here may be what it was before (paused and resumed between two looks): it is written all the
+            # same, or the row would show what will not be.
+            self._written.pop(_observed_key(uid), None)
             if registration != known:
                 self._registrations[uid] = registration
                 self._registered(uid)

@@ -56,14 +56,14 @@ class RetentionSweep:
         Raises:
             Unavailable: PostgreSQL does not answer; the next sweep goes on.
         """
-        made = await asyncio.to_thread(self._store.prepare, self._now())
+        retention = await asyncio.to_thread(self._store.retention, self._default_days)
+        made = await asyncio.to_thread(self._store.prepare, retention, self._now())
         if made:
             logger.info("partitions made ahead: %s", ", ".join(made))
         now = self._now()
         full = self._full_pass is None or now - self._full_pass >= FULL_PASS
         if full:
             self._done.clear()
-        retention = await asyncio.to_thread(self._store.retention, self._default_days)
         dropped = await self._drop_months(retention, now)
         await self._delete_rows(retention, now)
         if full or dropped:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from cronwright_core.kube.containers import task_container
 from cronwright_core.kube.quantities import to_number
 
 KUBELET_PORT = 10250
@@ -80,12 +81,12 @@ def to_node(body: Mapping[str, Any]) -> NodeFacts:
 
 
 def to_running_pod(body: Mapping[str, Any]) -> PodRef | None:
-    """A Pod of a Job while it runs; None for any other. Our container is the first, whatever was added to the Pod."""
+    """A Pod of a Job while it runs; None for any other."""
     metadata = body["metadata"]
     if (body.get("status") or {}).get("phase") != "Running":
         return None
     for owner in metadata.get("ownerReferences") or ():
         if owner.get("controller") and owner.get("kind") == "Job":
-            container = body["spec"]["containers"][0]["name"]
+            container = task_container(body["spec"])["name"]
             return PodRef(metadata["uid"], metadata["namespace"], metadata["name"], owner["uid"], container)
     return None

@@ -24,7 +24,7 @@ from cronwright_core.kube.errors import KubeAlreadyExists, KubeForbidden, KubeIn
 from cronwright_core.kube.ports import Json, ListWatchClient, ObjectClient
 from cronwright_core.kube.resources import JOBS, PODS, PROJECTS
 from cronwright_core.kube.workloads import to_job
-from cronwright_core.store.records import WorkspaceDirectory
+from cronwright_core.store.records import WorkspaceCleanup, WorkspaceDirectory
 from cronwright_core.store.workspaces import WorkspaceStore
 from cronwright_operator.cache import DefinitionCache
 from cronwright_operator.workspaces import job as cleaning_job
@@ -126,11 +126,8 @@ class WorkspaceCleaning:
             if cleaning_job.is_finished(job):
                 await self._conclude(project, project_id, job)
             return False
-        if row.problem is not None:
-            # What could not be removed now cannot be removed a second later either.
-            await self._finish(request, project_id, row.problem)
-            return True
-        directories = await self._directories(project, project_id, row.cutoff)
+        # What could not be removed now cannot be removed a second later either: it is left, and the rest goes on.
+        directories = await self._directories(project, row)
         if not directories:
             await self._finish(request, project_id, None)
             return True
@@ -145,19 +142,23 @@ class WorkspaceCleaning:
             return True
         return False
 
-    async def _directories(self, project: Project, project_id: int, cutoff: datetime) -> list[WorkspaceDirectory]:
+    async def _directories(self, project: Project, cleanup: WorkspaceCleanup) -> list[WorkspaceDirectory]:
         """The next batch of one volume, without any that a Job of the cluster may still use.
 
         The record says that these executions have ended; that is looked at in the cluster too, since what is removed
         does not come back.
         """
-        found = await asyncio.to_thread(self._store.directories, project_id, cutoff, limit=BATCH)
+        workspace = project.spec.workspace
+        found = await asyncio.to_thread(
+            self._store.directories,
+            cleanup.project_id,
+            project.namespace,
+            cleanup,
+            claim=workspace.claim_name if workspace is not None else None,
+            limit=BATCH,
+        )
         busy = {(job.namespace, job.name) for job in map(to_job, self._jobs()) if self._may_run(job)}
-        usable = [
-            directory
-            for directory in found
-            if directory.namespace == project.namespace and (directory.namespace, directory.name) not in busy
-        ]
+        usable = [directory for directory in found if (directory.namespace, directory.name) not in busy]
         return [directory for directory in usable if directory.claim == usable[0].claim]
 
     def _may_run(self, job: JobFacts) -> bool:
@@ -187,6 +188,8 @@ class WorkspaceCleaning:
                 namespace=project.namespace,
                 claim=cleaning_job.claim_of(job),
                 gone=cleaning_job.settled(names, report) if report is not None else [],
+                # Without a report the volume could not be had: nothing else in it can be removed now.
+                left=cleaning_job.left(names, report) if report is not None else None,
                 removed=report.removed if report is not None else 0,
                 freed=report.freed if report is not None else 0,
                 failed=report.failed if report is not None else 0,

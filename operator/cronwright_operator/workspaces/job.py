@@ -189,3 +189,9 @@ def settled(names: Sequence[str], report: CleaningReport) -> list[str]:
     if report.failed_names is None:
         return []
     return [name for name in names[: report.handled] if name not in report.failed_names]
+
+
+def left(names: Sequence[str], report: CleaningReport) -> list[str]:
+    """The directories that were handled and may still be there; those that were not handled have their turn yet."""
+    gone = set(settled(names, report))
+    return [name for name in names[: report.handled] if name not in gone]

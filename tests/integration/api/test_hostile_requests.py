@@ -279,6 +279,16 @@ def test_content_types(service: Service, content_type: str) -> None:
     refused(service.post(json.dumps(service.body(name="typed")).encode(), content_type), 400)
 
 
+@pytest.mark.parametrize(
+    ("method", "path"), [("POST", "/tasks"), ("PUT", "/tasks/{task}"), ("POST", "/projects"), ("PUT", "/projects/{id}")]
+)
+def test_a_tower_of_combining_marks_is_no_name(service: Service, method: str, path: str) -> None:
+    """Composing this would take minutes, and hold up everybody: the client would give up."""
+    body = service.body(name="a" + "\u0301" * 100_000 + "\u0323" * 100_000, image="busybox")
+    answer = service.call(method, path.format(task=service.task, id=service.project), json=body)
+    assert "name" in [error["field"] for error in refused(answer, 400)["errors"]]
+
+
 def test_a_field_that_stands_twice_is_named(service: Service) -> None:
     errors = refused(service.post(BODIES["the same key twice"]), 400)["errors"]
     assert [error["field"] for error in errors] == ["name"]

@@ -20,6 +20,7 @@ from cronwright_core.store.executions import ExecutionStore
 from cronwright_core.store.logs import LogStore
 from cronwright_core.store.records import ExecutionRecord
 from cronwright_core.store.session import Database
+from cronwright_core.store.tasks import TaskStore
 from support.api import make_settings, running
 from support.postgres import PostgresServer, migrate
 from support.real_world import RealWorld, make_world
@@ -170,6 +171,37 @@ def test_edit_pause_resume_delete(world: RealWorld) -> None:
     assert world.call("GET", f"{path}/executions").status_code == 404
     assert new_task(world, project, "new name").status_code == 200, "so is a deleted task's"
     assert world.call("GET", f"/tasks/{other['id']}").status_code == 200
+
+
+@pytest.mark.parametrize("is_active", [True, False])
+def test_a_finished_task_with_another_time_waits_for_it_before_the_operator_has_looked(
+    world: RealWorld, is_active: bool
+) -> None:
+    date = "2099-01-01T00:00:00Z"
+    fields = {"schedule_type": "DATE", "schedule_config": date}
+    task = new_task(world, world.make_project(), "once only", **fields).json()["data"]
+    path = f"/tasks/{task['id']}"
+    record_success(world, world.call("POST", f"{path}/trigger").headers["Location"].rsplit("/", 1)[1])
+    TaskStore(world.database).set_observed(
+        world.objects.only(SCHEDULED_TASKS)["metadata"]["uid"],
+        next_run_time=None,
+        ready=False,
+        reason="InvalidSpec",
+        message="of the old definition",
+        completed=True,
+    )
+    read = world.call("GET", path).json()["data"]
+    assert (read["status"], read["next_run_time"], read["ready"]) == ("SUCCESS", None, False)
+    later = "2099-06-01T00:00:00Z"
+    changed = world.call("PUT", path, json={"schedule_config": later, "is_active": is_active}).json()["data"]
+    assert (changed["status"], changed["ready"], changed["ready_message"]) == ("PENDING", None, None)
+    assert changed["next_run_time"] == (later if is_active else None)
+    if not is_active:
+        assert world.call("POST", f"{path}/resume").status_code == 200
+    (item,) = world.call("GET", "/tasks?status=PENDING").json()["items"]
+    assert item["next_run_time"] == later
+    assert world.call("GET", f"{path}/next-runs").json()["data"]["next_run_times"] == [later]
+    assert world.call("POST", f"{path}/trigger").status_code == 200
 
 
 def test_a_trigger_without_a_resource_leaves_nothing(world: RealWorld) -> None:

@@ -5,8 +5,8 @@ A route that is not in the table fails the test, so nobody can add one without s
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
-from dataclasses import replace
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -16,9 +16,13 @@ import pytest
 from cronwright_api.app import create_app
 from cronwright_api.settings import BASE_PATH
 from cronwright_core.domain.execution import Execution, ExecutionKey, ExecutionState, ExecutionStatus
+from cronwright_core.kube.codec import to_task
+from cronwright_core.kube.resources import SCHEDULED_TASKS
 from cronwright_core.store.executions import ExecutionStore
 from cronwright_core.store.logs import LogStore
+from cronwright_core.store.records import TaskProjection
 from cronwright_core.store.session import Database
+from cronwright_core.store.tasks import TaskStore
 from support.api import make_settings, running
 from support.real_world import RealWorld, make_world
 
@@ -82,8 +86,8 @@ def routes(world: RealWorld) -> set[tuple[str, str]]:
     return {(method.upper(), path) for path, operations in paths.items() for method in operations}
 
 
-def make_things(world: RealWorld) -> dict[str, Any]:
-    """A project with a member, a task of its owner, and an execution of it that has ended."""
+def make_things(world: RealWorld, state: ExecutionState | None = None) -> dict[str, Any]:
+    """A project with a member, a task of its owner, and an execution of it, which has ended if nothing else is said."""
     number = next(numbers)
     project = world.make_project(name=f"project {number}", owner="olga", members=["alice", "bob"])
     task = world.make_task(name=f"task {number}", project_id=project)
@@ -103,9 +107,9 @@ def make_things(world: RealWorld) -> dict[str, Any]:
         job_name=row.job_name,
         job_uid="job",
         created_time=row.created_at,
-        state=ended,
+        state=state or ended,
     )
-    store.record([replace(execution)])
+    store.record([execution])
     for stream in ("stdout", "stderr"):
         LogStore(world.database).finish(execution_id, 1, stream, complete=True, incomplete_reason=None)
     return {"task_id": task["id"], "execution_id": execution_id, "project_id": project}
@@ -141,3 +145,31 @@ def test_each_role_gets_its_answer(world: RealWorld, method: str, path: str) -> 
             assert "alice" not in answer.text, "a refusal says nothing of whose it is"
     assert got == wanted
     assert totals == (LISTS[path] if path in LISTS and method == "GET" else {})
+
+
+def test_a_task_that_is_handed_on_is_handed_on_with_its_executions(world: RealWorld) -> None:
+    """As the operator does when the Project, which says whose the task is, gets another owner."""
+    things = make_things(world, ExecutionState(ExecutionStatus.RUNNING, start_time=world.now))
+    resource = world.objects.only(SCHEDULED_TASKS)
+    handed_on = TaskProjection(
+        cr_uid=resource["metadata"]["uid"],
+        namespace=resource["metadata"]["namespace"],
+        cr_name=resource["metadata"]["name"],
+        generation=1,
+        creation_time=world.now,
+        owner="pia",
+        project_id=things["project_id"],
+        spec=to_task(resource).spec,
+    )
+    TaskStore(world.database).register(handed_on, world.now)
+    got: dict[str, dict[str, int]] = {"alice": {}, "pia": {}}
+    for user, codes in got.items():
+        for method, path in TABLE:
+            # The stream would be followed for as long as the execution runs; whose it is it asks as the details do.
+            if "/executions" in path and not path.endswith("/stream"):
+                codes[path] = world.call(method, path.format(**things), user=user).status_code
+        codes["/running"] = len(world.call("GET", "/running", user=user).json()["data"])
+    assert set(got["alice"].values()) == {404, 0}
+    assert set(got["pia"].values()) == {200, 1}
+    annotations = resource["metadata"]["annotations"]
+    assert [json.loads(value)["by"] for key, value in annotations.items() if key.startswith("cancel.")] == ["pia"]

@@ -14,8 +14,11 @@ from sqlalchemy import text
 from cronwright_api.app import create_app
 from cronwright_core.kube.errors import KubeUnreachable
 from cronwright_core.kube.resources import PROJECTS, SCHEDULED_TASKS
+from cronwright_core.store.projects import ProjectStore
 from cronwright_core.store.session import Database
+from cronwright_core.store.tasks import TaskStore
 from support.api import make_settings, running
+from support.real_api import assert_whole
 from support.real_world import RealWorld, make_world
 
 
@@ -166,3 +169,92 @@ def test_parameters_are_recorded_by_name(world: RealWorld) -> None:
         stored = str(connection.execute(text("SELECT * FROM executions")).all())
     assert "TOKEN" in stored
     assert "hunter2" not in stored
+
+
+def asked_between(monkeypatch: pytest.MonkeyPatch, ask: Callable[[], int]) -> list[int]:
+    """Asks after each step that writes take in the stores from now on, and returns the codes of the answers."""
+    codes: list[int] = []
+    busy = False
+
+    def then_ask(step: Callable[..., Any]) -> Callable[..., Any]:
+        def wrapped(*args: Any, **kwargs: Any) -> Any:
+            nonlocal busy
+            result = step(*args, **kwargs)
+            if not busy:  # what is asked takes the same steps
+                busy = True
+                codes.append(ask())
+                busy = False
+            return result
+
+        return wrapped
+
+    for store in (TaskStore, ProjectStore):
+        for name in ("reserve", "register", "discard"):
+            monkeypatch.setattr(store, name, then_ask(getattr(store, name)))
+    return codes
+
+
+class TestRenaming:
+    @pytest.fixture
+    def task(self, world: RealWorld) -> Any:
+        return create(world, world.make_project(name="p"), "old name").json()["data"]
+
+    def test_the_name_of_a_task_is_never_let_go_until_its_row_has_it(
+        self, world: RealWorld, task: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        codes = asked_between(monkeypatch, lambda: int(create(world, task["project_id"], "wanted").status_code))
+        assert world.call("PUT", f"/tasks/{task['id']}", json={"name": "wanted"}).status_code == 200
+        assert len(codes) >= 2
+        assert set(codes) == {409}
+        assert_whole(world)
+
+    def test_nor_is_that_of_a_project(self, world: RealWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+        root: dict[str, Any] = {"user": "root", "admin": True}
+        project, wanted = world.make_project(name="p"), {"name": "wanted", "image": "busybox"}
+        codes = asked_between(
+            monkeypatch, lambda: int(world.call("POST", "/projects", **root, json=wanted).status_code)
+        )
+        assert world.call("PUT", f"/projects/{project}", **root, json={"name": "wanted"}).status_code == 200
+        assert len(codes) >= 2
+        assert set(codes) == {409}
+        assert_whole(world)
+
+    @pytest.mark.parametrize("done", [True, False])
+    def test_a_lost_answer_leaves_the_name_to_the_same_request(
+        self, world: RealWorld, task: Any, monkeypatch: pytest.MonkeyPatch, done: bool
+    ) -> None:
+        patch = world.objects.patch
+
+        async def lost(*args: Any, **kwargs: Any) -> Any:
+            if done:
+                await patch(*args, **kwargs)
+            raise KubeUnreachable("no answer")
+
+        with monkeypatch.context() as patched:
+            patched.setattr(world.objects, "patch", lost)
+            assert world.call("PUT", f"/tasks/{task['id']}", json={"name": "wanted"}).status_code == 503
+        assert create(world, task["project_id"], "wanted").status_code == 409
+        again = world.call("PUT", f"/tasks/{task['id']}", json={"name": "wanted"})
+        assert (again.status_code, again.json()["data"]["name"]) == (200, "wanted")
+        assert create(world, task["project_id"], "wanted").status_code == 409
+        assert_whole(world)
+
+    def test_beside_creations_of_the_name_there_is_one_of_it(self, world: RealWorld, task: Any) -> None:
+        path = f"/tasks/{task['id']}"
+        for number in range(12):
+            name = f"wanted {number}"
+
+            def race(n: int, name: str = name) -> int:
+                if n == 0:
+                    return int(world.call("PUT", path, json={"name": name}).status_code)
+                return int(create(world, task["project_id"], name).status_code)
+
+            codes = together(4, race)
+            named = [
+                body
+                for body in world.objects.objects.values()
+                if body["spec"]["displayName"] == name and body["metadata"]["name"].startswith("task-")
+            ]
+            assert len(named) == 1
+            assert sorted(codes) == [200, 409, 409, 409]
+        assert_whole(world)

@@ -15,6 +15,7 @@ import pytest
 
 from cronwright_core.domain import naming
 from cronwright_core.domain.execution import ExecutionStatus
+from cronwright_core.domain.project import Workspace
 from cronwright_core.domain.workspaces import request_value
 from cronwright_core.kube.codec import build_project
 from cronwright_core.kube.errors import KubeForbidden, KubeUnreachable
@@ -24,9 +25,10 @@ from cronwright_core.store.executions import ExecutionStore
 from cronwright_core.store.session import Database
 from cronwright_core.store.workspaces import WorkspaceStore
 from cronwright_operator.cache import DefinitionCache
+from cronwright_operator.workspaces import cleaning
 from cronwright_operator.workspaces.clean import clean, parse_entry
 from cronwright_operator.workspaces.cleaning import WorkspaceCleaning
-from cronwright_operator.workspaces.job import CleanerImage
+from cronwright_operator.workspaces.job import CleanerImage, claim_of
 from support.fake_objects import FakeObjects
 from support.postgres import execute
 from support.store_rows import NOW, add_project, add_task, make_execution, make_project_spec
@@ -47,13 +49,15 @@ class Cluster:
         self.project_id = add_project(database)
         self.task_id = add_task(database, project_id=self.project_id)
         self.objects = FakeObjects(NOW, namespaces=["team"])
-        body = build_project("team", "project-data", make_project_spec("data"), project_id=self.project_id)
+        spec = make_project_spec("data", workspace=Workspace("data"))
+        body = build_project("team", "project-data", spec, project_id=self.project_id)
         made = asyncio.run(self.objects.create(PROJECTS, "team", body))
         self.uid = made["metadata"]["uid"]
         self.jobs: list[Json] = []
         self.runs = True
+        self.lost_claims: set[str] = set()
         self.pods: dict[str, Json] = {}
-        self.images: list[str] = []
+        self.claims: list[str] = []
         self.again: list[str] = []
         self.restart()
 
@@ -76,7 +80,9 @@ class Cluster:
         uid = label_selector.partition("=")[2]
         return Listing([self.pods[uid]] if uid in self.pods else [], "1")
 
-    def add(self, number: int, status: Status = Status.SUCCESS, *, age: timedelta = 3 * DAY) -> Path:
+    def add(
+        self, number: int, status: Status = Status.SUCCESS, *, age: timedelta = 3 * DAY, claim: str = "data"
+    ) -> Path:
         """An execution that ended so long ago, with a directory of 10 kB."""
         name = f"job-{number}"
         execution = make_execution(
@@ -86,7 +92,7 @@ class Cluster:
             seconds=0,
             job_name=name,
             project_id=self.project_id,
-            workspace_claim="data",
+            workspace_claim=claim,
         )
         self.executions.record([execution])
         folder = self.volume / name
@@ -111,6 +117,12 @@ class Cluster:
             uid = job["metadata"]["uid"]
             if plural != "jobs" or uid in self.pods or not self.runs:
                 continue
+            if "status" not in job:
+                self.claims.append(claim_of(job))
+            if claim_of(job) in self.lost_claims:
+                failed = {"type": "Failed", "status": "True", "reason": "DeadlineExceeded", "message": "too long"}
+                job["status"] = {"conditions": [failed]}
+                continue
             arguments = job["spec"]["template"]["spec"]["containers"][0]["args"]
             report = clean(str(self.volume), [parse_entry(text) for text in arguments if "=" in text])
             terminated = {"exitCode": 0, "message": report.to_json()}
@@ -127,6 +139,12 @@ class Cluster:
             if not self.asked():
                 return
         raise AssertionError(f"not done: {self.asked()}, {self.objects.calls}")
+
+    def left(self) -> list[str]:
+        """The directories that the next request will be given."""
+        request = self.store.begin("next", self.project_id, requested_by=None, requested_at=NOW, cutoff=NOW)
+        found = self.store.directories(self.project_id, "team", request, claim="data", limit=10)
+        return [directory.name for directory in found]
 
     def result(self, id_: str = "request-1") -> Any:
         (found,) = self.store.cleanups(id_, [self.project_id])
@@ -247,19 +265,65 @@ def test_a_report_is_counted_once_if_the_job_could_not_be_removed(cluster) -> No
 
 
 def test_a_directory_that_cannot_be_removed_is_a_problem_and_stays_due(cluster) -> None:
-    folder = cluster.add(1)
+    block(cluster.add(1))
     other = cluster.add(2)
-    (folder / "file").unlink()
-    folder.rmdir()
-    folder.write_text("a file in its place")
     cluster.ask()
     cluster.until_done()
     found = cluster.result()
     assert (found.directories_removed, found.directories_failed) == (1, 1)
     assert "job-1" in found.problem
     assert not other.exists()
-    left = cluster.store.directories(cluster.project_id, NOW, limit=10)
-    assert [directory.name for directory in left] == ["job-1"]
+    assert cluster.left() == ["job-1"]
+
+
+def block(folder: Path) -> None:
+    """Puts something in a directory's place that the cleaner does not remove."""
+    (folder / "file").unlink()
+    folder.rmdir()
+    folder.write_text("a file in its place")
+
+
+def test_directories_that_cannot_be_removed_hold_up_no_other(cluster, monkeypatch) -> None:
+    monkeypatch.setattr(cleaning, "BATCH", 2)
+    for number in (7, 8, 9):
+        block(cluster.add(number))
+    others = [cluster.add(number) for number in (1, 2)]
+    cluster.ask()
+    cluster.until_done()
+    assert [folder.exists() for folder in others] == [False, False]
+    found = cluster.result()
+    assert (found.directories_removed, found.directories_failed) == (2, 3)
+    assert "job-9" in found.problem
+    # The next request tries them again, behind what it has not tried yet.
+    cluster.add(0)
+    assert cluster.left() == ["job-0", "job-9", "job-8", "job-7"]
+
+
+def test_a_volume_that_is_gone_holds_up_no_other(cluster) -> None:
+    """The Project has got another claim, and the old one was deleted with what is the oldest."""
+    cluster.lost_claims.add("old")
+    for number in (8, 9):
+        cluster.add(number, claim="old")
+    other = cluster.add(1)
+    cluster.ask()
+    cluster.until_done()
+    assert not other.exists()
+    found = cluster.result()
+    assert (found.directories_removed, found.claims_left) == (1, ("old",))
+    assert "DeadlineExceeded" in found.problem
+    assert cluster.claims == ["data", "old"]
+    cluster.add(2)
+    assert cluster.left() == ["job-2", "job-9", "job-8"]
+
+
+def test_a_batch_of_another_namespace_holds_up_none_of_this(cluster, database_url, monkeypatch) -> None:
+    monkeypatch.setattr(cleaning, "BATCH", 1)
+    cluster.add(9)
+    execute(database_url, "UPDATE executions SET namespace = 'elsewhere'")
+    folder = cluster.add(1)
+    cluster.ask()
+    cluster.until_done()
+    assert not folder.exists()
 
 
 def test_a_job_that_leaves_no_report(cluster) -> None:
@@ -273,7 +337,7 @@ def test_a_job_that_leaves_no_report(cluster) -> None:
     job["status"] = {"conditions": [failed]}
     cluster.until_done()
     assert "DeadlineExceeded" in cluster.result().problem
-    assert len(cluster.store.directories(cluster.project_id, NOW, limit=10)) == 1
+    assert cluster.left() == ["job-1"]
 
 
 def test_a_job_that_is_refused_is_a_problem(cluster) -> None:

@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 
 import psycopg2
 import pytest
-from sqlalchemy import make_url
+from sqlalchemy import event, make_url
 
 from cronwright_core.domain.errors import NotFound
 from cronwright_core.domain.execution import Execution, ExecutionStatus
@@ -45,12 +45,19 @@ class World:
     database: Database
     url: str
 
-    def sweep(self, days: int, *, busy: Collection[str] = (), sweeps: RetentionSweep | None = None) -> RetentionSweep:
+    def sweep(
+        self,
+        days: int,
+        *,
+        busy: Collection[str] = (),
+        sweeps: RetentionSweep | None = None,
+        now: datetime = NOW,
+    ) -> RetentionSweep:
         sweeps = sweeps or RetentionSweep(
             RetentionStore(self.database),
             default_days=days,
             busy=lambda: busy,
-            now=lambda: NOW,
+            now=lambda: now,
             pause_seconds=0,
             try_again_seconds=0,
         )
@@ -85,6 +92,18 @@ def test_partitions_are_made_ahead(world: World) -> None:
     assert ahead not in world.tables()
     world.sweep(0)
     assert ahead in world.tables()
+
+
+def test_a_retention_below_a_month_makes_no_month_to_drop_it(world: World) -> None:
+    end_of_month = datetime(*shift(month_of(NOW), 1), 1, tzinfo=UTC) - timedelta(hours=1)
+    month_before = partition_name("executions", shift(month_of(NOW), -1))
+    sweeps = world.sweep(14, now=end_of_month)
+    assert month_before not in world.tables()
+    statements: list[str] = []
+    event.listen(world.database._engine, "after_cursor_execute", lambda *arguments: statements.append(arguments[2]))
+    world.sweep(14, sweeps=sweeps)
+    assert statements
+    assert [text for text in statements if text.startswith(("CREATE", "ALTER", "DROP"))] == []
 
 
 def test_a_month_goes_when_its_last_day_is_too_old_and_leaves_the_statistics(world: World) -> None:
@@ -122,6 +141,20 @@ def test_a_month_with_an_execution_that_has_not_ended_stays(world: World) -> Non
     world.record(make_execution(task_id, ago(99)))
     world.sweep(10, sweeps=sweeps)
     assert world.rows() == 0
+
+
+def test_a_later_month_goes_with_its_counts_while_an_earlier_one_has_to_stay(world: World) -> None:
+    task_id = add_task(world.database)
+    world.record(
+        make_execution(task_id, ago(200), ExecutionStatus.RUNNING),
+        *(make_execution(task_id, ago(days)) for days in (140, 100, 1)),
+    )
+    world.sweep(60)
+    assert world.rows() == 2
+    assert execute(world.url, KEPT) == execute(world.url, COUNTED)
+    page = ExecutionStore(world.database).list(task_id, owner=None, page=1, size=1)
+    assert (page.total, len(page.items)) == (2, 1)
+    assert execute(world.url, TREND, task_id) == [(3, 0)]
 
 
 def test_who_reads_for_long_delays_the_drop_and_nothing_else(world: World) -> None:

@@ -20,6 +20,7 @@ from cronwright_core.store.heartbeat import HeartbeatStore
 from cronwright_core.store.logs import LogStore
 from cronwright_core.store.notifications import EXECUTION_CHANNEL, LOG_CHANNEL, listen
 from cronwright_core.store.partitions import detach_month
+from cronwright_core.store.records import Heartbeat
 from cronwright_core.store.session import Database
 from cronwright_core.store.tasks import TaskStore
 from support.postgres import PostgresServer, execute, migrate
@@ -132,10 +133,22 @@ class TestPartitions:
     def test_are_made_when_a_month_is_first_written(self, database, database_url) -> None:
         ((before,),) = execute(database_url, PARTITIONS)
         task_id = add_task(database)
-        far = [NOW + timedelta(days=400), NOW - timedelta(days=4000)]
+        today = datetime.now(UTC).replace(microsecond=0)
+        far = [today + timedelta(days=200), today - timedelta(days=4000)]
         ExecutionStore(database).record([make_execution(task_id, when) for when in far])
         assert ExecutionStore(database).list(task_id, owner=None, page=1, size=9).total == 2
         assert execute(database_url, PARTITIONS) == [(before + 2,)]
+
+    @pytest.mark.parametrize("year", [1, 1990, 2100, 7000])
+    def test_are_not_made_for_months_in_which_nothing_can_have_run(self, database, database_url, year: int) -> None:
+        before = execute(database_url, PARTITIONS)
+        task_id = add_task(database)
+        store, forged = ExecutionStore(database), make_execution(task_id, datetime(year, 1, 1, tzinfo=UTC))
+        with pytest.raises(StoreError, match=f"{year:04d}-01"):
+            store.record([forged])
+        assert execute(database_url, PARTITIONS) == before
+        store.record([make_execution(task_id)])
+        assert store.list(task_id, owner=None, page=1, size=9).total == 1
 
     def test_are_made_anew_after_somebody_dropped_them(self, database, database_url) -> None:
         task_id = add_task(database)
@@ -151,7 +164,7 @@ class TestPartitions:
         others = [Database(database_url, application_name="tests") for _ in range(6)]
 
         def write(number: int) -> None:
-            when = NOW + timedelta(days=31 * (number % 3) + 700, seconds=number)
+            when = NOW - timedelta(days=31 * (number % 3) + 700, seconds=number)
             ExecutionStore(others[number % 6]).record([make_execution(task_id, when)])
 
         with ThreadPoolExecutor(6) as pool:
@@ -162,10 +175,10 @@ class TestPartitions:
 
     def test_hold_the_last_and_the_first_second_of_a_month(self, database, database_url) -> None:
         task_id = add_task(database)
-        edge = datetime(2031, 1, 1, tzinfo=UTC)
+        edge = datetime(2024, 1, 1, tzinfo=UTC)
         times = [edge, edge - timedelta(seconds=1)]
         ExecutionStore(database).record([make_execution(task_id, when) for when in times])
-        for name in ("executions_y2030m12", "executions_y2031m01"):
+        for name in ("executions_y2023m12", "executions_y2024m01"):
             assert execute(database_url, f"SELECT count(*) FROM {name}") == [(1,)]
 
 
@@ -229,15 +242,61 @@ class TestHeartbeat:
         store = HeartbeatStore(database)
         assert store.last() is None
 
-        def beat(holder: str, now: datetime) -> None:
-            store.beat(holder=holder, version="1", tz_release="2026f", details={"running": 3}, now=now)
-
-        beat("a", NOW)
-        beat("b", later(10))
-        beat("late", later(5))
+        beat(store, "a", NOW)
+        beat(store, "b", later(10))
+        beat(store, "late", later(5))
         last = store.last()
         assert last is not None
         assert (last.holder, last.time, last.tz_release, last.details) == ("b", later(10), "2026f", {"running": 3})
+
+    def test_that_of_another_installation_stays_until_it_has_been_silent(self, database) -> None:
+        store = HeartbeatStore(database)
+        assert beat(store, "a-1", NOW, "first") is None
+        other = beat(store, "b-1", later(SILENT_SECONDS), "second")
+        assert other is not None
+        assert (other.installation, other.holder, other.time) == ("first", "a-1", NOW)
+        assert beat(store, "a-2", later(10), "first") is None, "its own goes on, whoever of its operators gives it"
+        assert beat(store, "b-1", later(10 + SILENT_SECONDS), "second") is not None
+        assert beat(store, "b-1", later(11 + SILENT_SECONDS), "second") is None
+        assert beat(store, "a-2", later(12 + SILENT_SECONDS), "first") is not None, "now it is the other's"
+        last = store.last()
+        assert last is not None
+        assert (last.installation, last.holder) == ("second", "b-1")
+
+    def test_a_late_one_of_the_same_installation_meets_no_other(self, database) -> None:
+        store = HeartbeatStore(database)
+        beat(store, "a", later(10), "first")
+        assert beat(store, "a", NOW, "first") is None
+
+    def test_one_of_a_release_that_gave_no_name_is_anybodys(self, database, database_url) -> None:
+        """An upgrade must not wait for the old release's last sign of life to grow old."""
+        store = HeartbeatStore(database)
+        beat(store, "old", NOW)
+        assert beat(store, "new", later(1), "first") is None
+        # What the release before runs: it knows no such column.
+        execute(database_url, "UPDATE operator_heartbeat SET holder = 'old', time = %s", later(20))
+        assert beat(store, "new", later(21), "first") is None
+
+    def test_of_two_at_once_one_is_given(self, database) -> None:
+        stores = [HeartbeatStore(database) for _ in range(6)]
+        with ThreadPoolExecutor(6) as pool:
+            others = list(pool.map(lambda n: beat(stores[n], f"o{n}", NOW, f"installation {n}"), range(6)))
+        assert others.count(None) == 1
+
+
+SILENT_SECONDS = 900
+
+
+def beat(store: HeartbeatStore, holder: str, now: datetime, installation: str | None = None) -> Heartbeat | None:
+    return store.beat(
+        installation=installation,
+        holder=holder,
+        version="1",
+        tz_release="2026f",
+        details={"running": 3},
+        now=now,
+        silent_before=now - timedelta(seconds=SILENT_SECONDS),
+    )
 
 
 class TestReading:

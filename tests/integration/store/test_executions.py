@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import random
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import timedelta
 
 import pytest
@@ -14,12 +15,21 @@ from cronwright_core.domain.errors import Conflict, NotFound
 from cronwright_core.domain.execution import ExecutionKind, ExecutionStatus
 from cronwright_core.domain.progress import Progress
 from cronwright_core.store.executions import ExecutionStore
+from cronwright_core.store.logs import LogStore
 from cronwright_core.store.session import Database
 from cronwright_core.store.tasks import TaskStore
+from support.plans import plans_of
 from support.postgres import execute
 from support.store_rows import NOW, add_project, add_task, later, make_attempt, make_execution, make_projection
 
 Status = ExecutionStatus
+MANY_TASKS = """
+INSERT INTO tasks (state, cr_uid, name, owner, schedule_type, schedule_config, time_zone, is_active, timeout_seconds,
+    max_instances, retry_count, priority, spec, created_at, updated_at)
+SELECT 'active', 'u' || n, 'task ' || n, CASE n % 2 WHEN 0 THEN 'alice' ELSE 'bob' END, 'CRON', '0 2 * * *', 'UTC',
+    true, 60, 1, 0, 0, '{}', now(), now() FROM generate_series(1, 5000) AS n
+"""
+"""Every other one is alice's."""
 
 
 @pytest.fixture
@@ -433,10 +443,54 @@ def test_a_renamed_task_keeps_the_name_in_its_past(database, store) -> None:
     assert store.get(execution.execution_id, owner=None).task_name == "before"
 
 
+class TestHandedOn:
+    """The owner of a task changes, as when its Project, which says whose it is, gets another owner."""
+
+    @pytest.fixture
+    def running(self, database, store, task_id) -> str:
+        execution = make_execution(task_id, status=Status.RUNNING)
+        store.record([execution])
+        TaskStore(database).register(make_projection(uid="uid-alice-nightly backup", owner="pia"), NOW)
+        return execution.execution_id
+
+    def readers(self, database: Database, execution_id: str) -> set[str]:
+        """Who can read the execution; all ways of reading must agree."""
+        executions, logs = ExecutionStore(database), LogStore(database)
+        found: list[set[str]] = [set(), set(), set()]
+        for user in ("alice", "pia", "eve"):
+            for number, read in enumerate(
+                (
+                    lambda user=user: executions.get(execution_id, owner=user),
+                    lambda user=user: logs.show(execution_id, owner=user, log_type="output", lines=1),
+                )
+            ):
+                with suppress(NotFound):
+                    read()
+                    found[number].add(user)
+            if execution_id in [row.execution_id for row in executions.running(owner=user, limit=9).items]:
+                found[2].add(user)
+        assert found[0] == found[1] == found[2]
+        return found[0]
+
+    def test_the_new_owner_reads_and_the_former_does_not(self, database, running) -> None:
+        assert self.readers(database, running) == {"pia"}
+        TaskStore(database).register(make_projection(uid="uid-alice-nightly backup", owner=""), NOW)
+        assert self.readers(database, running) == set(), "a task of nobody's"
+
+    def test_a_deletion_does_not_give_it_back(self, database, running) -> None:
+        TaskStore(database).mark_deleted("uid-alice-nightly backup", NOW)
+        assert self.readers(database, running) == {"pia"}
+
+    def test_without_the_tasks_row_the_snapshot_counts(self, database, database_url, running) -> None:
+        execute(database_url, "DELETE FROM tasks")
+        assert self.readers(database, running) == {"alice"}
+
+
 class TestRunning:
     def test_lists_what_runs_the_latest_started_first(self, database, store, task_id) -> None:
         store.record([make_execution(task_id, later(60 * number), Status.RUNNING) for number in range(3)])
-        bobs = make_execution(task_id, later(300), Status.RUNNING, owner="bob", progress=Progress(1, "load", 40))
+        his = add_task(database, owner="bob")
+        bobs = make_execution(his, later(300), Status.RUNNING, owner="bob", progress=Progress(1, "load", 40))
         store.record([bobs, make_execution(task_id, later(400)), make_execution(task_id, later(500), Status.PENDING)])
         found = store.running(owner=None, limit=10)
         assert [row.start_time for row in found.items] == [later(300), later(120), later(60), NOW]
@@ -446,6 +500,15 @@ class TestRunning:
         assert (first.total, len(first.items)) == (4, 1)
         nobody = store.running(owner="carol", limit=1)
         assert (nobody.total, nobody.items) == (0, ())
+
+    def test_looks_up_each_running_executions_task_and_scans_no_table(self, database, database_url, store) -> None:
+        execute(database_url, MANY_TASKS)
+        store.record([make_execution(number, status=Status.RUNNING) for number in range(1, 301)])
+        execute(database_url, "ANALYZE")
+        (plan,) = plans_of(database, database_url, lambda: store.running(owner="alice", limit=10))
+        assert store.running(owner="alice", limit=10).total == 150
+        assert "Index Scan using pk_tasks" in plan
+        assert "Seq Scan on tasks" not in plan
 
     def test_takes_one_statement(self, database, store) -> None:
         statements: list[str] = []

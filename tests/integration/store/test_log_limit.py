@@ -152,14 +152,14 @@ def test_a_file_reader_while_it_is_being_cut(stream: Stream) -> None:
 
 def test_a_file_is_read_however_often_it_is_cut_meanwhile(stream: Stream, monkeypatch: pytest.MonkeyPatch) -> None:
     stream.write(1000)
-    whole, cuts = logs._last_lines, []
+    whole, cuts = logs.last_lines, []
 
-    def cut_first(connection: Connection, streams: Any, count: int) -> list[str]:
+    def cut_first(connection: Connection, streams: Any, count: int, most_bytes: int) -> list[str]:
         stream.write(400)
         cuts.append(count)
-        return whole(connection, streams, count)
+        return whole(connection, streams, count, most_bytes)
 
-    monkeypatch.setattr(logs, "_last_lines", cut_first)
+    monkeypatch.setattr(logs, "last_lines", cut_first)
     file = stream.file()
     assert file.lines_count == len(file.content)
     assert len(cuts) == 2, "the first read met a cut, the second a snapshot"
@@ -210,7 +210,7 @@ def test_a_copy_that_fails_leaves_nothing_and_says_nothing_of_the_data(stream: S
 def test_chunks_are_compressed_by_lz4_also_in_months_that_are_made_later(
     stream: Stream, database: Database, database_url: str
 ) -> None:
-    later = datetime(2031, 5, 1, tzinfo=NOW.tzinfo)
+    later = datetime(2024, 5, 1, tzinfo=NOW.tzinfo)
     database.write_partitioned([later], lambda _: None)
     rows = execute(
         database_url,
@@ -218,5 +218,5 @@ def test_chunks_are_compressed_by_lz4_also_in_months_that_are_made_later(
         " WHERE attname = 'data' AND attrelid::regclass::text LIKE 'log_chunks%'"
         " AND (SELECT relkind FROM pg_class WHERE oid = attrelid) IN ('r', 'p')",
     )
-    assert ("log_chunks_y2031m05", "l") in rows
+    assert ("log_chunks_y2024m05", "l") in rows
     assert {compression for _, compression in rows} == {"l"}

@@ -114,7 +114,7 @@ class TestRead:
     def test_shows_it_to_those_who_may_see_it(self, database, store) -> None:
         execution = make_execution(add_task(database), attempts=(make_attempt(1, "u1"), make_attempt(2, "u2")))
         ExecutionStore(database).record([execution])
-        store.append([lines(numbered(0, 2)), lines(numbered(2, 3), attempt=2)])
+        store.append([lines(numbered(0, 2), complete=True), lines(numbered(2, 3), attempt=2, complete=True)])
 
         def show(id_: str = ID, owner: str | None = "alice", attempt: int | None = None):
             return store.show(id_, owner=owner, log_type="output", lines=2, attempt=attempt)

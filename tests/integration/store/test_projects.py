@@ -67,6 +67,26 @@ def test_the_display_name_is_unique_among_live_projects(database, store) -> None
     store.reserve(ProjectDraft(spec=make_project_spec()), NOW)
 
 
+def test_a_name_held_for_a_rename_is_its_resources_alone(database, store) -> None:
+    first = add_project(database, "first")
+    held = ProjectDraft(spec=make_project_spec("wanted"), namespace="team", cr_name="project-first")
+    store.reserve(held, NOW)
+    with pytest.raises(Conflict):
+        add_project(database, "wanted")
+    store.reserve(held, NOW)
+    renamed = ProjectProjection(
+        cr_uid="uid-project-first",
+        namespace="team",
+        cr_name="project-first",
+        generation=2,
+        creation_time=NOW,
+        spec=make_project_spec("wanted"),
+    )
+    assert store.register(renamed, NOW) == first
+    assert store.get(first).spec.display_name == "wanted"
+    assert store.stale_pending(later(3600)) == []
+
+
 def test_register_updates_and_rebuilds(store) -> None:
     def seen(generation: int, **fields: object) -> ProjectProjection:
         return ProjectProjection(

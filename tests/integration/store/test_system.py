@@ -55,7 +55,15 @@ def test_paused_finished_and_deleted_tasks_are_not_active(database, database_url
 
 
 def test_brings_the_operators_sign_of_life(database, system) -> None:
-    HeartbeatStore(database).beat(holder="o", version="1", tz_release="2026a", details={"usage": {"nodes": 1}}, now=NOW)
+    HeartbeatStore(database).beat(
+        installation="lease-uid",
+        holder="o",
+        version="1",
+        tz_release="2026a",
+        details={"usage": {"nodes": 1}},
+        now=NOW,
+        silent_before=NOW,
+    )
     heartbeat = system.snapshot(LONG_AGO).heartbeat
     assert heartbeat is not None
     assert (heartbeat.holder, heartbeat.time, heartbeat.details) == ("o", NOW, {"usage": {"nodes": 1}})

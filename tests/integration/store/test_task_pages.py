@@ -83,7 +83,7 @@ def test_orders(database, store) -> None:
     for name, (priority, age, next_run) in made.items():
         add_task(database, name * 3, priority=priority, creation_time=later(age))
         if next_run is not None:
-            store.set_next_run_time(f"uid-alice-{name * 3}", later(next_run))
+            store.set_next_run(f"uid-alice-{name * 3}", later(next_run), generation=1)
     # A paused task shows no next run, whatever the row says.
     store.register(make_projection("ccc", generation=2, priority=-5, creation_time=later(2), suspend=True), NOW)
 

@@ -12,6 +12,7 @@ from cronwright_core.domain.errors import Conflict, InvalidInput, NotFound
 from cronwright_core.domain.execution import ExecutionStatus
 from cronwright_core.domain.schedule import ScheduleType
 from cronwright_core.domain.task import ConcurrencyPolicy, Overrides
+from cronwright_core.kube.codec import to_task_spec
 from cronwright_core.store.executions import ExecutionStore
 from cronwright_core.store.projection import REVIVE_AFTER
 from cronwright_core.store.session import Database
@@ -216,6 +217,20 @@ class TestRegister:
         store.register(make_projection(generation=4, priority=4), later(10))
         assert store.get(task_id, owner=None).spec.priority == 5
 
+    def test_the_api_does_not_undo_what_the_operator_has_written_of_the_same_generation(self, database, store) -> None:
+        project_id = add_project(database)
+        as_read = make_projection(generation=2)
+        task_id = store.register(make_projection(), NOW)
+        handed_on = dataclasses.replace(as_read, owner="pia", project_id=project_id)
+        assert store.register(handed_on, NOW) == task_id
+        assert store.register(as_read, NOW, only_newer=True) == task_id
+        assert (store.get(task_id, owner="pia").project_id, store.get(task_id, owner=None).generation) == (
+            project_id,
+            2,
+        )
+        store.register(dataclasses.replace(as_read, generation=3), NOW, only_newer=True)
+        assert store.get(task_id, owner="alice").generation == 3
+
     def test_a_task_whose_project_has_gone_stays_its_owners(self, database, store) -> None:
         task_id = store.register(make_projection(uid="u"), NOW)
         store.register(make_projection(uid="u", owner=None, generation=2, priority=7), later(10))
@@ -239,11 +254,60 @@ class TestRegister:
         with pytest.raises(Conflict):
             store.register(make_projection(uid="other"), NOW)
 
+    def test_so_is_one_whose_name_is_spelt_of_other_characters(self, store) -> None:
+        applied = to_task_spec({"displayName": "cafe\u0301 job", "projectName": "project-1"}, "twin")
+        store.register(make_projection("caf\u00e9 job"), NOW)
+        with pytest.raises(Conflict):
+            store.register(dataclasses.replace(make_projection(uid="twin"), spec=applied), NOW)
+
     def test_a_stale_reservation_does_not_keep_the_name(self, database, store) -> None:
         store.reserve(make_draft(add_project(database)), NOW)
         with pytest.raises(Conflict):
             store.register(make_projection(), later(30))
         assert store.register(make_projection(), later(90)) > 0
+
+    def test_a_name_held_for_a_rename_is_its_resources_alone(self, database, store) -> None:
+        project_id = add_project(database)
+        first = store.register(make_projection("first"), NOW)
+        held = dataclasses.replace(make_draft(project_id, "wanted"), namespace="team", cr_name="first")
+        reserved = store.reserve(held, NOW)
+        renamed = dataclasses.replace(make_projection("first", generation=2), spec=make_spec("wanted"))
+        other = dataclasses.replace(make_projection("second", labelled_task_id=reserved), spec=make_spec("wanted"))
+        for taking in (
+            lambda: store.reserve(make_draft(project_id, "wanted"), NOW),
+            lambda: store.register(other, NOW),
+        ):
+            with pytest.raises(Conflict):
+                taking()
+        again = store.reserve(held, NOW)
+        assert again != reserved, "the same request once more"
+        assert store.register(renamed, NOW) == first
+        assert store.get(first, owner="alice").spec.display_name == "wanted"
+        assert store.stale_pending(later(3600)) == []
+        with pytest.raises(Conflict):
+            store.reserve(make_draft(project_id, "wanted"), NOW)
+
+    def test_the_name_is_at_no_moment_free(self, database, store) -> None:
+        project_id = add_project(database)
+        store.register(make_projection("first"), NOW)
+        held = dataclasses.replace(make_draft(project_id, "name 0"), namespace="team", cr_name="first")
+
+        def try_to_take(name: str) -> bool:
+            try:
+                store.reserve(make_draft(project_id, name), NOW)
+            except Conflict:
+                return False
+            return True
+
+        with ThreadPoolExecutor(4) as pool:
+            for number in range(20):
+                name = f"name {number}"
+                store.reserve(dataclasses.replace(held, spec=make_spec(name)), NOW)
+                taken = [pool.submit(try_to_take, name) for _ in range(3)]
+                store.register(
+                    dataclasses.replace(make_projection("first", generation=number + 2), spec=make_spec(name)), NOW
+                )
+                assert [future.result() for future in taken] == [False] * 3
 
     def test_a_lost_database_is_rebuilt_with_the_same_ids(self, database, store) -> None:
         for task_id in (7, 3, 12):
@@ -360,13 +424,28 @@ class TestReading:
     def test_next_run_time_is_null_while_paused_and_after_the_only_run(self, database, store) -> None:
         task_id = add_task(database)
         uid = "uid-alice-nightly backup"
-        store.set_next_run_time(uid, later(60))
+        store.set_next_run(uid, later(60), generation=1)
         assert store.get(task_id, owner=None).next_run_time == later(60)
         store.set_observed(uid, next_run_time=later(60), ready=True, reason=None, message=None, completed=True)
         assert store.get(task_id, owner=None).next_run_time is None
         store.set_observed(uid, next_run_time=later(60), ready=True, reason=None, message=None, completed=False)
         store.register(make_projection(generation=2, suspend=True), later(5))
         assert store.get(task_id, owner=None).next_run_time is None
+
+    def test_the_api_writes_the_next_run_until_the_operator_has_judged_that_generation(self, database, store) -> None:
+        task_id = add_task(database)
+        uid = "uid-alice-nightly backup"
+        store.set_observed(uid, next_run_time=later(60), ready=False, reason="r", message="m", completed=False)
+        store.register(make_projection(generation=2, priority=1), later(5))
+        record = store.get(task_id, owner=None)
+        assert (record.ready, record.ready_reason, record.ready_message) == (None, None, None)
+        store.set_next_run(uid, later(120), generation=1)
+        assert store.get(task_id, owner=None).next_run_time == later(60), "an edit that another one has overtaken"
+        store.set_next_run(uid, later(180), generation=2)
+        assert store.get(task_id, owner=None).next_run_time == later(180)
+        store.set_observed(uid, next_run_time=later(240), ready=True, reason=None, message=None, completed=False)
+        store.set_next_run(uid, later(180), generation=2)
+        assert store.get(task_id, owner=None).next_run_time == later(240)
 
     def test_observation_is_shown_and_leaves_updated_at(self, database, store) -> None:
         task_id = add_task(database)

@@ -183,7 +183,7 @@ class JobController:
             phase: Json = {"phase": "Failed", "reason": "DeadlineExceeded"} if over else {"phase": "Succeeded"}
             started = pod["status"]["startTime"]
             ended = {"exitCode": 143 if over else 0, "startedAt": started, "finishedAt": to_rfc3339(self._now())}
-            status = {**pod["status"], **phase, "containerStatuses": [{"state": {"terminated": ended}}]}
+            status = {**pod["status"], **phase, "containerStatuses": [{"name": "task", "state": {"terminated": ended}}]}
             where = (PODS, pod["metadata"]["namespace"], pod["metadata"]["name"])
             self._server.patch(*where, {"status": status}, by="kubelet")
             return
@@ -204,7 +204,7 @@ class JobController:
             "status": {
                 "phase": "Running",
                 "startTime": stamp,
-                "containerStatuses": [{"state": {"running": {"startedAt": stamp}}}],
+                "containerStatuses": [{"name": "task", "state": {"running": {"startedAt": stamp}}}],
             },
         }
         try:

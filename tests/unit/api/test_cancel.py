@@ -8,7 +8,15 @@ from typing import Any
 import pytest
 
 from cronwright_core.domain.execution import ExecutionStatus
-from cronwright_core.kube.errors import KubeConflict, KubeError, KubeForbidden, KubeNotFound, KubeUnreachable
+from cronwright_core.kube.errors import (
+    Cause,
+    KubeConflict,
+    KubeError,
+    KubeForbidden,
+    KubeInvalid,
+    KubeNotFound,
+    KubeUnreachable,
+)
 from cronwright_core.kube.resources import SCHEDULED_TASKS
 from support.api import World
 from support.records import ID, make_execution
@@ -80,9 +88,20 @@ def test_of_a_deleted_task_is_on_its_way_already(world: World) -> None:
         (KubeConflict(409, "Conflict", "another uid"), 200),
         (KubeUnreachable("no answer"), 503),
         (KubeForbidden(403, "Forbidden", "no right"), 500),
+        (KubeInvalid(422, "Invalid", "", (Cause("metadata.annotations", "Too long"),)), 409),
+        (KubeInvalid(422, "Invalid", "", (Cause("metadata.uid", "field is immutable"),)), 200),
     ],
 )
 def test_what_the_cluster_says(world: World, error: KubeError, status: int) -> None:
     running(world)
     world.objects.fail_next = error
     assert world.call("POST", PATH).status_code == status
+
+
+def test_without_room_for_the_request_it_says_why(world: World) -> None:
+    running(world)
+    world.objects.fail_next = KubeInvalid(422, "Invalid", "", (Cause("metadata.annotations", "Too long"),))
+    answer = world.call("POST", PATH, headers={"Accept-Language": "en"})
+    assert (
+        answer.json()["message"] == "too many requests wait on the task of this execution; try to cancel it again later"
+    )

@@ -129,6 +129,17 @@ def at(*parts: int) -> datetime:
         ("2024-01-01 10:00:00", None, "Asia/Shanghai", (at(2024, 1, 1, 2), None)),
         ("2024-01-01", "2024-01-01", "UTC", (at(2024, 1, 1), at(2024, 1, 1, 23, 59, 59))),
         ("2024-01-02", "2024-01-02", "Asia/Shanghai", (at(2024, 1, 1, 16), at(2024, 1, 2, 15, 59, 59))),
+        # The other forms of a day in ISO 8601, and a week.
+        ("20260404", "20260404", "UTC", (at(2026, 4, 4), at(2026, 4, 4, 23, 59, 59))),
+        ("2026-W14-6", "2026W146", "UTC", (at(2026, 4, 4), at(2026, 4, 4, 23, 59, 59))),
+        ("2026-W14", "2026W14", "UTC", (at(2026, 3, 30), at(2026, 4, 5, 23, 59, 59))),
+        # A day of 25 hours, set back at its end; one of 23, set forward at its beginning.
+        ("2026-04-04", "2026-04-04", "America/Santiago", (at(2026, 4, 4, 3), at(2026, 4, 5, 3, 59, 59))),
+        ("2026-04-05", None, "America/Santiago", (at(2026, 4, 5, 4), None)),
+        ("2026-09-06", "2026-09-06", "America/Santiago", (at(2026, 9, 6, 4), at(2026, 9, 7, 2, 59, 59))),
+        # The calendar's ends.
+        ("0001-01-01", "9999-12-31", "Asia/Shanghai", (at(1, 1, 1), at(9999, 12, 31, 23, 59, 59))),
+        ("9999-12-31", "9999-12-31", "America/Santiago", (at(9999, 12, 31, 3), at(9999, 12, 31, 23, 59, 59))),
     ],
 )
 def test_stretches_of_time(start: str | None, end: str | None, zone: str, window: tuple[object, object]) -> None:

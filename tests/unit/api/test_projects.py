@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -130,6 +131,23 @@ def test_a_wrong_field_of_a_change_is_named(world: World, field: str, value: obj
     assert [error["field"] for error in refused.json()["errors"]] == [field]
 
 
+def test_what_was_read_of_a_project_without_owner_may_be_sent_back(world: World) -> None:
+    create(world)
+    # As kubectl may apply it, and the operator projects it.
+    del world.objects.only(PROJECTS)["spec"]["owner"]
+    world.projects.rows[1] = replace(row := world.projects.rows[1], spec=replace(row.spec, owner=None))
+    read = world.call("GET", "/projects/1", user="root", admin=True).json()["data"]
+    assert read["owner"] is None
+    sent = put(world, "/projects/1", **read)
+    assert (sent.status_code, sent.json()["data"]) == (200, read)
+    assert world.objects.only(PROJECTS)["metadata"]["generation"] == 1
+    changed = put(world, "/projects/1", **read | {"description": "d"})
+    assert (changed.status_code, changed.json()["data"]["description"]) == (200, "d")
+    assert "owner" not in world.objects.only(PROJECTS)["spec"]
+    assert put(world, "/projects/1", owner="olga").json()["data"]["owner"] == "olga"
+    assert put(world, "/projects/1", owner=None).status_code == 400, "it has one now"
+
+
 def test_a_taken_name_of_a_change(world: World) -> None:
     create(world)
     create(world, name="other")
@@ -162,3 +180,18 @@ def test_deleting(world: World) -> None:
     assert world.objects.objects == {}
     assert world.call("GET", "/projects/1").status_code == 404
     assert world.call("DELETE", "/projects/1", user="root", admin=True).status_code == 404
+
+
+def test_the_same_change_after_a_lost_answer_shows_what_it_has_made(world: World) -> None:
+    made = create(world).json()["data"]
+    path, root, body = (
+        f"/projects/{made['id']}",
+        {"user": "root", "admin": True},
+        {"image": "alpine", "name": "renamed"},
+    )
+    world.objects.lose_next = KubeUnreachable("the answer was lost")
+    assert world.call("PUT", path, **root, json=body).status_code == 503
+    again = world.call("PUT", path, **root, json=body)
+    assert (again.status_code, again.json()["data"] | body) == (200, again.json()["data"])
+    tag = {"If-Match": again.headers["ETag"]}
+    assert world.call("PUT", path, **root, json={"description": "d"}, headers=tag).status_code == 200

@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
+from cronwright_api import messages
 from cronwright_api.idempotency import digest
+from cronwright_core.domain.errors import InvalidInput
 from cronwright_core.kube.errors import KubeInvalid, KubeUnreachable
 from support.api import World
 
@@ -85,3 +87,28 @@ def test_a_key_that_is_none_is_named(world: World, path: str, value: str) -> Non
 def test_the_digest_knows_values_not_spelling() -> None:
     assert digest("k", {"a": 1, "b": [True]}) == digest("k", {"b": [True], "a": 1})
     assert len({digest("k", {"a": 1}), digest("k", {"a": "1"}), digest("k", {"a": True}), digest("l", {"a": 1})}) == 4
+
+
+def test_a_body_that_is_nested_too_deep_has_none() -> None:
+    tower: Any = 1
+    for _ in range(10_000):
+        tower = [tower]
+    with pytest.raises(InvalidInput) as refused:
+        digest("k", {"x": tower})
+    assert refused.value.message == messages.MALFORMED_JSON
+
+
+def test_however_deep_a_body_is_nested_it_is_no_failure_of_ours(world: World) -> None:
+    project = world.make_project()
+    head = f'{{"name": "deep", "project_id": {project}, "schedule_type": "ONCE", "x": '.encode()
+    answers = set()
+    for depth in range(900, 1000):  # from where it is read and written to where it is not even read
+        answer = world.call(
+            "POST",
+            "/tasks",
+            content=head + b"[" * depth + b"]" * depth + b"}",
+            headers={"Content-Type": "application/json", "Idempotency-Key": f"k{depth}"},
+        )
+        answers.add(answer.status_code)
+    assert answers <= {200, 400, 409}
+    assert 400 in answers

@@ -50,6 +50,32 @@ def test_what_changes_nothing_writes_nothing(world: World, whole: bool) -> None:
     assert patches(world) == 0
 
 
+@pytest.mark.parametrize("name", ["数据同步任务", "new name"])
+def test_the_same_request_after_a_lost_answer_shows_what_it_has_made(world: World, name: str) -> None:
+    task = world.make_task()
+    path, body = f"/tasks/{task['id']}", {"name": name, "timeout_seconds": 7200, "schedule_config": "0 */4 * * *"}
+    world.objects.lose_next = KubeUnreachable("the answer was lost")
+    assert world.call("PUT", path, json=body).status_code == 503
+    again = world.call("PUT", path, json=body)
+    assert again.status_code == 200
+    wanted = task | body | {"next_run_time": "2026-03-04T16:00:00Z"}
+    assert {key: again.json()["data"][key] for key in wanted} == wanted
+    assert world.call("GET", path).json()["data"]["timeout_seconds"] == 7200
+    assert patches(world) == 1
+    tag = {"If-Match": again.headers["ETag"]}
+    assert world.call("PUT", path, json={"priority": 1}, headers=tag).status_code == 200
+
+
+def test_what_kubectl_has_changed_is_shown_by_a_request_that_says_the_same(world: World) -> None:
+    task = world.make_task()
+    stored = world.objects.only(SCHEDULED_TASKS)
+    stored["spec"]["priority"] = 7
+    stored["metadata"] |= {"resourceVersion": "50", "generation": 2}
+    answer = put(world, task, priority=7)
+    assert (answer.json()["data"]["priority"], answer.headers["ETag"][-3:]) == (7, '-2"')
+    assert patches(world) == 0
+
+
 def test_null_clears_what_may_be_null(world: World) -> None:
     task = world.make_task(
         description="old", starting_deadline_seconds=60, args=["x"], resources={"limits": {"cpu": 1}}
@@ -133,6 +159,41 @@ def test_a_finished_task_cannot_be_resumed(world: World) -> None:
     task = world.make_task(schedule_type="ONCE", schedule_config="", is_active=False)
     world.tasks.rows[task["id"]] = replace(world.tasks.rows[task["id"]], completed=True)
     assert world.call("POST", f"/tasks/{task['id']}/resume").status_code == 409
+
+
+@pytest.mark.parametrize("is_active", [True, False])
+def test_a_finished_task_that_is_given_another_time_has_a_run_to_come(world: World, is_active: bool) -> None:
+    task = world.make_task(schedule_type="DATE", schedule_config="2026-03-04T13:00:00Z")
+    row = world.tasks.rows[task["id"]]
+    world.tasks.rows[task["id"]] = replace(row, completed=True, ready=False, next_run_time=None)
+    world.now += timedelta(days=1)
+    later = "2026-04-01T00:00:00Z"
+    changed = put(world, task, schedule_config=later, is_active=is_active).json()["data"]
+    assert (changed["next_run_time"], changed["ready"]) == (later if is_active else None, None)
+    assert not world.tasks.rows[task["id"]].completed
+    if not is_active:
+        assert world.call("POST", f"/tasks/{task['id']}/resume").status_code == 200
+        assert world.call("GET", f"/tasks/{task['id']}").json()["data"]["next_run_time"] == later
+
+
+def test_a_finished_task_stays_so_by_any_other_change(world: World) -> None:
+    task = world.make_task(schedule_type="DATE", schedule_config="2026-03-04T13:00:00Z")
+    world.tasks.rows[task["id"]] = replace(world.tasks.rows[task["id"]], completed=True, next_run_time=None)
+    world.now += timedelta(days=1)
+    for change in ({"priority": 1}, {"is_active": False}, {"spread_seconds": 60}):
+        assert put(world, task, **change).json()["data"]["next_run_time"] is None
+        assert world.tasks.rows[task["id"]].completed
+    assert world.call("POST", f"/tasks/{task['id']}/resume").status_code == 409
+
+
+def test_a_finished_task_is_resumed_once_kubectl_has_given_it_another_time(world: World) -> None:
+    task = world.make_task(schedule_type="DATE", schedule_config="2026-03-04T13:00:00Z", is_active=False)
+    world.tasks.rows[task["id"]] = replace(world.tasks.rows[task["id"]], completed=True)
+    stored = world.objects.only(SCHEDULED_TASKS)
+    stored["spec"]["schedule"] = "2026-04-01T00:00:00Z"
+    stored["metadata"] |= {"resourceVersion": "50", "generation": 2}
+    assert world.call("POST", f"/tasks/{task['id']}/resume").status_code == 200
+    assert world.call("GET", f"/tasks/{task['id']}").json()["data"]["next_run_time"] == "2026-04-01T00:00:00Z"
 
 
 def test_delete(world: World) -> None:

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from cronwright_api.services.triggers import ROOM_BYTES, has_room
 from cronwright_core.domain import naming
 from cronwright_core.kube.errors import Cause, KubeForbidden, KubeInvalid, KubeUnreachable
 from cronwright_core.kube.resources import SCHEDULED_TASKS
@@ -170,5 +171,26 @@ def test_wrong_parameters_are_named_and_run_nothing(world: World, env: object) -
 def test_too_much_of_them_waiting_is_a_conflict(world: World) -> None:
     task = world.make_task()
     world.objects.fail_next = KubeInvalid(422, "Invalid", "", (Cause("metadata.annotations", "Too long"),))
-    assert world.call("POST", f"/tasks/{task['id']}/trigger", json={"env": {"A": "1"}}).status_code == 409
+    assert world.call("POST", f"/tasks/{task['id']}/trigger").status_code == 409
     assert world.executions.requested == {}
+
+
+def test_triggers_with_parameters_leave_room_for_cancels(world: World) -> None:
+    task = world.make_task(project_id=world.make_project(allow_overrides=True))
+    path, body = f"/tasks/{task['id']}/trigger", {"env": {"A": "x" * 4000, "B": "y" * 4000}}
+    keys = {f"key {number}": {"Idempotency-Key": f"key {number}"} for number in range(40)}
+    codes = {key: world.call("POST", path, json=body, headers=headers).status_code for key, headers in keys.items()}
+    taken = [key for key, code in codes.items() if code == 200]
+    assert (len(taken), set(codes.values())) == (24, {200, 409})
+    annotations = world.objects.only(SCHEDULED_TASKS)["metadata"]["annotations"]
+    assert len(annotations) == len(world.executions.requested) == len(taken), "what is refused leaves no row"
+    size = sum(len(key) + len(value) for key, value in annotations.items())
+    assert ROOM_BYTES - 9_000 < size <= ROOM_BYTES
+    assert world.call("POST", path, json=body, headers=keys[taken[0]]).status_code == 200, "it stands there already"
+    assert world.call("POST", path).status_code == 200, "one without parameters is small"
+
+
+def test_the_size_is_counted_in_bytes() -> None:
+    assert has_room({}, "k", "x" * (ROOM_BYTES - 1))
+    assert not has_room({}, "k", "x" * ROOM_BYTES)
+    assert not has_room({"a": "任" * (ROOM_BYTES // 3)}, "k", "v")

@@ -26,6 +26,7 @@ class Server:
     def _store(self, body: dict[str, Any]) -> dict[str, Any]:
         self.version += 1
         self.lease = copy.deepcopy(body)
+        self.lease["metadata"].setdefault("uid", f"uid-{self.version}")
         self.lease["metadata"]["resourceVersion"] = str(self.version)
         return copy.deepcopy(self.lease)
 
@@ -79,6 +80,15 @@ def test_one_of_two_wins(time: Time) -> None:
     a, b = candidate(server, "a"), candidate(server, "b")
     assert (attempt(a, time), attempt(b, time)) == (True, False)
     assert (a.held, b.held) == (True, False)
+
+
+def test_the_leases_uid_names_the_installation_whoever_holds_it(time: Time) -> None:
+    server = Server()
+    a, b = candidate(server, "a"), candidate(server, "b")
+    assert (a.installation, attempt(a, time), a.installation) == (None, True, "uid-1")
+    assert (attempt(b, time), b.installation) == (False, None)
+    asyncio.run(a.release())
+    assert (attempt(b, time), b.installation) == (True, "uid-1")
 
 
 def test_a_lease_that_is_renewed_is_not_taken(time: Time) -> None:

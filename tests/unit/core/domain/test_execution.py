@@ -109,6 +109,49 @@ def test_what_ended_with_zero_meanwhile_is_a_success() -> None:
     assert state.status is ExecutionStatus.SUCCESS
 
 
+class TestEnd:
+    """An execution has ended when its last attempt has, and where nobody knows that, when its Job has."""
+
+    FIRST = ran("pod-1", code=1)
+
+    @pytest.mark.parametrize(
+        "last",
+        [
+            {"phase": "Failed", "reason": "NodeLost", "start_time": at("10:00:10")},
+            {"phase": "Failed", "reason": "Evicted"},
+            {"phase": "Pending", "waiting_reason": "ImagePullBackOff"},
+        ],
+        ids=["its node was lost", "it never ran", "it cannot start"],
+    )
+    def test_is_not_that_of_an_earlier_attempt(self, last: dict[str, Any]) -> None:
+        pods = (self.FIRST, make_pod("pod-2", creation_time=at("10:00:09"), **last))
+        state = execution_state(make_job(failed=failed()), pods)
+        assert (state.start_time, state.end_time) == (T0, T2)
+
+    def test_of_a_job_that_is_deleted_is_its_deletion_where_the_pod_does_not_say(self) -> None:
+        lost = make_pod("pod-2", creation_time=at("10:00:09"), phase="Failed", start_time=at("10:00:10"))
+        assert execution_state(make_job(deletion_time=T2), (self.FIRST, lost)).end_time == T2
+
+    def test_is_the_last_attempts_where_that_is_known(self) -> None:
+        second = make_pod("pod-2", creation_time=at("10:00:09"), phase="Failed", end_time=at("10:00:15"), exit_code=1)
+        assert execution_state(make_job(failed=failed()), (self.FIRST, second)).end_time == at("10:00:15")
+
+    def test_is_the_jobs_where_the_last_attempts_pod_is_gone(self) -> None:
+        known = {self.FIRST.uid: 1, "uid-gone": 2}
+        assert execution_state(make_job(failed=failed()), (self.FIRST,), known).end_time == T2
+
+    def test_is_the_jobs_where_the_last_attempts_pod_was_never_seen(self) -> None:
+        assert execution_state(make_job(failed=failed(), failed_pods=2), (self.FIRST,)).end_time == T2
+
+    def test_of_a_success_is_the_programs_also_where_an_earlier_pod_was_never_seen(self) -> None:
+        job = make_job(complete_time=T2, failed_pods=1, succeeded_pods=1)
+        assert execution_state(job, (ran(),)).end_time == T1
+
+    def test_is_never_before_the_start_whatever_the_clocks_say(self) -> None:
+        lost = make_pod(phase="Failed", start_time=at("10:00:30"))
+        assert execution_state(make_job(failed=failed()), (lost,)).end_time == at("10:00:30")
+
+
 class TestDeletedJob:
     """The controller never finishes a Job with a deletionTimestamp: the Pods alone tell."""
 

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from cronwright_core.domain.parameters import check_parameters, parse_run_request
+from cronwright_core.domain.parameters import (
+    MAX_CLOCK_SKEW,
+    MAX_REQUEST_AGE,
+    check_parameters,
+    parse_run_request,
+    requested_time,
+)
+from cronwright_core.domain.times import to_rfc3339, whole_seconds
 
 NOW = datetime(2026, 3, 2, 10, 0, 10, 500_000, tzinfo=UTC)
 
@@ -34,6 +41,37 @@ def test_what_cannot_be_done_says_why(text: str) -> None:
 def test_the_author_stays_with_a_refused_request() -> None:
     found = parse_run_request('{"time": "2026-03-02T10:00:05Z", "by": "alice", "env": 1}', NOW)
     assert (found.by, found.time.second) == ("alice", 5)
+
+
+@pytest.mark.parametrize("apart", [-MAX_REQUEST_AGE + timedelta(seconds=1), timedelta(), MAX_CLOCK_SKEW])
+def test_a_time_near_now_is_kept(apart: timedelta) -> None:
+    time = whole_seconds(NOW + apart)
+    assert parse_run_request(f'{{"time": "{to_rfc3339(time)}"}}', NOW).time == time
+
+
+@pytest.mark.parametrize(
+    "time",
+    [
+        to_rfc3339(whole_seconds(NOW - MAX_REQUEST_AGE)),
+        to_rfc3339(whole_seconds(NOW + MAX_CLOCK_SKEW + timedelta(seconds=1))),
+        "7000-01-01T00:00:00Z",
+        "9999-12-31T23:59:59Z",
+        "0001-01-01T00:00:00Z",
+        "0001-01-01T00:00:00+14:00",
+        "1999-01-01T00:00:00Z",
+    ],
+)
+@pytest.mark.parametrize("env", ["{}", "5"], ids=["runs", "is refused"])
+def test_a_time_that_is_far_away_counts_as_none(time: str, env: str) -> None:
+    """Each month has partitions of its own, and nobody may make them by the thousand."""
+    found = parse_run_request(f'{{"time": "{time}", "env": {env}}}', NOW)
+    assert found.time == whole_seconds(NOW)
+    assert (found.problem is not None) == (env == "5")
+
+
+def test_the_time_that_a_text_names() -> None:
+    assert requested_time('{"time": "2026-03-02T10:00:05Z"}') == NOW.replace(second=5, microsecond=0)
+    assert [requested_time(text) for text in ("now", "{", "[1]", "{}", '{"time": 7}', "[" * 100_000)] == [None] * 6
 
 
 def test_limits_are_inclusive() -> None:

@@ -93,7 +93,10 @@ def test_stop_intent_round_trip_and_a_mangled_one_still_stops() -> None:
 def test_pod_that_runs() -> None:
     facts = to_pod(
         pod(
-            {"phase": "Running", "containerStatuses": [{"state": {"running": {"startedAt": "2026-03-02T10:00:02Z"}}}]},
+            {
+                "phase": "Running",
+                "containerStatuses": [{"name": "task", "state": {"running": {"startedAt": "2026-03-02T10:00:02Z"}}}],
+            },
             nodeName="n1",
         )
     )
@@ -102,12 +105,19 @@ def test_pod_that_runs() -> None:
 
 def test_pod_that_never_started_has_no_start() -> None:
     terminated = {"exitCode": 128, "reason": "StartError", "startedAt": "1970-01-01T00:00:00Z", "finishedAt": None}
-    facts = to_pod(pod({"phase": "Failed", "containerStatuses": [{"state": {"terminated": terminated}}]}))
+    facts = to_pod(
+        pod({"phase": "Failed", "containerStatuses": [{"name": "task", "state": {"terminated": terminated}}]})
+    )
     assert (facts.start_time, facts.exit_code, facts.terminated_reason) == (None, 128, "StartError")
 
 
 def test_waiting_tells_only_what_is_unusual() -> None:
-    creating = pod({"phase": "Pending", "containerStatuses": [{"state": {"waiting": {"reason": "ContainerCreating"}}}]})
+    creating = pod(
+        {
+            "phase": "Pending",
+            "containerStatuses": [{"name": "task", "state": {"waiting": {"reason": "ContainerCreating"}}}],
+        }
+    )
     assert to_pod(creating).waiting_reason is None
     unscheduled = pod(
         {
@@ -152,7 +162,7 @@ def test_a_container_that_was_never_made_has_no_exit_code() -> None:
     status = {
         "phase": "Failed",
         "reason": "DeadlineExceeded",
-        "containerStatuses": [{"state": {"terminated": terminated}}],
+        "containerStatuses": [{"name": "task", "state": {"terminated": terminated}}],
     }
     assert (to_pod(pod(status)).exit_code, to_pod(pod(status)).start_time) == (None, None)
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from cronwright_core.domain import naming
-from cronwright_core.domain.parameters import parse_run_request
+from cronwright_core.domain.parameters import parse_run_request, requested_time
 from cronwright_core.domain.times import from_rfc3339
 from cronwright_core.plugin import actions
 from cronwright_core.plugin.errors import PluginError
@@ -36,7 +37,8 @@ def test_a_trigger_is_what_the_operator_reads_and_its_id_is_printed(capsys: pyte
     kubectl = FakeKubectl(task())
     assert trigger(kubectl, ("DAY", "2024-01-01")) == 0
     key, value = request_of(kubectl)
-    asked = parse_run_request(value, from_rfc3339("2000-01-01T00:00:00Z"))
+    asked = parse_run_request(value, datetime.now(UTC))
+    assert asked.time == requested_time(value)
     assert (asked.problem, asked.by, asked.parameters) == (None, "kubectl", (("DAY", "2024-01-01"),))
     assert capsys.readouterr().out.strip() == naming.execution_id(UID, "Adhoc", asked.time, key)
 

@@ -24,6 +24,7 @@ def sources(leader: bool = True, depth: int = 0) -> Sources:
     ready = replace(ready, status=replace(ready.status, conditions=(Condition("Ready", True, "Ok", "", CREATED, 1),)))
     return Sources(
         leader=lambda: leader,
+        shares_database=lambda: not leader,
         tasks=lambda: [ready, make_task()],
         next_due=lambda: CREATED,
         watch_ages=lambda: {"pods": 1.5},
@@ -48,6 +49,7 @@ def test_the_answer_is_what_prometheus_reads() -> None:
     assert not [name for name in ours if unsound.search(name)]
     values = {(s.name, *s.labels.values()): s.value for family in ours.values() for s in family.samples}
     assert values["cronwright_operator_leader",] == 1
+    assert values["cronwright_database_shared",] == 0
     assert values["cronwright_tasks", "true"] == values["cronwright_tasks", "unknown"] == 1
     assert values["cronwright_next_due_timestamp_seconds",] == CREATED.timestamp()
     assert values["cronwright_watch_age_seconds", "pods"] == 1.5
@@ -66,6 +68,7 @@ def test_an_operator_that_starts_anew_shows_itself_and_keeps_its_counters() -> N
     metrics.database.watch_pool(lambda: (0, 0, 20))
     value = metrics.registry.get_sample_value
     assert value("cronwright_operator_leader") == 0
+    assert value("cronwright_database_shared") == 1
     assert value("cronwright_workqueue_depth", {"queue": "reconcile"}) == 0
     assert value("cronwright_ticks_skipped_total", {"reason": "MissedSchedule"}) == 4
     assert value("cronwright_database_connections", {"state": "lent"}) == 0

@@ -277,6 +277,17 @@ class TestRequests:
         annotations = of(decision, actions.CreateJob)[0].manifest["metadata"]["annotations"]
         assert annotations["cronwright.dev/execution"].startswith("exec-20260302100010-")
 
+    @pytest.mark.parametrize(
+        ("asked", "since"),
+        [("10:00:05", "10:00:05"), ("09:00:11", "09:00:11"), ("09:00:00", "09:00:10"), ("10:30:00", "10:00:10")],
+    )
+    def test_a_request_waits_at_most_an_hour_longer_than_it_is_known(self, asked: str, since: str) -> None:
+        """The order of the queue is by priority and wait: a request that says it is a month old is not its head."""
+        task = make_task(triggers=(Request("abc", f'{{"time": "2026-03-02T{asked}Z"}}'),))
+        (create,) = of(decide(task), actions.CreateJob)
+        assert create.candidate is not None
+        assert create.candidate.since == at(since)
+
     def test_parameters_are_this_runs_alone(self) -> None:
         value = '{"time": "2026-03-02T10:00:05Z", "by": "alice", "env": {"DAY": "2", "OWN": "x", "CITY": "Bonn"}}'
         overrides = Overrides(env=({"name": "DAY", "valueFrom": {"secretKeyRef": {"name": "s", "key": "k"}}},))

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from cronwright_core.domain.cluster import JobFailure, StopIntent, StopReason
 from cronwright_core.domain.execution import ExecutionStatus, execution_state
-from cronwright_operator.recording.attempts import numbers_of, pods_agree, with_vanished
+from cronwright_operator.recording.attempts import numbers_of, pods_agree, with_known_starts, with_vanished
 from support.builders import at, make_job, make_pod
 
 NOW = at("10:05:00")
@@ -68,9 +68,37 @@ def test_the_last_attempt_says_why_it_failed_although_its_pod_is_gone() -> None:
     assert (state.status, state.reason, state.exit_code) == (ExecutionStatus.FAILED, "PodDeleted", 143)
 
 
+FIRST = make_pod("a", phase="Failed", start_time=at("10:00:01"), end_time=at("10:00:05"), exit_code=1)
+SECOND = make_pod("b", creation_time=at("10:00:20"), phase="Running", start_time=at("10:00:21"))
+FAILED = JobFailure("BackoffLimitExceeded", "Job has reached the specified backoff limit", at("10:04:00"))
+
+
+def test_the_end_is_not_that_of_the_attempt_before_the_one_that_vanished() -> None:
+    known = {a.pod_uid: a for a in execution_state(make_job(), (FIRST, SECOND)).attempts}
+    state = execution_state(make_job(failed=FAILED, failed_pods=2), (FIRST,), numbers_of(known))
+    for looked in (NOW, at("11:00:00")):
+        after = with_vanished(state, known, (FIRST,), looked)
+        assert after.end_time == after.attempts[-1].end_time == FAILED.time, "the Job's, however late we look"
+
+
+def test_the_end_of_a_vanished_attempt_that_was_seen_to_end_is_the_executions() -> None:
+    ended = replace(SECOND, phase="Failed", end_time=at("10:03:50"), exit_code=2)
+    known = {a.pod_uid: a for a in execution_state(make_job(), (FIRST, ended)).attempts}
+    state = execution_state(make_job(failed=FAILED, failed_pods=2), (FIRST,), numbers_of(known))
+    assert with_vanished(state, known, (FIRST,), NOW).end_time == at("10:03:50")
+
+
 def test_an_attempt_that_never_ran_ends_as_its_execution() -> None:
     known = {a.pod_uid: a for a in execution_state(make_job(), (make_pod(),)).attempts}
     stop = StopIntent(StopReason.CANCELLED, "alice", NOW, "cancelled by alice")
     job = make_job(failed=JobFailure("DeadlineExceeded", "m", NOW), stop=stop)
     state = with_vanished(execution_state(job, ()), known, (), NOW)
     assert [(a.status, a.reason) for a in state.attempts] == [(ExecutionStatus.CANCELLED, "Cancelled")]
+
+
+def test_a_start_that_was_seen_stays_known() -> None:
+    running = make_pod("a", phase="Running", start_time=at("10:00:01"))
+    known = {a.pod_uid: a for a in execution_state(make_job(), (running,)).attempts}
+    lost = replace(running, phase="Failed", start_time=None, terminated_reason="ContainerStatusUnknown")
+    never, later = make_pod("b"), replace(running, start_time=at("10:00:02"))
+    assert with_known_starts((lost, never, later), known) == [replace(lost, start_time=at("10:00:01")), never, later]

@@ -29,7 +29,13 @@ def test_apart_where_the_cluster_offers_it() -> None:
     "error",
     [
         KubeInvalid(422, "Invalid", "PodLogOptions is invalid: stream: Forbidden: may not be specified"),
-        KubeInvalid(400, "BadRequest", "stream is not supported by this kubelet"),
+        KubeInvalid(
+            400,
+            "BadRequest",
+            'unable to return the given log stream: "Stdout".'
+            " Please enable PodLogsQuerySplitStreams feature gate in kubelet",
+        ),
+        KubeInvalid(400, "BadRequest", 'invalid stream type "Stdout"'),
     ],
 )
 def test_merged_where_it_does_not(error: KubeInvalid) -> None:
@@ -38,7 +44,7 @@ def test_merged_where_it_does_not(error: KubeInvalid) -> None:
     poll(make_log(kubelet, store, sources=sources), final=True)
     assert store.data == {"all": b"one\ntwo\n"}
     poll(make_log(kubelet, Store(), sources=sources))
-    assert [stream for stream, _ in kubelet.asked] == ["Stdout", None, None], "it is asked only once"
+    assert [stream for stream, _ in kubelet.asked] == ["Stdout", None, None, None], "it is asked only once"
 
 
 def test_a_later_read_overlaps_and_stores_only_what_is_new() -> None:
@@ -84,6 +90,22 @@ def test_a_container_that_has_not_started_is_no_gap_while_it_may_still() -> None
     waiting = KubeInvalid(400, "BadRequest", 'container "task" in pod "p" is waiting to start: ContainerCreating')
     poll(make_log(Kubelet(stdout=waiting, stderr=waiting), store))
     assert store.finished == {}
+
+
+@pytest.mark.parametrize(
+    "said",
+    ["is terminated", "is waiting to start: trying and failing to pull image", "is waiting to start - no logs yet"],
+)
+def test_a_pod_whose_name_speaks_of_streams_merges_nobodys(said: str) -> None:
+    error = KubeInvalid(400, "BadRequest", f'container "task" in pod "invalid-stream-type-1" {said}')
+    kubelet, store = Kubelet(stdout=error, stderr=error), Store()
+    sources = LogSources(kubelet)
+    poll(make_log(kubelet, store, sources=sources))
+    assert (store.finished, sources.split) == ({}, None)
+    poll(make_log(kubelet, store, sources=sources), final=True)
+    assert sources.split is None
+    assert set(store.finished) == {"stdout", "stderr"}
+    assert all(reason and said in reason for reason in store.finished.values())
 
 
 def test_a_sentence_of_the_kubelet_is_a_gap_and_no_line() -> None:

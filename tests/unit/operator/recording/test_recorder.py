@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from datetime import datetime
 from types import SimpleNamespace
 from typing import Any
 
@@ -55,6 +56,7 @@ class World:
     def __init__(self, job: Json, *pods: Any, stored: tuple[Attempt, ...] = (), listed: tuple[Json, ...] = ()) -> None:
         self.job, self.pods, self.stored, self.listed = job, pods, stored, listed
         self.calls: list[str] = []
+        self.starts: list[datetime | None] = []
         nothing: Any = SimpleNamespace(
             ended=lambda *_: None,
             log_stored=lambda *_: None,
@@ -97,6 +99,7 @@ class World:
 
     async def record(self, execution: Execution) -> RecordedExecution:
         self.calls.append(execution.state.status.value)
+        self.starts.append(execution.state.attempts[0].start_time if execution.state.attempts else None)
         numbers = {attempt.pod_uid: attempt.number for attempt in execution.state.attempts}
         return RecordedExecution(
             execution_id=EXECUTION, status=execution.state.status, changed=True, attempt_numbers=numbers
@@ -110,7 +113,7 @@ class World:
         self.calls.append("list Pods")
         return SimpleNamespace(items=self.listed)
 
-    async def finish(self, *_: Any) -> None:
+    async def finish(self, *_: Any, **__: Any) -> None:
         self.calls.append("log to its end")
 
     def follow(self, *_: Any, **__: Any) -> None:
@@ -120,7 +123,8 @@ class World:
         self.calls.append("stored attempts")
         return list(self.stored)
 
-    def read(self, _: str, *, log_type: str, lines: int) -> Any:
+    def read(self, _: str, *, log_type: str, lines: int, most_bytes: int) -> Any:
+        assert most_bytes < 1_000_000
         self.calls.append(f"tail of {log_type}")
         return SimpleNamespace(content=("x",), merged=False)
 
@@ -148,6 +152,36 @@ def test_only_what_failed_is_asked_for_its_errors() -> None:
     failed = replace(ENDED, phase="Failed", exit_code=1)
     calls = World(job_body(finished=True, failed=True), failed).sync()
     assert calls[-4:] == ["tail of output", "tail of error", "FAILED", "release"]
+
+
+LOST = replace(RUNNING, phase="Failed", start_time=None, terminated_reason="ContainerStatusUnknown")
+
+
+def test_the_output_of_a_container_that_its_node_has_lost_is_read_to_its_end() -> None:
+    """After a reboot the kubelet says of it neither when it began nor when it ended."""
+    world = World(job_body(finished=False), RUNNING)
+    world.sync()
+    world.job, world.pods = job_body(finished=True, failed=True), (LOST,)
+    assert world.sync() == ["log to its end", "tail of output", "tail of error", "FAILED", "release"]
+    assert world.starts == [RUNNING.start_time, RUNNING.start_time]
+
+
+def test_so_does_an_operator_that_only_knows_of_it_from_the_record() -> None:
+    known = Attempt(1, RUNNING.name, RUNNING.uid, ExecutionStatus.RUNNING, CREATED, start_time=RUNNING.start_time)
+    calls = World(job_body(finished=True, failed=True), LOST, stored=(known,)).sync()
+    assert calls == ["stored attempts", "log to its end", "tail of output", "tail of error", "FAILED", "release"]
+
+
+def test_and_while_the_execution_goes_on() -> None:
+    second = make_pod("second", job_uid=UID, uid="pod-2", creation_time=at("10:01:00"))
+    world = World(job_body(finished=False), RUNNING)
+    world.sync()
+    world.pods = (LOST, second)
+    assert world.sync()[-1] == "log to its end"
+
+
+def test_what_failed_and_never_ran_has_no_log() -> None:
+    assert World(job_body(finished=True, failed=True), LOST).sync() == ["stored attempts", "FAILED", "release"]
 
 
 def test_a_pod_that_is_missing_is_looked_for_in_the_record_and_in_the_cluster() -> None:

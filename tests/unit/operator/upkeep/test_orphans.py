@@ -12,18 +12,20 @@ from typing import Any, cast
 import pytest
 
 from cronwright_core.domain import naming
+from cronwright_core.domain.errors import Message
 from cronwright_core.domain.execution import Attempt, Execution, ExecutionKind, ExecutionStatus
 from cronwright_core.kube.errors import KubeUnreachable
 from cronwright_core.kube.ports import Json
 from cronwright_core.kube.resources import JOBS, SCHEDULED_TASKS, Resource
-from cronwright_core.store.records import PendingProject, PendingTask, UnfinishedExecution
+from cronwright_core.store.errors import CursorMoved
+from cronwright_core.store.records import LogAppend, LogCursor, PendingProject, PendingTask, UnfinishedExecution
 from cronwright_operator.upkeep.orphans import PATIENCE, Orphans
 from support.builders import at
 from support.fake_objects import FakeObjects
 
 NOW = at("11:00:00")
 OLD = NOW - PATIENCE - timedelta(seconds=1)
-ATTEMPT = Attempt(1, "pod", "pod-uid", ExecutionStatus.RUNNING, at("10:00:00"))
+ATTEMPT = Attempt(1, "pod", "pod-uid", ExecutionStatus.RUNNING, at("10:00:00"), start_time=at("10:00:05"))
 REQUEST = UnfinishedExecution(
     execution_id="exec-1",
     task_id=7,
@@ -74,6 +76,22 @@ class Executions:
         return next(row for row in self.rows if row.execution_id == execution_id)
 
 
+class Logs:
+    """How far output is stored: nothing yet, and what is appended."""
+
+    def __init__(self) -> None:
+        self.appended: list[LogAppend] = []
+        self.moved = False
+
+    def cursors(self, execution_id: str) -> list[LogCursor]:
+        return []
+
+    def append(self, batch: Sequence[LogAppend]) -> None:
+        if self.moved:
+            raise CursorMoved(Message("日志流已被其他写入者更新", "somebody else has written"))
+        self.appended += batch
+
+
 class Reservations:
     """Rows of tasks or projects that were never created."""
 
@@ -101,11 +119,20 @@ class World:
         self.api = FakeObjects(NOW, namespaces=["team-a"])
         self.copies: list[Json] = []
         self.executions, self.tasks, self.projects = Executions(), Reservations(), Reservations()
+        self.logs = Logs()
         self.known: dict[str, list[Any]] = {"tasks": [], "projects": []}
         cache = SimpleNamespace(tasks=lambda: self.known["tasks"], projects=lambda: self.known["projects"])
         untyped: Callable[..., Orphans] = cast(Any, Orphans)
         self.orphans = untyped(
-            self.api, cache, self.copies, self.executions, self.tasks, self.projects, namespaces, now=lambda: NOW
+            self.api,
+            cache,
+            self.copies,
+            self.executions,
+            self.logs,
+            self.tasks,
+            self.projects,
+            namespaces,
+            now=lambda: NOW,
         )
 
     def put(self, resource: Resource, name: str, *, uid: str, annotations: dict[str, str] | None = None) -> Json:
@@ -169,10 +196,34 @@ def test_a_job_that_was_removed_leaves_a_failure_with_what_is_known(row: Unfinis
     (closed,) = World().sweep(row)
     assert (closed.state.status, closed.state.reason) == (ExecutionStatus.FAILED, "JobLost")
     assert (closed.state.start_time, closed.state.end_time) == (at("10:00:05"), NOW)
-    assert closed.state.attempts == (ATTEMPT,)
+    (attempt,) = closed.state.attempts
+    assert (attempt.status, attempt.reason, attempt.end_time) == (ExecutionStatus.FAILED, "JobLost", NOW)
     assert closed.job_uid == "job-uid"
     assert closed.error_message is not None
     assert closed.error_message.startswith("JobLost: ")
+
+
+def test_what_is_missing_of_the_output_is_marked_before_the_end_is_told() -> None:
+    world = World()
+
+    def nothing_yet(batch: Sequence[LogAppend]) -> None:
+        assert world.executions.recorded == []
+        world.logs.appended += batch
+
+    world.logs.append = nothing_yet  # type: ignore[method-assign]
+    world.sweep(STARTED)
+    assert [(mark.stream, mark.from_line, mark.complete) for mark in world.logs.appended] == [
+        ("stdout", 0, True),
+        ("stderr", 0, True),
+    ]
+
+
+def test_an_execution_whose_output_is_still_written_is_closed_later_and_holds_up_no_other() -> None:
+    world = World()
+    world.logs.moved = True
+    assert world.sweep(STARTED) == []
+    world.logs.moved = False
+    assert [closed.state.reason for closed in world.sweep(STARTED)] == ["JobLost"]
 
 
 @pytest.mark.parametrize("row", [REQUEST, STARTED, TICK])

@@ -23,6 +23,9 @@ class Cache:
         self._task = task
         self._project = project
 
+    def put(self, task: ScheduledTask) -> None:
+        self._task = task
+
     def task(self, uid: str) -> ScheduledTask | None:
         return self._task if uid == self._task.uid else None
 
@@ -119,3 +122,25 @@ def test_without_postgresql_the_start_goes_on() -> None:
     rows = Rows(away=True)
     sync(rows)
     assert rows.writes[0] == f"register {TASK.uid}"
+
+
+def test_a_new_generation_is_observed_though_nothing_came_of_it() -> None:
+    """Paused and resumed by REST between two looks: the row has the API's next run, the grid has stayed as it was."""
+    cache, rows = Cache(TASK, make_project()), Rows(ROW)
+    projector = Projector(
+        cast(Any, cache),
+        cast(Any, rows),
+        cast(Any, None),
+        cast(Any, None),
+        registered=lambda _: None,
+        now=lambda: CREATED,
+    )
+
+    async def run() -> None:
+        await projector.load(5)
+        cache.put(replace(TASK, generation=3, status=replace(TASK.status, observed_generation=3)))
+        for _ in range(2):
+            await projector.sync_task(TASK.uid)
+
+    asyncio.run(run())
+    assert rows.writes == [f"register {TASK.uid}", f"observe {TASK.uid}"]
