@@ -86,7 +86,7 @@ def _reconcile(seen: Observed) -> Decision:
     if passed.unsure and not same_kind:
         # While the CronJob stands as it does it tells which ticks these are. If we die before the edit is carried out,
         # it is seen anew, and so are they.
-        return Decision((*actions, *check_ticks(seen, passed.unsure)))
+        return Decision((*actions, *check_ticks(seen, passed.unsure)), seen.now + HANDS_OFF)
     # The CronJob before anything that the API server may refuse: a pause must not wait for a Job that is over a quota.
     if isinstance(schedule, CronSchedule):
         actions += _cronjob(seen, seen.project, schedule, owner, suspend=task.spec.suspend)
@@ -96,7 +96,7 @@ def _reconcile(seen: Observed) -> Decision:
     if passed.unsure:
         # A pause. The CronJob is suspended first, so that it makes no Job right after the answer; the status keeps the
         # watermark until all is answered.
-        return Decision((*actions, *check_ticks(seen, passed.unsure)))
+        return Decision((*actions, *check_ticks(seen, passed.unsure)), seen.now + HANDS_OFF)
     actions += passed.skipped
     ticks = decide_ticks(seen, seen.project, schedule, owner, status)
     actions += ticks.actions
@@ -268,7 +268,7 @@ def _requests(seen: Observed, project: Project, owner: str) -> list[Action]:
             priority_class=seen.priority_class,
         )
         # The Job first, then the annotation: if we die in between, the next one finds the Job under the same name.
-        candidate = tick_candidate(task, manifest["metadata"]["name"], waits_since(asked, seen.now))
+        candidate = tick_candidate(task, manifest["metadata"]["name"], waits_since(asked.time, seen.now))
         actions.append(CreateJob(manifest, frozenset({task.uid}), candidate))
     return actions
 

@@ -40,9 +40,9 @@ def parse_request(request: Request, now: datetime) -> tuple[datetime, str]:
     return found.time, found.by
 
 
-def waits_since(asked: RunRequest, now: datetime) -> datetime:
-    """From when on the wait for its turn counts."""
-    return min(max(asked.time, now - MAX_CLAIMED_WAIT), now)
+def waits_since(requested: datetime, made: datetime) -> datetime:
+    """From when on the wait of a run counts whose Job is made at a time."""
+    return min(max(requested, made - MAX_CLAIMED_WAIT), made)
 
 
 def refuse_requests(triggers: tuple[Request, ...], now: datetime) -> Refusals:

@@ -15,6 +15,7 @@ from cronwright_core.domain.cluster import JobFacts, StopIntent, StopReason
 from cronwright_core.domain.execution import ExecutionKind
 from cronwright_core.domain.gate import Block, Candidate, Limits
 from cronwright_operator.launching.ledger import Ledger, Place
+from cronwright_operator.reconciling.requests import waits_since
 from support.builders import at, make_job
 
 T0 = at("10:00:00")
@@ -90,12 +91,15 @@ class TestWhatTheClusterShows:
         books.see(job("not spread", task="u", suspended=True))
         manual = make_job("manual", task_uid="t", request_key="k", execution_id=by_hand, suspended=True)
         books.see(manual)
+        ancient = naming.execution_id("t", ExecutionKind.ADHOC, at("00:00:00"), "k")
+        books.see(replace(manual, name="ancient", uid="y", execution_id=ancient))
         books.see(replace(manual, name="as it was changed", uid="x", execution_id=by_hand.replace("0930", "0130")))
         ages = {entry.candidate.key.partition("/")[2]: entry.candidate.since for entry in books.entries()}
         assert ages == {
             "spread": T0 + share,
             "not spread": T0,
             "manual": requested,
+            "ancient": waits_since(at("00:00:00"), manual.creation_time),
             "as it was changed": manual.creation_time,
         }
 

@@ -17,6 +17,7 @@ from cronwright_core.domain.schedule import ScheduleType
 from cronwright_core.domain.task import Overrides, Request, ScheduledTask
 from cronwright_core.domain.ticks import spread_offset
 from cronwright_operator.reconciling import actions
+from cronwright_operator.reconciling.ticks import HANDS_OFF
 from support.builders import CREATED, MINUTE, at, make_cronjob, make_job, make_project, make_task, settled
 from support.decisions import decide, made, of, ready, status_of
 
@@ -284,6 +285,7 @@ class TestOpenTicks:
         task = edited(self.task, **edit)
         asked = decide(task, now="10:01:10", cronjob=self.cronjob, step_in=step_in, reserved=at("10:01:00"))
         assert (checked(asked), asked.reserve) == ([at("10:00:00"), at("10:01:00")], None)
+        assert asked.wake_at == at("10:01:10") + HANDS_OFF, "an answer that leads nowhere holds up no edit for ever"
         cronjob = moved(asked, self.cronjob)
         half = decide(task, now="10:01:10", cronjob=cronjob, step_in=step_in, gone_ticks=frozenset({at("10:00:00")}))
         assert checked(half) == [at("10:01:00")]
@@ -545,7 +547,7 @@ def test_a_task_that_is_being_deleted_fires_no_more_and_all_that_it_has_ends() -
     ]
     cronjob = make_cronjob()
     decision = decide(make_task(deleting=True), now="10:01:10", jobs=jobs, cronjob=cronjob)
-    assert [type(action) for action in decision.actions][0] is actions.UpdateCronJob, "before a further Job comes"
+    assert isinstance(decision.actions[0], actions.UpdateCronJob), "before a further Job comes"
     assert moved(decision, cronjob).suspend
     assert [accept.job.name for accept in of(decision, actions.AcceptJob)] == ["controllers"], "it is recorded"
     stops = [(stop.job_uid, stop.stop.reason) for stop in of(decision, actions.StopExecution)]
