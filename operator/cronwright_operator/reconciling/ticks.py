@@ -202,6 +202,8 @@ def _upcoming(seen: Observed, schedule: Schedule, status: TaskStatus, due: DueTi
             status = replace(status, claimed_time=nominal)
         else:
             claim = nominal
+    elif nominal is not None:
+        wakes.append(nominal)  # it is claimed, and the one after it may come before it starts
     return TickDecision((), status, reserve, claim, start, min(wake for wake in wakes if wake > now))
 
 

@@ -76,6 +76,12 @@ class TestBeforeTheTick:
         kept = decide(seen_task(), TICK - timedelta(seconds=1), room=False, reserved=TICK)
         assert (kept.reserve, kept.claim, kept.wake_at) == (TICK, None, TICK)
 
+    def test_where_the_next_tick_comes_before_a_claimed_one_starts_it_is_looked_at_in_time(self) -> None:
+        task = seen_task(spread_seconds=3000, status={"claimed_time": TICK})
+        assert spread_offset(task.uid, 3000) > 2 * MINUTE
+        assert decide(task, TICK - LEAD, fired=TICK).wake_at == TICK
+        assert decide(task, TICK, fired=TICK).wake_at == TICK + MINUTE - LEAD
+
     def test_without_room_it_is_noted_and_then_claimed(self) -> None:
         noted = decide(seen_task(), TICK - LEAD, room=False)
         assert (noted.status.claimed_time, noted.claim, noted.actions, noted.reserve) == (TICK, None, (), None)
