@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Protocol
 
 from cronwright_core.domain import naming
 from cronwright_core.domain.cluster import JobFacts
 from cronwright_core.domain.execution import ExecutionKind
-from cronwright_core.domain.schedule import OnceSchedule, Schedule, parse_schedule, ticks_between
-from cronwright_core.domain.task import ScheduledTask
+from cronwright_core.domain.schedule import OnceSchedule, Schedule, ScheduleType, parse_schedule, ticks_between
+from cronwright_core.domain.task import ScheduledTask, TaskStatus
 from cronwright_core.domain.times import from_rfc3339, to_rfc3339
 from cronwright_core.kube.codec import to_task
 from cronwright_core.kube.ports import Json
@@ -175,6 +175,10 @@ class History:
             elif not at_once:
                 self.edits[new.uid].append((new.generation, self.world.now()))
         before, after = (old.status if old else new.status), new.status
+        if _is_pause(before.schedule_hash, after.schedule_hash):
+            if spec.schedule_type is not ScheduleType.ONCE:  # that of a Once comes when it is resumed
+                self._pass(new, before, after)
+            return
         if after.schedule_hash is None or not after.schedule_hash.endswith("active"):
             return  # suspended, or it cannot run: what comes due is told when it can again
         if before.schedule_hash not in (None, after.schedule_hash):
@@ -184,11 +188,16 @@ class History:
         if before.last_schedule_time is not None and after.last_schedule_time < before.last_schedule_time:
             self._tell(f"the watermark of {new.name} went back")
             return
-        anchor = after.anchor_time or new.creation_time
-        schedule, _ = self.schedules[after.schedule_hash]
-        base = before.last_schedule_time or anchor
-        passed = ticks_between(schedule, base=base, until=after.last_schedule_time, anchor=anchor, limit=100_000)
-        self.decided[new.uid] |= set(passed.newest)
+        self._pass(new, replace(before, anchor_time=after.anchor_time), after)
+
+    def _pass(self, task: ScheduledTask, before: TaskStatus, after: TaskStatus) -> None:
+        """The ticks between the two watermarks are decided."""
+        schedule = self.schedules[after.schedule_hash or ""][0]
+        anchor = before.anchor_time or task.creation_time
+        base, until = before.last_schedule_time or anchor, after.last_schedule_time
+        if until is not None:
+            passed = ticks_between(schedule, base=base, until=until, anchor=anchor, limit=100_000)
+            self.decided[task.uid] |= set(passed.newest)
 
     # When all has come to rest
 
@@ -224,3 +233,7 @@ def _span(message: str | None) -> tuple[datetime, datetime] | None:
     if len(words) < 6 or words[1:3] != ["runs", "from"]:
         return None
     return from_rfc3339(words[3]), from_rfc3339(words[5].rstrip(":"))
+
+
+def _is_pause(before: str | None, after: str | None) -> bool:
+    return before is not None and before.endswith("-active") and after == before.removesuffix("active") + "suspended"
