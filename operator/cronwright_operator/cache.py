@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from datetime import timedelta
 
 from cronwright_core.domain.project import Project
@@ -22,10 +23,20 @@ logger = logging.getLogger(__name__)
 
 class DefinitionCache:
     """All tasks by uid and all projects by (namespace, name); `on_task` and `on_project` hear of each change,
-    `on_task` also whether somebody asks for something by it: what we have written ourselves comes back, too."""
+    `on_task` also whether somebody asks for something by it: what we have written ourselves comes back, too.
 
-    def __init__(self, on_task: Callable[[str, bool], None], on_project: Callable[[str], None]) -> None:
+    `on_conditions` hears, in place of `on_task`, of a task of which nothing but its conditions changed: no decision
+    follows from these, and one that is refused each time with other words would be taken again for its own echo.
+    """
+
+    def __init__(
+        self,
+        on_task: Callable[[str, bool], None],
+        on_project: Callable[[str], None],
+        on_conditions: Callable[[str], None] = lambda _: None,
+    ) -> None:
         self._on_task = on_task
+        self._on_conditions = on_conditions
         self._on_project = on_project
         self._tasks: dict[str, ScheduledTask] = {}
         self._projects: dict[str, Project] = {}
@@ -35,6 +46,11 @@ class DefinitionCache:
     def task(self, uid: str) -> ScheduledTask | None:
         """The task, or None if it is gone."""
         return self._tasks.get(uid)
+
+    def is_gone(self, uid: str) -> bool:
+        """Whether the task was deleted, or is being deleted."""
+        task = self._tasks.get(uid)
+        return task is None or task.deleting
 
     def tasks(self) -> Iterable[ScheduledTask]:
         """All tasks."""
@@ -95,6 +111,9 @@ class DefinitionCache:
         if old is not None and int(old.resource_version) >= int(task.resource_version):
             return
         self._tasks[task.uid] = task
+        if old is not None and old.status.conditions != task.status.conditions and _but_conditions(old, task) == task:
+            self._on_conditions(task.uid)
+            return
         self._on_task(task.uid, old is None or _asked_of(old) != _asked_of(task))
 
     def remove_task(self, uid: str) -> None:
@@ -138,6 +157,12 @@ class DefinitionCache:
         for task in self._tasks.values():
             if task.namespace == project.namespace and task.spec.project_name == project.name:
                 self._on_task(task.uid, False)
+
+
+def _but_conditions(old: ScheduledTask, new: ScheduledTask) -> ScheduledTask:
+    """The older one with the newer one's version and conditions."""
+    status = replace(old.status, conditions=new.status.conditions)
+    return replace(old, resource_version=new.resource_version, status=status)
 
 
 def _asked_of(task: ScheduledTask) -> tuple[object, ...]:

@@ -106,6 +106,7 @@ class Operator:
                     parts.stop_clock.run,
                     parts.batcher.run,
                     parts.skipped.run,
+                    parts.past_outcomes.run,
                     parts.events.run,
                 ):
                     group.create_task(work())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import timedelta
@@ -9,7 +10,8 @@ from itertools import chain
 from typing import Any
 
 from cronwright_core.domain.cluster import JobFacts
-from cronwright_core.domain.errors import Unavailable
+from cronwright_core.domain.errors import NotFound, Unavailable
+from cronwright_core.domain.execution import ExecutionStatus
 from cronwright_core.domain.usage import Usage
 from cronwright_core.kube.client import KEEP_SECONDS, KubeClient
 from cronwright_core.kube.errors import KubeError
@@ -37,6 +39,7 @@ from cronwright_operator.observability.jobs import JobObserver
 from cronwright_operator.observability.metrics import OperatorMetrics
 from cronwright_operator.reconciling.apply import Applier, NameNotOurs
 from cronwright_operator.reconciling.events import EventPoster
+from cronwright_operator.reconciling.leftovers import Leftovers
 from cronwright_operator.reconciling.skips import SkipReport
 from cronwright_operator.reconciling.sync import TaskSync
 from cronwright_operator.recording.batching import RecordBatcher
@@ -44,6 +47,7 @@ from cronwright_operator.recording.cancelled import CancelledRequests
 from cronwright_operator.recording.concealing import Redaction
 from cronwright_operator.recording.following import LogFollower
 from cronwright_operator.recording.identity import Identities, NotRegistered
+from cronwright_operator.recording.past_outcomes import PastOutcomes
 from cronwright_operator.recording.recorder import PodsStillEnding, Recorder
 from cronwright_operator.recording.redaction import compile_patterns
 from cronwright_operator.recording.release import hold_for
@@ -156,9 +160,16 @@ class Parts:
         self.stop_queue = queue("stop", self._sync_stop, workers, lambda uid: {"job_uid": uid}, (self.task_queue,))
         self.workspace_queue = queue("workspaces", self._sync_workspace, 2, lambda uid: {"project_uid": uid})
 
-        self.cache = DefinitionCache(self._task_changed, self._project_changed)
+        self.cache = DefinitionCache(
+            self._task_changed, self._project_changed, lambda uid: self.row_queue.add(("task", uid))
+        )
         limits = build_limits(self.cache, total=settings.max_concurrent_executions, unrecorded=settings.max_unrecorded)
-        self.ledger = Ledger(limits, priority_of=self.cache.priority_of, changed=self._gate_changed)
+        self.ledger = Ledger(
+            limits,
+            priority_of=self.cache.priority_of,
+            offset_of=self.cache.offset_of,
+            changed=self._gate_changed,
+        )
         self.waits = Waits(self.ledger, limits, self._wait_changed)
         self.workloads = Workloads(
             lists,
@@ -233,7 +244,7 @@ class Parts:
             identities=Identities(self.cache, tasks),
             batcher=self.batcher,
             follower=self.follower,
-            task_gone=lambda uid: self.cache.task(uid) is None,
+            task_gone=self.cache.is_gone,
             hold_for=self._hold_for,
             wake_task=self.task_queue.add,
             look_again=self.job_queue.add_after,
@@ -242,6 +253,20 @@ class Parts:
             now=system_now,
             metrics=metrics.recording,
         )
+        self.past_outcomes = PastOutcomes(
+            lambda id_: asyncio.to_thread(_status_of, executions, id_), self.task_queue.add
+        )
+        leftovers = Leftovers(
+            client=fenced,
+            lists=client,
+            jobs=self.workloads.jobs,
+            cronjobs=self.workloads.cronjobs,
+            jobs_of=self.workloads.jobs_of,
+            cronjob_of=self.workloads.cronjob_of,
+            end=applier.end,
+            look_again_after=self.task_queue.add_after,
+            now=system_now,
+        )
         self._task_sync = TaskSync(
             cache=self.cache,
             cronjob_of=self.workloads.cronjob_of,
@@ -249,6 +274,7 @@ class Parts:
             pods_of=self.workloads.pods_of,
             registration=self.projector.registration,
             outcome=self._recorder.outcome,
+            past_outcome=self.past_outcomes.of,
             project_refused=self.projector.project_refused,
             applier=applier,
             events=self.events,
@@ -257,6 +283,7 @@ class Parts:
             step_in=settings.cron_jobs_step_in,
             burst=self.burst,
             priority_class=settings.priority_class,
+            leftovers=leftovers.sync,
             look_again=self.task_queue.add,
             look_again_after=self.task_queue.add_after,
             wait_of=self.waits.of,
@@ -369,3 +396,10 @@ class Parts:
         # kopf watches all namespaces or some, and cannot leave any out.
         if is_watched(self._watched, body["metadata"]["namespace"]):
             self.cache.take(kind, body, deleted=type_ == "DELETED")
+
+
+def _status_of(executions: ExecutionStore, execution_id: str) -> ExecutionStatus | None:
+    try:
+        return executions.get(execution_id, owner=None).status
+    except NotFound:
+        return None

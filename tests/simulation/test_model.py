@@ -166,6 +166,10 @@ class Launching(RuleBasedStateMachine):
     def change_weather(self, lag: float, slow: float) -> None:
         self.world.change_weather(lag, slow)
 
+    @step()
+    def expire_watches(self) -> None:
+        self.world.expire_watches()
+
     @step(ahead=st.sampled_from([-30.0, -5.0, 0.0, 5.0, 30.0]))
     def set_clock(self, ahead: float) -> None:
         self.world.set_clock(ahead)

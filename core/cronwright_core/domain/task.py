@@ -90,7 +90,8 @@ class TaskStatus:
     schedule that the watermark belongs to: if it differs from the spec's, the schedule was edited and no tick before
     the moment of noticing is due. `completion_time`: a Once or Date task has had its tick. `claimed_time`: the newest
     cron tick that was taken from the CronJob controller ahead of its time, written before it is taken: it tells a
-    successor that nobody but us was to run it.
+    successor that nobody but us was to run it. Of another type it is the next tick, if it starts later (spread): an
+    edit that drops it could not tell of it otherwise.
     `unrecorded_skips` are ticks that the watermark has passed and whose rows wait for PostgreSQL; decisions carry them
     along and never read them.
     """

@@ -23,6 +23,7 @@ from cronwright_core.domain.times import to_rfc3339
 MISSED, TOO_LATE = "MissedSchedule", "StartingDeadlineExceeded"
 MISSED_REASONS = frozenset({MISSED, TOO_LATE})
 """Why a tick did not run although nobody decided against it: whoever looks later finds the same."""
+MISSED_MESSAGE = "nobody was there to start it; only the newest missed run starts"
 MAX_SKIPPED_ROWS = 100
 """Missed ticks recorded one by one after an absence; the rest is one summary."""
 
@@ -79,7 +80,7 @@ def due_ticks(
     offset: timedelta = timedelta(),
     made: Collection[datetime] = (),
     deadline_seconds: int | None = None,
-    missed_message: str = "nobody was there to start it; only the newest missed run starts",
+    missed_message: str = MISSED_MESSAGE,
 ) -> DueTicks:
     """Judges the ticks in (`base`, `now` - `offset`].
 

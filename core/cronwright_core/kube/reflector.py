@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import deque
+from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from time import monotonic
 
@@ -18,6 +18,7 @@ from cronwright_core.kube.resources import Resource
 logger = logging.getLogger(__name__)
 
 _BACKOFF_SECONDS = (0.2, 0.5, 1.0, 2.0, 5.0)
+_REMEMBERED_DELETIONS = 10_000
 
 Listener = Callable[[Json | None, Json | None], None]
 """Called with (old, new); new is None for a deletion."""
@@ -41,7 +42,7 @@ class Reflector:
         self._selector = label_selector
         self._listener = listener
         self._objects: dict[str, Json] = {}
-        self._removed: deque[str] = deque(maxlen=10_000)
+        self._removed: OrderedDict[str, None] = OrderedDict()
         self._last_contact = dict.fromkeys(namespaces, 0.0)
         self._synced = {namespace: asyncio.Event() for namespace in namespaces}
 
@@ -87,16 +88,18 @@ class Reflector:
             try:
                 if version is None:
                     version = await self._list(namespace)
-                failures = 0
                 async for event in self._client.watch(
                     self._resource, namespace, resource_version=version, label_selector=self._selector
                 ):
+                    # Not before: a watch that is refused at once, again and again, is not asked for ever faster.
+                    failures = 0
                     self._last_contact[namespace] = monotonic()
                     version = event.object["metadata"]["resourceVersion"]
                     if event.type == "DELETED":
                         self._remove(event.object["metadata"]["uid"])
                     elif event.type in ("ADDED", "MODIFIED"):
                         self._store(event.object["metadata"]["uid"], event.object)
+                failures = 0
                 self._last_contact[namespace] = monotonic()
             except KubeGone:
                 version = None
@@ -115,8 +118,13 @@ class Reflector:
             body.setdefault("kind", self._resource.kind)
             seen.add(body["metadata"]["uid"])
             self._store(body["metadata"]["uid"], body)
-        for uid in [u for u, body in self._objects.items() if u not in seen and self._within(body, namespace)]:
-            self._remove(uid)
+        # The answer to a write of ours may have come while the list was under way, and be newer than its snapshot. That
+        # the list lacks it says nothing: the watch, which goes on from the snapshot, brings it, and its end. Forgotten
+        # here, a run would give its slot to another.
+        snapshot = int(listing.resource_version)
+        for uid, body in list(self._objects.items()):
+            if uid not in seen and self._within(body, namespace) and _version(body) <= snapshot:
+                self._remove(uid)
         self._synced[namespace].set()
         return listing.resource_version
 
@@ -131,12 +139,16 @@ class Reflector:
         # Nobody reads managedFields, and they are half of a small object's memory.
         body["metadata"].pop("managedFields", None)
         self._objects[uid] = body
+        # A label that was taken off and put back makes a deletion and an addition of the same object.
+        self._removed.pop(uid, None)
         if old is None or _version(old) != _version(body):
             self._tell(old, body)
 
     def _remove(self, uid: str) -> None:
         old = self._objects.pop(uid, None)
-        self._removed.append(uid)
+        self._removed[uid] = None
+        if len(self._removed) > _REMEMBERED_DELETIONS:
+            self._removed.popitem(last=False)
         if old is not None:
             self._tell(old, None)
 

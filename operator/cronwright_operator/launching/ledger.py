@@ -10,13 +10,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from time import monotonic
 
 from cronwright_core.domain import naming
 from cronwright_core.domain.cluster import JobFacts
 from cronwright_core.domain.gate import Admission, Block, Candidate, Limits, Load, Queue, admit, at_once
+from cronwright_operator.reconciling.observed import execution_id_of
 
 
 class Place(StrEnum):
@@ -50,11 +51,13 @@ class Ledger:
         limits: Limits,
         *,
         priority_of: Callable[[str], int],
+        offset_of: Callable[[str], timedelta] = lambda _: timedelta(),
         changed: Callable[[], None] = lambda: None,
         clock: Callable[[], float] = monotonic,
     ) -> None:
         self._limits = limits
         self._priority_of = priority_of
+        self._offset_of = offset_of
         self._changed = changed
         self._clock = clock
         self._entries: dict[str, Entry] = {}
@@ -63,6 +66,8 @@ class Ledger:
         self._held_in = Counter[str]()
         self._counts = {place: (Counter[str](), Counter[str]()) for place in Place}
         self._totals = Counter[Place]()
+        self._queued = (Counter[str](), Counter[str]())
+        self._queued_total = 0
         self._blocked: dict[str, Block] = {}
 
     # What the cluster shows
@@ -78,7 +83,7 @@ class Ledger:
         else:
             booked_at = None
         project = naming.project_key(job.namespace, job.project)
-        since = job.tick or job.creation_time
+        since = self._since(job)
         if old is not None and old.job_uid in (None, job.uid):
             since = old.candidate.since
         candidate = Candidate(key, job.task_uid, project, self._priority_of(job.task_uid), since)
@@ -201,10 +206,15 @@ class Ledger:
         """All runs in the books."""
         return self._entries.values()
 
+    def _since(self, job: JobFacts) -> datetime:
+        """When the run was due, as whoever entered it said: a restart must not change its place in the order."""
+        if job.tick is not None:
+            return job.tick + self._offset_of(job.task_uid)
+        return naming.execution_time(execution_id_of(job) or "") or job.creation_time
+
     def _block_of(self, candidate: Candidate, *, slot: bool = False) -> Block | None:
         """`slot`: it has the slot that is held for its task, and goes before those that wait; yet the limits may have
         been lowered since it was given."""
-        waiting_tasks, waiting_projects = self._counts[Place.WAITING]
         tasks, projects = self._counts[Place.RUNNING]
         load = Load(
             {candidate.task: tasks[candidate.task] + (candidate.task in self._held) - slot},
@@ -212,7 +222,8 @@ class Ledger:
             self._totals[Place.RUNNING] + len(self._held) - slot,
             self._totals[Place.UNRECORDED],
         )
-        queue = Queue() if slot else Queue(waiting_tasks, waiting_projects, self._totals[Place.WAITING])
+        # What waits in Kueue is no queue of ours: nobody waits behind it.
+        queue = Queue() if slot else Queue(*self._queued, self._queued_total)
         return at_once(candidate, load, queue, self._limits)
 
     def _give_back(self, task_uid: str) -> bool:
@@ -235,16 +246,25 @@ class Ledger:
             self._count(entry, 1)
             if entry.place is Place.WAITING:
                 self._waiting.add(key)
-        if _place_of(old) is not _place_of(entry):
+        # One that queued while its Job was being made could not be let go then, although there may have been room.
+        can_be_let_go = entry is not None and entry.job_uid is not None and entry.place is Place.WAITING
+        could_not = old is not None and old.job_uid is None
+        if _place_of(old) is not _place_of(entry) or (can_be_let_go and could_not):
             self._changed()
 
     def _count(self, entry: Entry, by: int) -> None:
-        tasks, projects = self._counts[entry.place]
-        for counter, name in ((tasks, entry.candidate.task), (projects, entry.candidate.project)):
-            counter[name] += by
-            if not counter[name]:
-                del counter[name]
+        _add(self._counts[entry.place], entry.candidate, by)
         self._totals[entry.place] += by
+        if entry.place is Place.WAITING and entry.ours:
+            _add(self._queued, entry.candidate, by)
+            self._queued_total += by
+
+
+def _add(counters: tuple[Counter[str], Counter[str]], candidate: Candidate, by: int) -> None:
+    for counter, name in zip(counters, (candidate.task, candidate.project), strict=True):
+        counter[name] += by
+        if not counter[name]:
+            del counter[name]
 
 
 def _place_of(entry: Entry | None) -> Place:

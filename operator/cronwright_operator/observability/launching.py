@@ -8,7 +8,7 @@ from prometheus_client import CollectorRegistry, Counter, Histogram
 
 from cronwright_core.metrics import Vocabulary
 
-SKIP_REASONS = ("MissedSchedule", "StartingDeadlineExceeded", "AlreadyRunning", "QueueFull")
+SKIP_REASONS = ("MissedSchedule", "StartingDeadlineExceeded", "AlreadyRunning", "QueueFull", "JobRefused")
 """The usual ones: shown as zero from the start, since Prometheus sees no growth of a series that was not there."""
 _BUCKETS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 3.0, 5.0, 10.0, 15.0, 30.0, 60.0, 120.0, 300.0, 900.0, 3600.0)
 

@@ -28,7 +28,7 @@ class CreateJob:
 
 @dataclass(frozen=True, slots=True)
 class CheckTick:
-    """Asks the API server whether the Job of a tick that the controller has run still stands."""
+    """Asks the API server whether there is a Job of a tick that the controller has run, or may have."""
 
     namespace: str
     name: str

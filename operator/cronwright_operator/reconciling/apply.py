@@ -4,7 +4,7 @@ harmless."""
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -47,6 +47,7 @@ from cronwright_operator.reconciling.actions import (
     WithdrawRequest,
     WriteStatus,
 )
+from cronwright_operator.reconciling.refused import JOB_REFUSED
 
 logger = logging.getLogger(__name__)
 
@@ -113,8 +114,7 @@ class Applier:
                 case MoveCronJobWatermark():
                     await self._patch_cronjob_status(action)
                 case UpdateCronJob():
-                    body = await self._client.patch(CRON_JOBS, action.namespace, action.name, action.patch)
-                    self._cronjobs.remember(body)
+                    await self._update_cronjob(action)
                 case RemoveRequest() | WithdrawRequest():
                     await self._patch_task(task, {"metadata": {"annotations": {action.annotation: None}}})
                 case RecordSkipped():
@@ -141,6 +141,20 @@ class Applier:
                 await self._write_status(task, from_task_status(status))
         if refused is not None:
             raise refused
+
+    async def end(self, actions: Iterable[Action]) -> None:
+        """Carries out the end of what a task has left behind that is gone (`leftovers.end_all`)."""
+        for action in actions:
+            match action:
+                case UpdateCronJob():
+                    await self._update_cronjob(action)
+                case AcceptJob():
+                    await self._accept(action)
+                case StopExecution():
+                    await self._stop(action.job_uid, action.stop)
+
+    async def _update_cronjob(self, action: UpdateCronJob) -> None:
+        self._cronjobs.remember(await self._client.patch(CRON_JOBS, action.namespace, action.name, action.patch))
 
     async def _with_skips(self, task: ScheduledTask, status: TaskStatus, skipped: list[SkippedTick]) -> TaskStatus:
         """The status to be written: skipped ticks are committed before it, or stand in it.
@@ -170,9 +184,14 @@ class Applier:
 
     async def _check_tick(self, task: ScheduledTask, action: CheckTick) -> None:
         try:
-            self._jobs.remember(await self._client.get(JOBS, action.namespace, action.name))
+            body = await self._client.get(JOBS, action.namespace, action.name)
         except KubeNotFound:
             self._gone(task.uid, action.tick)
+            return
+        if (body["metadata"].get("labels") or {}).get(naming.TASK_UID_LABEL) == task.uid:
+            self._jobs.remember(body)
+        else:
+            self._gone(task.uid, action.tick)  # somebody else's, which no watch of ours would show
 
     async def _cover_tick(self, action: CoverTick) -> None:
         reference = {"apiVersion": "batch/v1", "kind": "Job", "namespace": action.namespace}
@@ -277,5 +296,5 @@ def _refused_status(
     has not moved it, as its Job does not stand yet, and an edit or a skipped tick does not depend on the Job."""
     old = next((c for c in task.status.conditions if c.type == "Ready"), None)
     since = old.last_transition_time if old is not None and not old.status else whole_seconds(now)
-    condition = Condition("Ready", False, "JobRefused", str(refused)[:1024], since, task.generation)
+    condition = Condition("Ready", False, JOB_REFUSED, str(refused)[:1024], since, task.generation)
     return replace(new, conditions=(*(c for c in new.conditions if c.type != "Ready"), condition))

@@ -47,8 +47,8 @@ class Observed:
     """Whether a run of the task would start at once if it were made now."""
     step_in: bool = True
     """Whether we keep the time of Cron tasks, or leave it to the CronJob controller."""
-    gone_tick: datetime | None = None
-    """A tick that the controller ran and whose Job the API server no longer has."""
+    gone_ticks: frozenset[datetime] = frozenset()
+    """Ticks of which the API server has said lately that there is no Job."""
     priority_class: str | None = None
     """The PriorityClass of the task's Pods."""
     last_outcome: ExecutionStatus | None = None

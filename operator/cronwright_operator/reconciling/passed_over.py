@@ -8,17 +8,28 @@ of the spread, and for one whose Job was refused; the history says why each of t
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from cronwright_core.domain.cluster import StopReason
-from cronwright_core.domain.schedule import CronSchedule, OnceSchedule, Schedule
+from cronwright_core.domain.schedule import (
+    CronSchedule,
+    OnceSchedule,
+    Schedule,
+    ScheduleType,
+    next_time,
+    parse_schedule,
+)
+from cronwright_core.domain.schedule_errors import ScheduleError
 from cronwright_core.domain.task import TaskStatus
-from cronwright_core.domain.ticks import due_ticks
+from cronwright_core.domain.ticks import MISSED, MISSED_MESSAGE, due_ticks
+from cronwright_core.domain.times import lags
 from cronwright_operator.reconciling.actions import RecordSkipped
 from cronwright_operator.reconciling.observed import Observed
 
 NOT_READY = "NotReady"
 RESCHEDULED = "Rescheduled"
+JOB_DELETED = "its Job was deleted before it was recorded"
 _WAS_NOT_READY = "the task could not run then; its condition Ready said why"
 _WAS_SUSPENDED = "its task was suspended before it could start"
 _WAS_RESCHEDULED = "its task's schedule was changed before it could start"
@@ -34,52 +45,136 @@ def state_of(schedule_hash: str) -> tuple[str, str]:
     return kind, state
 
 
-def passed_over(seen: Observed, schedule: Schedule, moved: TaskStatus, sure_after: timedelta) -> list[RecordSkipped]:
+@dataclass(frozen=True, slots=True)
+class PassedOver:
+    """`skipped` did not run. Whether a tick of `unsure` ran the API server knows alone: it is asked before the edit
+    counts, as afterwards nothing tells of the tick."""
+
+    skipped: tuple[RecordSkipped, ...] = ()
+    unsure: tuple[datetime, ...] = ()
+
+
+def passed_over(seen: Observed, schedule: Schedule, moved: TaskStatus, sure_after: timedelta) -> PassedOver:
     """The ticks between the watermark of the task's status and that of `moved`, the status after an edit.
 
-    The controller may have made a Job in its last moments that has not been seen yet; such a tick counts once it is
-    older than `sure_after`, or if it was ours alone.
+    The controller may have made a Job in its last moments that has not been seen yet. Such a tick is sure once it is
+    older than `sure_after`, if it was ours alone, or when the API server has said that there is no Job.
     """
     old = seen.task.status
     if old.schedule_hash is None or moved.schedule_hash is None or moved.schedule_hash == old.schedule_hash:
-        return []
+        return PassedOver()
     (kind, before), (new_kind, after) = state_of(old.schedule_hash), state_of(moved.schedule_hash)
-    made = {view.job.tick for view in seen.jobs if view.job.tick is not None}
+    if moved.last_schedule_time is None or (before == ACTIVE and kind == new_kind and after != SUSPENDED):
+        return PassedOver()
     if before == ACTIVE and kind != new_kind:
-        # The schedule as it was is not known any more, only the tick that was taken from the controller.
-        if isinstance(schedule, OnceSchedule) and schedule.at is None and moved.anchor_time is not None:
-            made.add(moved.anchor_time)  # it runs at this very moment, and a run is known by its time
-        return [RecordSkipped(tick, RESCHEDULED, _WAS_RESCHEDULED) for tick in _claimed(old, moved) if tick not in made]
-    if kind != new_kind or before == SUSPENDED or moved.last_schedule_time is None:
-        return []
-    reason, message = NOT_READY, _WAS_NOT_READY
-    if before == UNACCEPTED and after == SUSPENDED:
-        return []
+        return _sorted_out(seen, _rescheduled(seen, schedule, moved), moved, sure_after, asks=_live(seen))
+    if kind != new_kind or before == SUSPENDED or (before == UNACCEPTED and after == SUSPENDED):
+        return PassedOver()
     if before == ACTIVE:
-        if after != SUSPENDED:
-            return []
-        reason, message = StopReason.SUSPENDED.value, _WAS_SUSPENDED
+        found = _due(seen, schedule, moved, StopReason.SUSPENDED.value, _WAS_SUSPENDED)
+        return _sorted_out(seen, found, moved, sure_after, asks=isinstance(schedule, CronSchedule))
+    return PassedOver(tuple(_due(seen, schedule, moved, NOT_READY, _WAS_NOT_READY)))
+
+
+def missed_before(
+    seen: Observed, schedule: Schedule | None, current_hash: str, accepted: datetime | None
+) -> list[RecordSkipped]:
+    """Ticks that nobody ran before the newest one that the controller did, of a task that has become unable to run."""
+    old = seen.task.status
+    kind, state = state_of(old.schedule_hash or "")
+    if schedule is None or accepted is None or state != ACTIVE or kind != state_of(current_hash)[0]:
+        return []
+    return _due(seen, schedule, replace(old, last_schedule_time=accepted), MISSED, MISSED_MESSAGE)
+
+
+def _due(
+    seen: Observed, schedule: Schedule, moved: TaskStatus, reason: str, message: str, base: datetime | None = None
+) -> list[RecordSkipped]:
+    """Ticks without a Job after `base` (the old watermark, if None) up to the new watermark, oldest first."""
+    old = seen.task.status
     anchor = old.anchor_time or seen.task.creation_time
-    due = due_ticks(
-        schedule,
-        base=old.last_schedule_time or anchor,
-        anchor=anchor,
-        now=moved.last_schedule_time,
-        made=made,
-        missed_message=message,
-    )
+    now = moved.last_schedule_time or anchor
+    base = base or old.last_schedule_time or anchor
+    due = due_ticks(schedule, base=base, anchor=anchor, now=now, made=_made(seen), missed_message=message)
     skipped = [RecordSkipped(skip.tick, reason, skip.message, skip.count) for skip in due.skipped]
     if due.run is not None:
         skipped.append(RecordSkipped(due.run, reason, message))
-    if before == ACTIVE and isinstance(schedule, CronSchedule):
-        ours = set(_claimed(old, moved))
-        skipped = [skip for skip in skipped if skip.tick in ours or skip.tick + sure_after <= seen.now]
     return skipped
 
 
-def _claimed(old: TaskStatus, moved: TaskStatus) -> Iterator[datetime]:
-    """The tick that was taken from the controller and not decided yet, if the watermark moves over it."""
+def _rescheduled(seen: Observed, schedule: Schedule, moved: TaskStatus) -> list[RecordSkipped]:
+    """What was due by the schedule as it was: of a Cron task the CronJob still has it, of any other one only the tick
+    is known that was noted because it starts later."""
+    old = seen.task.status
+    made = _made(seen)
+    if isinstance(schedule, OnceSchedule) and schedule.at is None and moved.anchor_time is not None:
+        made.add(moved.anchor_time)  # it runs at this very moment, and a run is known by its time
+    ticks = {tick: RecordSkipped(tick, RESCHEDULED, _WAS_RESCHEDULED) for tick in _noted(old, moved)}
+    line = _line_as_it_stands(seen, schedule)
+    if line is not None and seen.cronjob is not None:
+        # A time there that is no tick is where an edit moved it: before that another line was in force.
+        fired = seen.cronjob.last_schedule_time
+        anchor = old.anchor_time or seen.task.creation_time
+        base = old.last_schedule_time or anchor
+        if fired is not None and next_time(line, base=fired - timedelta(seconds=1), anchor=anchor) != fired:
+            base = max(base, fired)
+        ticks |= {skip.tick: skip for skip in _due(seen, line, moved, RESCHEDULED, _WAS_RESCHEDULED, base)}
+    return [ticks[tick] for tick in sorted(ticks) if tick not in made]
+
+
+def _line_as_it_stands(seen: Observed, wanted: Schedule) -> CronSchedule | None:
+    """The CronJob's schedule, if it is not the edited one already: then a predecessor ended before it wrote the task's
+    status, and the old one is not known any more."""
+    cronjob = seen.cronjob
+    if cronjob is None or not _live(seen):
+        return None
+    try:
+        line = parse_schedule(ScheduleType.CRON, cronjob.schedule, cronjob.time_zone or "UTC")
+    except ScheduleError:
+        return None
+    return line if isinstance(line, CronSchedule) and line != wanted else None
+
+
+def _sorted_out(
+    seen: Observed, found: list[RecordSkipped], moved: TaskStatus, sure_after: timedelta, *, asks: bool
+) -> PassedOver:
+    """`asks`: the controller could have made Jobs of these ticks."""
+    unsure = tuple(
+        skip.tick
+        for skip in found
+        if asks
+        and skip.tick + sure_after > seen.now
+        and skip.tick not in seen.gone_ticks
+        and not _is_ours(seen, skip.tick)
+    )
+    return PassedOver(tuple(_told(seen, skip) for skip in found), unsure)
+
+
+def _told(seen: Observed, skip: RecordSkipped) -> RecordSkipped:
+    """With the reason that it was run and its Job deleted, if the CronJob's status says so."""
+    ran = seen.cronjob is not None and seen.cronjob.last_schedule_time == skip.tick and not _is_ours(seen, skip.tick)
+    return replace(skip, reason=StopReason.DELETED.value, message=JOB_DELETED) if ran else skip
+
+
+def _is_ours(seen: Observed, tick: datetime) -> bool:
+    """Whether a tick was taken from the controller."""
+    return (
+        seen.task.status.claimed_time == tick
+        and seen.cronjob is not None
+        and not lags(seen.cronjob.last_schedule_time, tick)
+    )
+
+
+def _noted(old: TaskStatus, moved: TaskStatus) -> Iterator[datetime]:
+    """The tick that was noted and not decided yet, if the watermark moves over it."""
     tick, until = old.claimed_time, moved.last_schedule_time
-    decided = old.last_schedule_time
-    if tick is not None and until is not None and tick <= until and (decided is None or tick > decided):
+    if tick is not None and not lags(until, tick) and lags(old.last_schedule_time, tick):
         yield tick
+
+
+def _made(seen: Observed) -> set[datetime]:
+    return {view.job.tick for view in seen.jobs if view.job.tick is not None}
+
+
+def _live(seen: Observed) -> bool:
+    return seen.cronjob is not None and not seen.cronjob.suspend and not seen.cronjob.deleting

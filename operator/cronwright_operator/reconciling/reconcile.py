@@ -10,10 +10,9 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from cronwright_core.domain import naming
-from cronwright_core.domain.cluster import CronJobFacts
 from cronwright_core.domain.errors import FieldError
 from cronwright_core.domain.project import Project
-from cronwright_core.domain.schedule import CronSchedule, OnceSchedule, Schedule
+from cronwright_core.domain.schedule import CronSchedule, OnceSchedule, Schedule, ScheduleType
 from cronwright_core.domain.task import ScheduledTask, TaskStatus
 from cronwright_core.domain.times import lags, latest, whole_seconds
 from cronwright_core.domain.validation import (
@@ -38,12 +37,21 @@ from cronwright_operator.reconciling.actions import (
     WriteStatus,
 )
 from cronwright_operator.reconciling.cancels import decide_cancels
+from cronwright_operator.reconciling.leftovers import end_all, retire
 from cronwright_operator.reconciling.manifests import build_cronjob, build_request_job
 from cronwright_operator.reconciling.observed import Observed
-from cronwright_operator.reconciling.passed_over import ACTIVE, REFUSED, SUSPENDED, UNACCEPTED, passed_over, state_of
+from cronwright_operator.reconciling.passed_over import (
+    ACTIVE,
+    REFUSED,
+    SUSPENDED,
+    UNACCEPTED,
+    missed_before,
+    passed_over,
+    state_of,
+)
 from cronwright_operator.reconciling.requests import read_request, refuse_requests, request_annotation, waits_since
 from cronwright_operator.reconciling.task_status import ready_message, with_observed_runs, with_ready
-from cronwright_operator.reconciling.ticks import HANDS_OFF, decide_ticks, tick_candidate
+from cronwright_operator.reconciling.ticks import HANDS_OFF, check_ticks, decide_ticks, tick_candidate
 
 _CREATION_SLACK = timedelta(seconds=1)
 """Times of the cluster have whole seconds, and the watermark is cut to them."""
@@ -52,8 +60,8 @@ _CREATION_SLACK = timedelta(seconds=1)
 def reconcile(seen: Observed) -> Decision:
     """Decides everything about one task at one moment."""
     if seen.task.deleting:
-        # Garbage collection deletes its CronJob and Jobs; `stopping` ends what runs, and the recorder records it.
-        return Decision()
+        # Garbage collection deletes CronJob and Jobs with it; but somebody's finalizer may keep it, for ever maybe.
+        return Decision(end_all(seen.cronjob, [view.job for view in seen.jobs], seen.now))
     cancels = decide_cancels(seen)
     refusals = refuse_requests(cancels.triggers, seen.now)
     decided = _reconcile(replace(seen, task=replace(seen.task, triggers=refusals.triggers)))
@@ -69,26 +77,37 @@ def _reconcile(seen: Observed) -> Decision:
     task = seen.task
     schedule, errors = _check(seen)
     if errors or schedule is None or seen.project is None:
-        return _not_ready(seen, errors)
+        return _not_ready(seen, schedule, errors)
     owner = task.spec.owner or seen.project.spec.owner or ""
     status = _with_current_schedule(seen, schedule)
+    passed = passed_over(seen, schedule, status, HANDS_OFF)
+    same_kind = _kind(task.status.schedule_hash or "") == _kind(schedule_hash(task))
     actions: list[Action] = [*_accept(seen)]
+    if passed.unsure and not same_kind:
+        # While the CronJob stands as it does it tells which ticks these are. If we die before the edit is carried out,
+        # it is seen anew, and so are they.
+        return Decision((*actions, *check_ticks(seen, passed.unsure)))
     # The CronJob before anything that the API server may refuse: a pause must not wait for a Job that is over a quota.
     if isinstance(schedule, CronSchedule):
         actions += _cronjob(seen, seen.project, schedule, owner, suspend=task.spec.suspend)
     else:
         # A CronJob of an earlier type is kept, suspended: deleting it would take its Jobs and their output with it.
-        actions += _retire(seen.cronjob)
-    actions += passed_over(seen, schedule, status, HANDS_OFF)
+        actions += retire(seen.cronjob)
+    if passed.unsure:
+        # A pause. The CronJob is suspended first, so that it makes no Job right after the answer; the status keeps the
+        # watermark until all is answered.
+        return Decision((*actions, *check_ticks(seen, passed.unsure)))
+    actions += passed.skipped
     ticks = decide_ticks(seen, seen.project, schedule, owner, status)
     actions += ticks.actions
     actions += _requests(seen, seen.project, owner)
+    new = with_observed_runs(seen, ticks.status)
     new = replace(
-        with_observed_runs(seen, ticks.status),
+        new,
         task_id=seen.registration.task_id or task.status.task_id,
         observed_generation=task.generation,
         next_schedule_time=ticks.next_start,
-        conditions=with_ready(task, True, "Scheduled", ready_message(task, schedule, ticks.status), seen.now),
+        conditions=with_ready(task, True, "Scheduled", ready_message(seen, schedule, new), seen.now),
     )
     return replace(_with_status(task, new, actions, wake_at=ticks.wake_at), reserve=ticks.reserve)
 
@@ -99,7 +118,9 @@ def schedule_hash(task: ScheduledTask) -> str:
     `<schedule>-refused` or `-new` stands in the status of a task that cannot run: it is an edit when it can again.
     """
     spec = task.spec
-    kind = naming.short_hash(spec.schedule_type.value, spec.schedule, spec.time_zone)
+    # The zone means nothing to a Once without a time: whoever changes it alone asks for no second run.
+    timeless = spec.schedule_type is ScheduleType.ONCE and not spec.schedule
+    kind = naming.short_hash(spec.schedule_type.value, spec.schedule, "UTC" if timeless else spec.time_zone)
     return f"{kind}-{SUSPENDED if spec.suspend else ACTIVE}"
 
 
@@ -127,11 +148,12 @@ def _check(seen: Observed) -> tuple[Schedule | None, list[tuple[str, FieldError]
     return schedule, errors
 
 
-def _not_ready(seen: Observed, errors: list[tuple[str, FieldError]]) -> Decision:
+def _not_ready(seen: Observed, schedule: Schedule | None, errors: list[tuple[str, FieldError]]) -> Decision:
     """Nothing runs: the CronJob is suspended, and the condition says why."""
     task = seen.task
     accepted = _accept(seen)
-    status = _moved(task.status, _accepted_tick(seen, accepted))
+    newest = _accepted_tick(seen, accepted)
+    status = _moved(task.status, newest)
     reason = errors[0][0] if errors else "InvalidSpec"
     message = "; ".join(f"{error.kube_field}: {error.message.en}" for _, error in errors)
     new = replace(
@@ -142,7 +164,8 @@ def _not_ready(seen: Observed, errors: list[tuple[str, FieldError]]) -> Decision
         next_schedule_time=None,
         conditions=with_ready(task, False, reason, message, seen.now),
     )
-    actions = [*accepted, *_retire(seen.cronjob), *_fulfilled(seen)]
+    missed = missed_before(seen, schedule, schedule_hash(task), newest)
+    actions = [*accepted, *retire(seen.cronjob), *missed, *_fulfilled(seen)]
     return _with_status(task, new, actions, wake_at=None)
 
 
@@ -159,6 +182,9 @@ def _with_current_schedule(seen: Observed, schedule: Schedule) -> TaskStatus:
     moment = whole_seconds(seen.now)
     same_kind = _kind(status.schedule_hash) == _kind(current)
     completion_time = status.completion_time if same_kind else None
+    claimed = status.claimed_time
+    if not same_kind and (seen.cronjob is None or lags(seen.cronjob.last_schedule_time, claimed)):
+        claimed = None  # noted under another schedule, and taken from nobody
     if same_kind and isinstance(schedule, OnceSchedule) and schedule.at is None:
         # Its Job may stand while we died before that was noted: a pause and a resume must not run it once more.
         anchor = status.anchor_time or task.creation_time
@@ -170,6 +196,7 @@ def _with_current_schedule(seen: Observed, schedule: Schedule) -> TaskStatus:
         anchor_time=moment,
         last_schedule_time=latest(status.last_schedule_time, moment),
         completion_time=completion_time,
+        claimed_time=claimed,
     )
 
 
@@ -285,14 +312,6 @@ def _cronjob(seen: Observed, project: Project, schedule: CronSchedule, owner: st
     }
     actions.append(UpdateCronJob(current.namespace, current.name, patch))
     return actions
-
-
-def _retire(cronjob: CronJobFacts | None) -> list[Action]:
-    if cronjob is None or cronjob.suspend or cronjob.deleting:
-        return []
-    # The hash goes, so that the spec is written anew, status first, when the task is a Cron task again.
-    patch = {"metadata": {"annotations": {naming.SPEC_HASH_ANNOTATION: None}}, "spec": {"suspend": True}}
-    return [UpdateCronJob(cronjob.namespace, cronjob.name, patch)]
 
 
 def _with_status(task: ScheduledTask, new: TaskStatus, actions: list[Action], *, wake_at: datetime | None) -> Decision:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -11,6 +11,7 @@ from cronwright_core.domain.cluster import CronJobFacts, JobFacts, PodFacts
 from cronwright_core.domain.execution import ExecutionStatus, execution_state, with_deletion
 from cronwright_core.domain.schedule import ScheduleType
 from cronwright_core.domain.task import ScheduledTask, TaskStatus
+from cronwright_core.domain.times import lags
 from cronwright_core.domain.waits import Wait, with_wait
 from cronwright_operator.cache import DefinitionCache
 from cronwright_operator.launching.burst import Burst
@@ -29,6 +30,7 @@ TOLD_AFTER = timedelta(seconds=1)
 """For so long at most it waits to be told that a run has begun: of one that takes less only its tick and its end are
 written to the task's status. Each write costs the API server, kopf and us about 5 ms."""
 TOLD_AFTER_BESIDE_A_CROWD = timedelta(seconds=5)
+_GOES_ON = frozenset(status.value for status in ExecutionStatus if not status.ended)
 
 
 class TaskSync:
@@ -43,6 +45,7 @@ class TaskSync:
         pods_of: Callable[[str], Iterable[PodFacts]],
         registration: Callable[[str], Registration],
         outcome: Callable[[str], ExecutionStatus | None],
+        past_outcome: Callable[[str, str], ExecutionStatus | None],
         project_refused: Callable[[str], bool],
         applier: Applier,
         events: EventPoster,
@@ -51,6 +54,7 @@ class TaskSync:
         step_in: bool,
         burst: Burst,
         priority_class: Callable[[int], str | None],
+        leftovers: Callable[[str], Awaitable[None]],
         look_again: Callable[[str], None],
         look_again_after: Callable[[str, float], None],
         wait_of: Callable[[JobFacts], Wait | None],
@@ -62,6 +66,7 @@ class TaskSync:
         self._pods_of = pods_of
         self._registration = registration
         self._outcome = outcome
+        self._past_outcome = past_outcome
         self._project_refused = project_refused
         self._applier = applier
         self._events = events
@@ -70,16 +75,17 @@ class TaskSync:
         self._step_in = step_in
         self._burst = burst
         self._priority_class = priority_class
+        self._leftovers = leftovers
         self._look_again = look_again
         self._look_again_after = look_again_after
         self._wait_of = wait_of
         self._now = now
-        self._gone: dict[str, datetime] = {}
+        self._gone: dict[str, frozenset[datetime]] = {}
         self._untold_since: dict[str, datetime] = {}
 
     def gone(self, uid: str, tick: datetime) -> None:
-        """Notes that the Job of a tick, which the controller has run, is not there any more, and asks for a look."""
-        self._gone[uid] = tick
+        """Notes that the API server has no Job of a tick, and asks for a look."""
+        self._gone[uid] = self._gone.get(uid, frozenset()) | {tick}
         self._look_again(uid)
 
     async def sync(self, uid: str) -> None:
@@ -94,26 +100,28 @@ class TaskSync:
             self._ledger.release(uid)
             self._gone.pop(uid, None)
             self._untold_since.pop(uid, None)
+            await self._leftovers(uid)
             return
         if self._burst.has_put_off(task) and self._ledger.held(uid) is None:
             return  # what its Jobs and Pods do meanwhile is seen when the burst is over
         now = self._now()
         candidate = tick_candidate(task, "", now)
         project = self._cache.project(task.namespace, task.spec.project_name)
+        views = tuple(self._views(uid))
         seen = Observed(
             task=task,
             project=project,
             project_refused=project is not None and self._project_refused(project.uid),
             cronjob=self._cronjob_of(uid),
-            jobs=tuple(self._views(uid)),
+            jobs=views,
             registration=self._registration(uid),
             now=now,
             reserved=self._ledger.held(uid),
             room=self._ledger.room(candidate),
             step_in=self._step_in,
-            gone_tick=self._gone.get(uid),
+            gone_ticks=self._gone_ticks(task),
             priority_class=self._priority_class(task.spec.priority),
-            last_outcome=self._outcome(task.status.last_execution_id) if task.status.last_execution_id else None,
+            last_outcome=self._last_outcome(task, views),
         )
         decision = reconcile(seen)
         # At once, before anything is awaited: who decides next must find the slot taken.
@@ -160,6 +168,25 @@ class TaskSync:
             )
             for action in decision.actions
         )
+
+    def _gone_ticks(self, task: ScheduledTask) -> frozenset[datetime]:
+        found = self._gone.pop(task.uid, frozenset())
+        found = frozenset(tick for tick in found if lags(task.status.last_schedule_time, tick))
+        if found:
+            self._gone[task.uid] = found
+        return found
+
+    def _last_outcome(self, task: ScheduledTask, views: Iterable[JobView]) -> ExecutionStatus | None:
+        """How the execution ended that the status names, if we have recorded it, or nothing else would tell it."""
+        last = task.status.last_execution_id
+        if last is None:
+            return None
+        found = self._outcome(last)
+        goes_on = task.status.last_execution_status in _GOES_ON
+        if found is None and goes_on and all(view.execution_id != last for view in views):
+            # Released, and its Job gone, before its end was written here by whoever recorded it.
+            return self._past_outcome(task.uid, last)
+        return found
 
     def _views(self, uid: str) -> Iterable[JobView]:
         for job in self._jobs_of(uid):

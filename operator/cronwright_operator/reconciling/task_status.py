@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime
 
-from cronwright_core.domain.execution import ExecutionStatus
-from cronwright_core.domain.schedule import CronSchedule, Schedule
+from cronwright_core.domain import naming
+from cronwright_core.domain.execution import ExecutionKind, ExecutionStatus
+from cronwright_core.domain.schedule import CronSchedule, DateSchedule, OnceSchedule, Schedule
 from cronwright_core.domain.task import ActiveExecution, Condition, ScheduledTask, TaskStatus
 from cronwright_core.domain.times import latest, whole_seconds
 from cronwright_operator.reconciling.observed import JobView, Observed
@@ -59,10 +60,23 @@ def with_ready(task: ScheduledTask, ready: bool, reason: str, message: str, now:
     return (*(c for c in task.status.conditions if c.type != "Ready"), new)
 
 
-def ready_message(task: ScheduledTask, schedule: Schedule, status: TaskStatus) -> str:
-    """What Ready says of a task that is understood."""
+def ready_message(seen: Observed, schedule: Schedule, status: TaskStatus) -> str:
+    """What Ready says of a task that is understood; `status` is the one to be written, its executions included."""
     if status.completion_time is not None:
-        return "its run was started; no further run will come"
-    if task.spec.suspend:
+        return (
+            f"{'its run was started' if _ran(seen, schedule, status) else 'its time is over'}; no further run will come"
+        )
+    if seen.task.spec.suspend:
         return "suspended: no new runs until spec.suspend is false"
     return "runs as a native CronJob" if isinstance(schedule, CronSchedule) else "runs are started at their times"
+
+
+def _ran(seen: Observed, schedule: Schedule, status: TaskStatus) -> bool:
+    """Whether there is an execution of the only tick: one that came while the task was suspended, or was skipped, is
+    over as well."""
+    tick = schedule.at if isinstance(schedule, DateSchedule | OnceSchedule) else None
+    tick = tick or status.anchor_time
+    if tick is None:
+        return False
+    id_ = naming.execution_id(seen.task.uid, ExecutionKind.SCHEDULED, tick, "")
+    return id_ == status.last_execution_id or any(view.execution_id == id_ for view in seen.jobs)

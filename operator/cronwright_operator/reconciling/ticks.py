@@ -14,7 +14,7 @@ Each pass decides one step and leaves its mark in the cluster; the next pass goe
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -36,6 +36,8 @@ from cronwright_operator.reconciling.actions import (
 )
 from cronwright_operator.reconciling.manifests import build_cron_tick_job, build_tick_job
 from cronwright_operator.reconciling.observed import Observed
+from cronwright_operator.reconciling.passed_over import JOB_DELETED
+from cronwright_operator.reconciling.refused import with_refusals
 
 LEAD = timedelta(seconds=10)
 """So long before a Cron tick a slot is reserved for it, or it is claimed."""
@@ -71,14 +73,16 @@ def decide_ticks(seen: Observed, project: Project, schedule: Schedule, owner: st
     due = _due(seen, schedule, status, offset)
     upcoming = _upcoming(seen, schedule, status, due, offset)
     claim = upcoming.claim
-    skips = list(due.skipped)
-    if due.run is not None and due.run == seen.gone_tick:
-        skips.append(Skip(due.run, StopReason.DELETED.value, "its Job was deleted before it was recorded"))
+    skips = with_refusals(task, due.skipped, offset)
+    controllers = due.run is not None and _was_the_controllers(seen, schedule, due.run, status)
+    if due.run is not None and controllers and due.run in seen.gone_ticks:
+        skips.append(Skip(due.run, StopReason.DELETED.value, JOB_DELETED))
     elif due.run is not None:
-        if _was_the_controllers(seen, schedule, due.run, status):
+        if controllers:
             # Its Job has not come to our eyes yet, or it is gone for good: the API server itself is asked.
-            check = CheckTick(task.namespace, _job_name(seen, schedule, due.run), due.run)
-            return replace(upcoming, actions=(*_cover(seen, claim), check), reserve=seen.reserved)
+            return replace(
+                upcoming, actions=(*_cover(seen, claim), *check_ticks(seen, (due.run,))), reserve=seen.reserved
+            )
         verdict = _judge(seen, due.run)
         if verdict.verdict is not Verdict.SKIP:
             start = _start(seen, project, schedule, owner, due.run, verdict)
@@ -104,6 +108,13 @@ def decide_ticks(seen: Observed, project: Project, schedule: Schedule, owner: st
         actions=(*_cover(seen, claim), *recorded),
         status=_decided(seen, schedule, upcoming.status, due),
     )
+
+
+def check_ticks(seen: Observed, ticks: Iterable[datetime]) -> tuple[CheckTick, ...]:
+    """Asks the API server for the controller's Jobs of these ticks."""
+    task = seen.task
+    cronjob = seen.cronjob.name if seen.cronjob is not None else naming.cronjob_name(task.name, task.uid)
+    return tuple(CheckTick(task.namespace, naming.cron_tick_job_name(cronjob, tick), tick) for tick in ticks)
 
 
 def tick_candidate(task: ScheduledTask, job_name: str, since: datetime) -> Candidate:
@@ -163,6 +174,9 @@ def _upcoming(seen: Observed, schedule: Schedule, status: TaskStatus, due: DueTi
     if next_tick is None:
         return TickDecision((), status)
     start = next_tick + offset
+    if not isinstance(schedule, CronSchedule) and offset:
+        # For an edit that drops it while it waits for its share: the old schedule is not known any more by then.
+        status = replace(status, claimed_time=next_tick)
     if not isinstance(schedule, CronSchedule) or cronjob is None or cronjob.deleting or cronjob.suspend:
         return TickDecision((), status, next_start=start, wake_at=start)
     nominal = next_tick if offset == timedelta() else _next_tick(seen, schedule, status, now)
@@ -342,9 +356,3 @@ def _withdraw_waiting(seen: Observed) -> list[Action]:
         for view in seen.jobs
         if view.job.suspended and view.job.tick is not None and not view.job.finished and not view.job.stopping
     ]
-
-
-def _job_name(seen: Observed, schedule: Schedule, tick: datetime) -> str:
-    if isinstance(schedule, CronSchedule) and seen.cronjob is not None:
-        return naming.cron_tick_job_name(seen.cronjob.name, tick)
-    return naming.tick_job_name(naming.cronjob_name(seen.task.name, seen.task.uid), tick)

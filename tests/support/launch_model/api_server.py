@@ -128,9 +128,13 @@ class ApiServer:
             hook(key[0], by, old, None if gone else new)
         if gone:
             self._collect(metadata["uid"])
+        self.wake_watches()
+        return new
+
+    def wake_watches(self) -> None:
+        """Whoever watches looks."""
         waiting, self.changed = self.changed, asyncio.Event()
         waiting.set()
-        return new
 
     def _collect(self, owner_uid: str) -> None:
         for (plural, namespace, name), body in list(self.objects.items()):

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from cronwright_core.domain import naming
 from cronwright_core.domain.cluster import JobFacts, PodFacts
 from cronwright_core.domain.errors import Unavailable
-from cronwright_core.domain.execution import Execution, execution_state, with_deletion
+from cronwright_core.domain.execution import Execution, ExecutionStatus, execution_state, with_deletion
 from cronwright_core.domain.times import to_rfc3339
 from cronwright_core.kube.errors import KubeConflict, KubeInvalid, KubeNotFound
 from cronwright_core.kube.ports import Json, PatchKind
@@ -45,6 +45,12 @@ class Database:
         if self.away:
             raise unavailable("it does not answer")
         self.rows[execution_id] = row
+
+    async def status_of(self, execution_id: str) -> ExecutionStatus | None:
+        if self.away:
+            raise unavailable("it does not answer")
+        row = self.rows.get(execution_id)
+        return ExecutionStatus(row.status) if row is not None else None
 
 
 class SkipBatcher:

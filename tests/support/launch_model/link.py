@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from cronwright_core.domain import naming
 from cronwright_core.domain.times import from_rfc3339
-from cronwright_core.kube.errors import KubeForbidden, KubeUnreachable
+from cronwright_core.kube.errors import KubeForbidden, KubeGone, KubeUnreachable
 from cronwright_core.kube.ports import Json, Listing, PatchKind, WatchEvent
 from cronwright_core.kube.resources import JOBS, PODS, SCHEDULED_TASKS, Resource
 from support.launch_model.api_server import ApiServer
@@ -37,6 +37,8 @@ class Weather:
     slow_seconds: float = 0.02
     faults: list[str] = field(default_factory=list)
     outage_until: float = 0.0
+    expiries: int = 0
+    """How often all watches were too old to go on: each is answered by 410, and lists anew."""
 
 
 @dataclass
@@ -123,7 +125,11 @@ class Link:
         place = len(events)
         while place > 0 and int(events[place - 1][1].object["metadata"]["resourceVersion"]) > int(resource_version):
             place -= 1
+        expiries = self._weather.expiries
+        await asyncio.sleep(self._weather.slow_seconds)  # until the first event, as with any request
         while True:
+            if self._weather.expiries > expiries:
+                raise KubeGone(410, "Expired", "too old resource version")
             while place < len(events):
                 time, event = events[place]
                 place += 1

@@ -26,8 +26,10 @@ from cronwright_operator.launching.limits import build_limits
 from cronwright_operator.launching.waits import REFRESH_SECONDS, Waits
 from cronwright_operator.reconciling.actions import Action, Event, RecordCancelled
 from cronwright_operator.reconciling.apply import Applier, NameNotOurs
+from cronwright_operator.reconciling.leftovers import Leftovers
 from cronwright_operator.reconciling.observed import Registration
 from cronwright_operator.reconciling.sync import TaskSync
+from cronwright_operator.recording.past_outcomes import PastOutcomes
 from cronwright_operator.recording.release import hold_for
 from cronwright_operator.recording.skipped import SkippedTicks
 from cronwright_operator.stopping.sync import StopSync
@@ -63,7 +65,11 @@ class Operator:
         self.cache = DefinitionCache(self._task_changed, lambda _: self._admissions.wake())
         limits = build_limits(self.cache, total=total, unrecorded=0)
         self.ledger = Ledger(
-            limits, priority_of=self._priority_of, changed=lambda: self._admissions.wake(), clock=loop.time
+            limits,
+            priority_of=self._priority_of,
+            offset_of=self.cache.offset_of,
+            changed=lambda: self._admissions.wake(),
+            clock=loop.time,
         )
         self._waits = Waits(self.ledger, limits, lambda _, task_uid: self._tasks.add(task_uid))
         self.workloads = Workloads(
@@ -130,6 +136,18 @@ class Operator:
             lambda: chain(self.ledger.held_ticks(), self.workloads.uncovered_ticks()), self._tasks.add, now, many=1
         )
         applier.apply = _noting(applier.apply)  # type: ignore[method-assign]
+        self._past_outcomes = PastOutcomes(database.status_of, self._tasks.add)
+        leftovers = Leftovers(
+            client=link,
+            lists=link,
+            jobs=self.workloads.jobs,
+            cronjobs=self.workloads.cronjobs,
+            jobs_of=self.workloads.jobs_of,
+            cronjob_of=self.workloads.cronjob_of,
+            end=applier.end,
+            look_again_after=self._tasks.add_after,
+            now=now,
+        )
         self._task_sync = TaskSync(
             cache=self.cache,
             cronjob_of=self.workloads.cronjob_of,
@@ -137,6 +155,7 @@ class Operator:
             pods_of=self.workloads.pods_of,
             registration=lambda _: Registration(task_id=1),
             outcome=lambda _: None,
+            past_outcome=self._past_outcomes.of,
             project_refused=lambda _: False,
             applier=applier,
             events=events,
@@ -145,6 +164,7 @@ class Operator:
             step_in=step_in,
             burst=self._burst,
             priority_class=lambda _: None,
+            leftovers=leftovers.sync,
             look_again=self._tasks.add,
             look_again_after=self._tasks.add_after,
             wait_of=self._waits.of,
@@ -170,6 +190,7 @@ class Operator:
                 self._burst.run,
                 self._stop_clock.run,
                 self._skipped.run,
+                self._past_outcomes.run,
             ):
                 group.create_task(work())
             group.create_task(self._every(30, self._cleanup.sweep))

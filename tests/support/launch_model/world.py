@@ -170,6 +170,12 @@ class World:
         """The operator, and it alone, does not reach the API server."""
         self.weather.outage_until = self.loop.time() + seconds
 
+    def expire_watches(self) -> None:
+        """The operator lists everything anew."""
+        self.disturb()
+        self.weather.expiries += 1
+        self.server.wake_watches()
+
     @property
     def controller_there(self) -> bool:
         return self._controller is not None
@@ -198,11 +204,11 @@ class World:
 
     def edit(self, name: str, **spec: Any) -> None:
         self.disturb()
-        self._patch(SCHEDULED_TASKS, name, {"spec": spec})
+        self.patch(SCHEDULED_TASKS, name, {"spec": spec})
 
     def edit_project(self, name: str, limit: int | None) -> None:
         self.disturb()
-        self._patch(PROJECTS, name, {"spec": {"maxConcurrentExecutions": limit}})
+        self.patch(PROJECTS, name, {"spec": {"maxConcurrentExecutions": limit}})
 
     def remove_or_restore_project(self, name: str) -> None:
         self.disturb()
@@ -224,10 +230,10 @@ class World:
     def trigger(self, name: str, key: str) -> None:
         """As the API asks for a manual run."""
         value = json.dumps({"by": "alice", "time": to_rfc3339(self.now())})
-        self._patch(SCHEDULED_TASKS, name, {"metadata": {"annotations": {naming.TRIGGER_PREFIX + key: value}}})
+        self.patch(SCHEDULED_TASKS, name, {"metadata": {"annotations": {naming.TRIGGER_PREFIX + key: value}}})
 
     def cancel(self, name: str, execution_id: str) -> None:
-        self._patch(SCHEDULED_TASKS, name, {"metadata": {"annotations": {naming.CANCEL_PREFIX + execution_id: "now"}}})
+        self.patch(SCHEDULED_TASKS, name, {"metadata": {"annotations": {naming.CANCEL_PREFIX + execution_id: "now"}}})
 
     def delete(self, resource: Any, name: str) -> None:
         async def delete() -> None:
@@ -237,7 +243,9 @@ class World:
         self.disturb()
         self.loop.play(delete())
 
-    def _patch(self, resource: Any, name: str, patch: Json) -> None:
+    def patch(self, resource: Any, name: str, patch: Json) -> None:
+        """What anybody with rights may do."""
+
         async def act() -> None:
             if self.server.find(resource, NAMESPACE, name) is not None:
                 self.server.patch(resource, NAMESPACE, name, patch, by="user")
@@ -314,6 +322,9 @@ class World:
             assert self.history.overdue(task, patience + spread) is None, (task.name, task.status)
             assert self.history.unaccounted(task.uid) == [], task.name
             assert (task.triggers, task.cancels) == ((), ()), task.name
+            last = self.database.rows.get(task.status.last_execution_id or "")
+            shown = task.status.last_execution_status
+            assert last is None or shown == last.status, (task.name, task.status.last_execution_id)
         jobs = self.jobs()
         waiting = [job.name for job in jobs if job.suspended and not job.finished]
         assert waiting == [], "these starve"

@@ -35,6 +35,24 @@ def test_an_older_version_is_ignored() -> None:
     assert (task.spec.description, woken) == ("new", ["t1"])
 
 
+def test_what_is_told_of_a_task_wakes_nobody_that_decides() -> None:
+    # A Job is refused each time with other words (a webhook's request id): written, and come back.
+    woken: list[str] = []
+    told: list[str] = []
+    cache = DefinitionCache(lambda uid, _: woken.append(uid), lambda _: None, told.append)
+    for version in (5, 6, 7):
+        words = {"type": "Ready", "status": "False", "reason": "JobRefused", "message": f"refused, request {version}"}
+        words |= {"lastTransitionTime": "2026-03-02T10:00:00Z", "observedGeneration": 1}
+        cache.put_task(body(version) | {"status": {"conditions": [words], "taskId": 1}})
+    task = cache.task("t1")
+    assert task is not None
+    assert (woken, told, task.status.conditions[0].message) == (["t1"], ["t1", "t1"], "refused, request 7")
+    moved = {"conditions": [words], "taskId": 1, "lastScheduleTime": "2026-03-02T10:01:00Z"}
+    cache.put_task(body(8) | {"status": moved})
+    cache.put_task(body(9, suspend=True) | {"status": {**moved, "conditions": []}})
+    assert (woken, told) == (["t1"] * 3, ["t1"] * 2), "whatever else changes with them counts"
+
+
 def test_a_late_list_brings_no_ghost() -> None:
     cache, _ = make()
     cache.put_task(body(5))

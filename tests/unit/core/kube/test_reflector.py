@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from contextlib import closing
 from typing import Any
+
+import pytest
 
 from cronwright_core.kube.errors import KubeGone, KubeUnreachable
 from cronwright_core.kube.ports import Json, Listing, WatchEvent
 from cronwright_core.kube.reflector import Reflector
 from cronwright_core.kube.resources import JOBS, Resource
+from support.launch_model.virtual_loop import VirtualLoop
 
 
 def body(uid: str, version: int) -> Json:
@@ -79,6 +83,96 @@ def test_after_a_broken_watch_it_goes_on_from_where_it_was() -> None:
     script = Script([Listing([], "5")], [[WatchEvent("ADDED", body("a", 6)), KubeUnreachable("broke")], []])
     run(script, lambda _, __: len(script.versions) == 2)
     assert script.versions == ["5", "6"]
+
+
+class SlowList(Script):
+    """The second list is a snapshot of the moment at which it begins, and is under way until `arrive` is set."""
+
+    begun: asyncio.Event
+    arrive: asyncio.Event
+
+    async def list(self, resource: Resource, namespace: str | None, **_: Any) -> Listing:
+        snapshot = await super().list(resource, namespace)
+        if not self.lists:
+            self.begun.set()
+            await self.arrive.wait()
+        return snapshot
+
+
+def while_listing(answers: list[Json], watched: list[WatchEvent | Exception]) -> tuple[list[Any], Reflector]:
+    """What is told from the second list on, if `answers` to writes come while it is under way."""
+
+    async def scenario() -> tuple[list[Any], Reflector]:
+        changes: list[Any] = []
+
+        def listener(old: Json | None, new: Json | None) -> None:
+            changes.append(tuple(b and f"{b['metadata']['uid']}{b['metadata']['resourceVersion']}" for b in (old, new)))
+
+        script = SlowList([Listing([], "5"), Listing([], "100")], [[KubeGone(410, "Expired", "old")], watched])
+        script.begun, script.arrive = asyncio.Event(), asyncio.Event()
+        reflector = Reflector(script, JOBS, namespaces=(None,), label_selector="", listener=listener)
+        task = asyncio.create_task(reflector.run())
+        await script.begun.wait()
+        for answer in answers:
+            reflector.remember(answer)
+        script.arrive.set()
+        await asyncio.sleep(1)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        return changes, reflector
+
+    with closing(VirtualLoop()) as loop:
+        return loop.play(scenario())
+
+
+def test_what_was_made_while_a_list_was_under_way_is_not_taken_for_deleted() -> None:
+    changes, reflector = while_listing([body("a", 105)], [WatchEvent("ADDED", body("a", 105))])
+    assert changes == [(None, "a105")]
+    reflector.remember(body("a", 110))
+    assert changes[1:] == [("a105", "a110")], "what we write on it is seen at once, as ever"
+
+
+def test_its_end_comes_by_the_watch() -> None:
+    changes, _ = while_listing([body("a", 105)], [WatchEvent("DELETED", body("a", 107))])
+    assert changes == [(None, "a105"), ("a105", None)]
+
+
+def test_an_answer_from_before_the_list_brings_no_ghost() -> None:
+    # Made (90) and deleted (95) before the snapshot (100); the answer was long under way.
+    assert while_listing([body("a", 90)], [])[0] == [(None, "a90"), ("a90", None)]
+
+
+def test_what_comes_back_under_its_uid_is_taken_from_own_writes_again() -> None:
+    # Somebody took the label off by which it is watched, and put it back.
+    script = Script(
+        [Listing([body("a", 1)], "5")], [[WatchEvent("DELETED", body("a", 6)), WatchEvent("ADDED", body("a", 7))]]
+    )
+
+    def until(changes: list[tuple[str | None, str | None]], reflector: Reflector) -> bool:
+        if len(changes) == 3:
+            reflector.remember(body("a", 8))
+        return len(changes) == 4
+
+    assert run(script, until)[-1] == ("a7", "a8")
+
+
+def test_a_watch_that_is_refused_again_and_again_is_asked_for_ever_less(caplog: pytest.LogCaptureFixture) -> None:
+    refused = KubeUnreachable("refused")
+    watches: list[list[WatchEvent | Exception]] = [[refused] for _ in range(6)]
+    watches += [[WatchEvent("ADDED", body("a", 6)), refused], []]
+    script = Script([Listing([], "5")], watches)
+
+    async def scenario() -> None:
+        reflector = Reflector(script, JOBS, namespaces=(None,), label_selector="", listener=lambda *_: None)
+        task = asyncio.create_task(reflector.run())
+        await asyncio.sleep(60)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    with closing(VirtualLoop()) as loop:
+        loop.play(scenario())
+    delays = [record.getMessage().rpartition(" in ")[2] for record in caplog.records]
+    assert delays == ["0.2 s", "0.5 s", "1.0 s", "2.0 s", "5.0 s", "5.0 s", "0.2 s"], "what it brings ends the row"
 
 
 def test_an_own_write_is_seen_at_once_and_a_late_answer_brings_no_ghost() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from cronwright_core.domain import naming
 from cronwright_core.domain.cluster import JobFacts, StopIntent, StopReason
+from cronwright_core.domain.execution import ExecutionKind
 from cronwright_core.domain.gate import Block, Candidate, Limits
 from cronwright_operator.launching.ledger import Ledger, Place
 from support.builders import at, make_job
@@ -80,6 +81,24 @@ class TestWhatTheClusterShows:
         books.see(job(complete_time=T0))
         assert books.count(Place.UNRECORDED) == 1
 
+    def test_a_restart_leaves_a_run_its_age(self) -> None:
+        requested = at("09:30:00")
+        share = timedelta(hours=12)
+        by_hand = naming.execution_id("t", ExecutionKind.ADHOC, requested, "k")
+        books = Ledger(Limits(), priority_of=lambda _: 0, offset_of=lambda task: share if task == "t" else timedelta())
+        books.see(job("spread", suspended=True))
+        books.see(job("not spread", task="u", suspended=True))
+        manual = make_job("manual", task_uid="t", request_key="k", execution_id=by_hand, suspended=True)
+        books.see(manual)
+        books.see(replace(manual, name="as it was changed", uid="x", execution_id=by_hand.replace("0930", "0130")))
+        ages = {entry.candidate.key.partition("/")[2]: entry.candidate.since for entry in books.entries()}
+        assert ages == {
+            "spread": T0 + share,
+            "not spread": T0,
+            "manual": requested,
+            "as it was changed": manual.creation_time,
+        }
+
     def test_what_kueue_admits_is_counted_and_not_let_go(self) -> None:
         books = ledger(total=1)
         assert not books.enter(candidate(), tick=T0, ours=False)
@@ -87,6 +106,17 @@ class TestWhatTheClusterShows:
         assert books.admissions() == ()
         books.see(job(queue_name="team"))
         assert not books.room(candidate("other", task="u"))
+
+    def test_what_waits_in_kueue_holds_up_nobody(self) -> None:
+        books = ledger(total=1, projects={"team-a/p": 1}, tasks={"t": 1})
+        books.see(job(suspended=True, queue_name="team"))
+        assert books.count(Place.WAITING) == 1
+        assert books.room(candidate("of the same task"))
+        books.forget(job())
+        books.see(job(suspended=True))
+        assert not books.room(candidate("of the same task")), "one that waits for the gate is before it"
+        books.see(job(suspended=True, queue_name="team"))
+        assert books.enter(candidate("other", task="u"), tick=T0)
 
 
 class TestBooking:
@@ -128,6 +158,20 @@ class TestBooking:
         books.see(job("runs", complete_time=T0))
         assert not books.enter(candidate("second", task="b"), tick=None)
         assert books.block_of(candidate("second").key) is Block.TOTAL
+
+    def test_one_that_queued_cautiously_is_looked_at_once_its_job_is_known(self) -> None:
+        told: list[int] = []
+        limits = Limits(total=2, projects={"team-a/full": 0})
+        books = Ledger(limits, priority_of=lambda _: 0, changed=lambda: told.append(1))
+        books.see(job("runs"))
+        books.see(job("waits for its Project", task="u", project="full", suspended=True))
+        assert not books.enter(candidate("new", task="v"), tick=None), "somebody waits, maybe for what it needs"
+        assert books.admissions() == (), "there is no Job yet that could be let go"
+        told.clear()
+        for _ in range(2):
+            books.see(job("new", task="v", suspended=True))
+        assert len(told) == 1
+        assert [entry.candidate.key for entry in books.admissions()] == [candidate("new").key]
 
     def test_one_name_with_another_uid_is_another_run(self) -> None:
         books = ledger()

@@ -123,5 +123,7 @@ class TestARunWithoutAJob:
         assert kinds.index(CreateJob) < kinds.index(WriteStatus) < kinds.index(RecordCancelled)
 
 
-def test_of_a_task_that_is_being_deleted_nothing_is_asked() -> None:
-    assert decided(replace(cancelled(), deleting=True), running()) == Decision()
+def test_a_task_that_is_being_deleted_ends_its_runs_for_that_reason() -> None:
+    decision = decided(replace(cancelled(), deleting=True), running())
+    stops = [action.stop.reason for action in decision.actions if isinstance(action, StopExecution)]
+    assert stops == [StopReason.TASK_DELETED]

@@ -6,6 +6,7 @@ The rows of the table in docs/launching.md. An edit and a resume fire nothing.
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -20,6 +21,7 @@ from support.builders import CREATED, MINUTE, at, make_cronjob, make_job, make_p
 from support.decisions import decide, made, of, ready, status_of
 
 HOURLY = "0 * * * *"
+INTERVAL = {"schedule_type": ScheduleType.INTERVAL, "schedule": "90"}
 
 
 def running(task: ScheduledTask, **status: Any) -> ScheduledTask:
@@ -39,6 +41,12 @@ def after(task: ScheduledTask, decision: actions.Decision) -> ScheduledTask:
 
 def skips(decision: actions.Decision) -> list[tuple[str, str]]:
     return [(skip.tick.strftime("%H:%M"), skip.reason) for skip in of(decision, actions.RecordSkipped)]
+
+
+def checked(decision: actions.Decision) -> list[datetime]:
+    """Of which ticks the API server is asked; nothing is decided before it has answered."""
+    assert not of(decision, actions.WriteStatus)
+    return [check.tick for check in of(decision, actions.CheckTick)]
 
 
 def moved(decision: actions.Decision, cronjob: CronJobFacts) -> CronJobFacts:
@@ -218,8 +226,39 @@ class TestWhileTheOperatorWasAway:
         cronjob = make_cronjob(last_schedule_time=at("10:10:00"))
         job = make_job("nightly-copy-10", tick=at("10:10:00"), creation_time=at("10:10:00"))
         decision = decide(task, now="10:10:30", jobs=[job], cronjob=cronjob)
-        # The Jobs of the last minutes may only not have come to our eyes yet.
-        assert skips(decision) == [(f"10:0{n}", "Suspended") for n in range(1, 6)]
+        # The Jobs of the last minutes may only not have come to our eyes yet: the API server is asked.
+        last = checked(decision)
+        assert (last, skips(decision)) == ([at(f"10:0{n}:00") for n in range(6, 10)], [])
+        decision = decide(
+            task, now="10:10:31", jobs=[job], cronjob=moved(decision, cronjob), gone_ticks=frozenset(last)
+        )
+        assert skips(decision) == [(f"10:0{n}", "Suspended") for n in range(1, 10)]
+
+    def test_another_schedule_tells_of_the_ticks_that_nobody_ran(self) -> None:
+        task = edited(running(make_task(), last_schedule_time=at("10:00:00")), schedule=HOURLY)
+        cronjob = make_cronjob(last_schedule_time=at("10:08:00"))
+        gone = frozenset(at(f"10:0{n}:00") for n in (5, 7, 8, 9))
+        job = make_job("nightly-copy-6", tick=at("10:06:00"), creation_time=at("10:06:00"))
+        decision = decide(task, now="10:09:30", jobs=[job], cronjob=cronjob, gone_ticks=gone)
+        assert [(time, reason) for time, reason in skips(decision) if time >= "10:05"] == [
+            ("10:05", "Rescheduled"),
+            ("10:07", "Rescheduled"),
+            ("10:08", "Deleted"),
+            ("10:09", "Rescheduled"),
+        ]
+
+    def test_a_line_that_is_the_new_one_already_tells_of_no_old_ticks(self) -> None:
+        # A predecessor ended after it had written the CronJob and before it had written the task's status.
+        task = edited(running(make_task(), last_schedule_time=at("08:00:00")), schedule=HOURLY)
+        cronjob = make_cronjob(schedule=HOURLY, last_schedule_time=at("09:59:50"))
+        assert skips(decide(task, now="10:00:10", cronjob=cronjob)) == []
+
+    def test_a_line_that_nobody_knows_is_not_counted_from_before_it_was_in_force(self) -> None:
+        # The same, and then the task was edited once more.
+        task = edited(running(make_task(schedule=HOURLY), last_schedule_time=at("08:00:00")), schedule="7 * * * *")
+        cronjob = make_cronjob(schedule="*/30 * * * *", last_schedule_time=at("09:15:10"))
+        decision = decide(task, now="10:06:00", cronjob=cronjob)
+        assert skips(decision) == [("09:30", "Rescheduled"), ("10:00", "Rescheduled")]
 
     def test_a_pause_and_a_resume_that_nobody_saw_are_none(self) -> None:
         task = running(make_task(ScheduleType.INTERVAL, "60"), last_schedule_time=at("10:00:30"))
@@ -228,7 +267,72 @@ class TestWhileTheOperatorWasAway:
         assert [create.tick for create in of(decision, actions.CreateJob)] == [at("10:02:30")]
 
 
+class TestOpenTicks:
+    """A tick is due and has no Job: the controller, which has the clock, is late, or the API server did not answer."""
+
+    task = running(make_task(), last_schedule_time=at("09:59:00"))
+    cronjob = make_cronjob(last_schedule_time=at("09:59:00"))
+
+    @pytest.mark.parametrize("step_in", [True, False])
+    @pytest.mark.parametrize(
+        ("edit", "reason"),
+        [({"suspend": True}, "Suspended"), ({"schedule": HOURLY}, "Rescheduled"), (INTERVAL, "Rescheduled")],
+    )
+    def test_an_edit_tells_of_it_once_it_is_known_that_it_has_no_job(
+        self, edit: dict[str, Any], reason: str, step_in: bool
+    ) -> None:
+        task = edited(self.task, **edit)
+        asked = decide(task, now="10:01:10", cronjob=self.cronjob, step_in=step_in, reserved=at("10:01:00"))
+        assert (checked(asked), asked.reserve) == ([at("10:00:00"), at("10:01:00")], None)
+        cronjob = moved(asked, self.cronjob)
+        half = decide(task, now="10:01:10", cronjob=cronjob, step_in=step_in, gone_ticks=frozenset({at("10:00:00")}))
+        assert checked(half) == [at("10:01:00")]
+        # The other one's Job stood at the API server, and is seen now.
+        job = make_job("nightly-copy-1", tick=at("10:01:00"), creation_time=at("10:01:09"))
+        decision = decide(
+            task, now="10:01:11", cronjob=cronjob, step_in=step_in, jobs=[job], gone_ticks=frozenset({at("10:00:00")})
+        )
+        assert skips(decision) == [("10:00", reason)]
+        assert status_of(decision).last_schedule_time == at("10:01:11")
+        assert [accept.job for accept in of(decision, actions.AcceptJob)] == [job]
+
+    def test_a_pause_suspends_the_cronjob_before_it_asks(self) -> None:
+        kinds = [type(action) for action in decide(edited(self.task, suspend=True), cronjob=self.cronjob).actions]
+        assert kinds == [actions.UpdateCronJob, actions.CheckTick]
+
+    def test_another_schedule_is_asked_for_while_the_cronjob_still_has_the_old_one(self) -> None:
+        kinds = [type(action) for action in decide(edited(self.task, schedule=HOURLY), cronjob=self.cronjob).actions]
+        assert kinds == [actions.CheckTick]
+
+    def test_a_pause_that_is_taken_back_meanwhile_drops_nothing(self) -> None:
+        task = edited(edited(self.task, suspend=True), suspend=False)
+        decision = decide(task, now="10:00:12", cronjob=self.cronjob, gone_ticks=frozenset({at("10:00:00")}))
+        assert [create.tick for create in of(decision, actions.CreateJob)] == [at("10:00:00")]
+
+    def test_without_a_cronjob_it_is_asked_for_by_its_name(self) -> None:
+        (check,) = of(decide(edited(self.task, suspend=True), cronjob=None), actions.CheckTick)
+        assert check.name.startswith("nightly-copy-")
+
+
 class TestWhatCannotRun:
+    def test_what_nobody_ran_before_the_controllers_last_run_is_told(self) -> None:
+        # The operator was away; the controller ran 10:00 and 12:00, and the Project has gone meanwhile.
+        task = running(make_task(schedule=HOURLY), last_schedule_time=CREATED)
+        jobs = [
+            make_job(f"nightly-copy-{clock}", tick=at(clock), creation_time=at(clock))
+            for clock in ("10:00:00", "12:00:00")
+        ]
+        cronjob = make_cronjob(schedule=HOURLY, last_schedule_time=at("12:00:00"))
+        decision = decide(task, now="12:30:00", project=None, jobs=jobs, cronjob=cronjob)
+        assert skips(decision) == [("11:00", "MissedSchedule")]
+        assert status_of(decision).last_schedule_time == at("12:00:00")
+        accepted = [replace(job, has_finalizer=True, execution_id="e") for job in jobs]
+        again = decide(after(task, decision), now="12:31:00", project=None, jobs=accepted, cronjob=cronjob)
+        assert skips(again) == []
+        # Of a schedule that was edited meanwhile nobody knows.
+        other = edited(task, schedule="30 * * * *")
+        assert skips(decide(other, now="12:30:00", project=None, jobs=jobs, cronjob=cronjob)) == []
+
     @pytest.mark.parametrize(
         ("type_", "schedule", "rows"),
         [
@@ -305,6 +409,45 @@ class TestWhatCannotRun:
         assert len(of(decide(task), actions.CreateJob)) == 1
 
 
+class TestWhatComesOnce:
+    """A Date, and a Once without a time."""
+
+    DATE = make_task(ScheduleType.DATE, "2026-03-02T10:30:00Z")
+
+    def test_a_date_that_passed_while_it_was_suspended_is_not_told_as_run(self) -> None:
+        paused = edited(running(self.DATE), suspend=True)
+        resumed = edited(after(paused, decide(paused, now="10:00:00")), suspend=False)
+        decision = decide(resumed, now="11:00:00")
+        assert ready(decision) == (True, "Scheduled", "its time is over; no further run will come")
+
+    def test_neither_is_one_that_was_skipped(self) -> None:
+        decision = decide(running(edited(self.DATE, starting_deadline_seconds=60)), now="11:00:00")
+        assert skips(decision) == [("10:30", "StartingDeadlineExceeded")]
+        assert ready(decision)[2] == "its time is over; no further run will come"
+
+    @pytest.mark.parametrize(
+        ("type_", "schedule"), [(ScheduleType.DATE, "2026-03-02T10:30:00Z"), (ScheduleType.ONCE, "")]
+    )
+    def test_one_that_ran_is_told_so_also_when_its_job_is_gone(self, type_: ScheduleType, schedule: str) -> None:
+        task = running(make_task(type_, schedule))
+        (create,) = of(decide(task, now="10:30:00"), actions.CreateJob)
+        job = make_job("once", tick=create.tick, has_finalizer=True, complete_time=at("10:31:00"))
+        decision = decide(task, now="10:31:00", jobs=[job])
+        assert ready(decision)[2] == "its run was started; no further run will come"
+        task = after(task, decision)
+        assert decide(task, now="12:00:00") == actions.Decision(), "what was told stays"
+
+    def test_the_zone_means_nothing_to_a_once_without_a_time(self) -> None:
+        once = running(make_task(ScheduleType.ONCE, ""), completion_time=at("10:00:00"), last_schedule_time=CREATED)
+        moved_away = edited(once, time_zone="Asia/Shanghai")
+        decision = decide(moved_away, now="11:00:00")
+        assert not of(decide(after(moved_away, decision), now="11:00:01"), actions.CreateJob)
+        # To one with a time it does.
+        dated = running(make_task(ScheduleType.ONCE, "2026-03-02T19:00:00"), last_schedule_time=CREATED)
+        decision = decide(edited(dated, time_zone="Asia/Shanghai"), now="10:30:00")
+        assert status_of(decision).next_schedule_time == at("11:00:00")
+
+
 class TestSpread:
     """A tick that waits for its share of the spread, 10:00 to be started later."""
 
@@ -348,6 +491,43 @@ class TestSpread:
         assert skips(decide(once, now="10:00:00", cronjob=self.cronjob)) == []
         assert skips(decide(once, now="10:00:01", cronjob=self.cronjob)) == [("10:00", "Rescheduled")]
 
+    @pytest.mark.parametrize(
+        ("edit", "reason"),
+        [({"suspend": True}, "Suspended"), ({"schedule": "*/7 * * * *"}, "Rescheduled"), (INTERVAL, "Rescheduled")],
+    )
+    def test_several_that_wait_at_once_are_all_told(self, edit: dict[str, Any], reason: str) -> None:
+        spread = next(n for n in range(200, 4000) if spread_offset(make_task().uid, n) == 4 * MINUTE)
+        task = running(make_task(spread_seconds=spread), last_schedule_time=at("10:00:00"), claimed_time=at("10:03:00"))
+        cronjob = make_cronjob(last_schedule_time=at("10:03:00"))
+        task = edited(task, **edit)
+        asked = checked(decide(task, now="10:03:05", cronjob=cronjob))
+        decision = decide(task, now="10:03:06", cronjob=cronjob, gone_ticks=frozenset(asked))
+        assert skips(decision) == [("10:01", reason), ("10:02", reason), ("10:03", reason)]
+
+    @pytest.mark.parametrize(
+        ("type_", "schedule"), [(ScheduleType.INTERVAL, "3600"), (ScheduleType.DATE, "2026-03-02T10:59:30Z")]
+    )
+    @pytest.mark.parametrize(
+        ("edit", "reason"), [({"suspend": True}, "Suspended"), ({"schedule": "7200", **INTERVAL}, "Rescheduled")]
+    )
+    def test_one_of_another_type_is_told_as_well(
+        self, type_: ScheduleType, schedule: str, edit: dict[str, Any], reason: str
+    ) -> None:
+        assert self.offset > 2 * MINUTE
+        task = running(make_task(type_, schedule, spread_seconds=3000))
+        task = after(task, decide(task, now="10:00:00"))
+        assert task.status.claimed_time == at("10:59:30")
+        assert skips(decide(edited(task, **edit), now="10:59:29")) == [], "its time has not come"
+        decision = decide(edited(task, **edit), now="11:00:00")
+        assert skips(decision) == [("10:59", reason)]
+        assert not of(decision, actions.CreateJob)
+
+    def test_what_was_noted_of_another_type_is_no_claim(self) -> None:
+        task = running(make_task(ScheduleType.INTERVAL, "3600", spread_seconds=3000), claimed_time=at("10:59:30"))
+        cron = edited(task, schedule_type=ScheduleType.CRON, schedule="59 * * * *")
+        decision = decide(cron, now="10:00:30", cronjob=make_cronjob(suspend=True, last_schedule_time=at("09:00:00")))
+        assert status_of(decision).claimed_time is None
+
     def test_one_that_has_started_is_not_told_as_dropped(self) -> None:
         job = make_job("nightly-copy-0", tick=at("10:00:00"), has_finalizer=True)
         for edit in ({"suspend": True}, {"schedule": "30 * * * *"}):
@@ -355,9 +535,23 @@ class TestSpread:
             assert skips(decision) == []
 
 
-def test_a_deleted_task_decides_nothing_more() -> None:
-    job = make_job("waits", tick=at("10:00:00"), has_finalizer=True, suspended=True)
-    assert decide(make_task(deleting=True), now="10:01:10", jobs=[job]) == actions.Decision()
+def test_a_task_that_is_being_deleted_fires_no_more_and_all_that_it_has_ends() -> None:
+    # Somebody's finalizer keeps it, maybe for ever.
+    jobs = [
+        make_job("waits", tick=at("10:00:00"), has_finalizer=True, suspended=True),
+        make_job("controllers", tick=at("10:01:00")),
+        make_job("ended", tick=at("09:58:00"), has_finalizer=True, complete_time=at("09:59:00")),
+        make_job("going", tick=at("09:59:00"), has_finalizer=True, deletion_time=at("10:01:00")),
+    ]
+    cronjob = make_cronjob()
+    decision = decide(make_task(deleting=True), now="10:01:10", jobs=jobs, cronjob=cronjob)
+    assert [type(action) for action in decision.actions][0] is actions.UpdateCronJob, "before a further Job comes"
+    assert moved(decision, cronjob).suspend
+    assert [accept.job.name for accept in of(decision, actions.AcceptJob)] == ["controllers"], "it is recorded"
+    stops = [(stop.job_uid, stop.stop.reason) for stop in of(decision, actions.StopExecution)]
+    assert stops == [("uid-controllers", StopReason.TASK_DELETED), ("uid-waits", StopReason.TASK_DELETED)]
+    stopped = [replace(job, stop=of(decision, actions.StopExecution)[0].stop, has_finalizer=True) for job in jobs]
+    assert decide(make_task(deleting=True), jobs=stopped, cronjob=moved(decision, cronjob)) == actions.Decision()
 
 
 def test_one_of_the_same_name_begins_anew() -> None:

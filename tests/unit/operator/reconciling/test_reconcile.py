@@ -94,7 +94,7 @@ class TestCron:
 
     def test_edit_moves_the_cronjobs_status_before_its_spec(self) -> None:
         task = make_task(schedule="*/5 * * * *")
-        task = replace(task, status=settled(make_task()))
+        task = replace(task, status=settled(make_task(), last_schedule_time=at("10:00:00")))
         decision = decide(task, cronjob=make_cronjob())
         kinds = [type(action) for action in decision.actions]
         assert kinds.index(actions.MoveCronJobWatermark) < kinds.index(actions.UpdateCronJob)
@@ -408,7 +408,7 @@ def test_an_older_job_does_not_hide_the_end_of_a_newer_one_that_was_deleted() ->
     assert (new.last_execution_id, new.last_execution_status) == ("exec-20260302100100-00", "CANCELLED")
 
 
-def test_a_deleted_task_is_left_to_garbage_collection() -> None:
+def test_a_deleted_task_that_has_nothing_left_decides_nothing() -> None:
     assert decide(make_task(deleting=True)).actions == ()
 
 

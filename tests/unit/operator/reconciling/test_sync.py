@@ -12,6 +12,7 @@ import pytest
 
 from cronwright_core.domain import naming
 from cronwright_core.domain.cluster import JobFacts, PodFacts
+from cronwright_core.domain.execution import ExecutionStatus
 from cronwright_core.domain.gate import Candidate, Limits
 from cronwright_core.domain.schedule import ScheduleType
 from cronwright_core.domain.task import Request, ScheduledTask, TaskStatus
@@ -60,10 +61,14 @@ class Desk:
         self.uncovered: list[datetime] = []
         self.without_pod: list[datetime] = []
         self.again: list[float] = []
+        self.asked: list[str] = []
+        self.left: list[str] = []
+        self.gone = False
+        self.history: dict[str, ExecutionStatus] = {}
         self.burst = Burst(
             self._open_ticks, self.woken.append, lambda: self.now, without_pod=lambda: self.without_pod, many=1
         )
-        cache: Any = SimpleNamespace(task=lambda _: self.task, project=lambda *_: make_project())
+        cache: Any = SimpleNamespace(task=lambda _: None if self.gone else self.task, project=lambda *_: make_project())
         applier: Any = self.applied
         events: Any = None
         self._sync = TaskSync(
@@ -73,6 +78,7 @@ class Desk:
             pods_of=lambda _: self.pods,
             registration=lambda _: Registration(task_id=self.task.status.task_id),
             outcome=lambda _: None,
+            past_outcome=self._past_outcome,
             project_refused=lambda _: False,
             applier=applier,
             events=events,
@@ -81,6 +87,7 @@ class Desk:
             step_in=step_in,
             burst=self.burst,
             priority_class=lambda _: None,
+            leftovers=self._leftovers,
             look_again=self.woken.append,
             look_again_after=lambda _, seconds: self.again.append(seconds),
             wait_of=lambda _: None,
@@ -92,6 +99,13 @@ class Desk:
         self.applied.kinds = []
         asyncio.run(self._sync.sync(self.task.uid))
         return self.applied.kinds
+
+    def _past_outcome(self, task_uid: str, execution_id: str) -> ExecutionStatus | None:
+        self.asked.append(execution_id)
+        return self.history.get(execution_id)
+
+    async def _leftovers(self, uid: str) -> None:
+        self.left.append(uid)
 
     def take_over(self) -> None:
         """What was written comes back from the cluster."""
@@ -289,3 +303,34 @@ def test_what_else_is_to_be_told_is_told_at_once() -> None:
     assert desk.look() == []
     desk.task = replace(desk.task, generation=2)
     assert desk.look() == [WriteStatus], "an edit was seen"
+
+
+def test_how_a_run_ended_whose_job_a_predecessor_released_stands_in_the_history() -> None:
+    desk = told_of_its_run()
+    desk.look()
+    desk.now = at("10:01:10")
+    desk.look()
+    desk.take_over()
+    last = desk.task.status.last_execution_id
+    assert (last is not None, desk.task.status.last_execution_status, desk.asked) == (True, "RUNNING", [])
+    # Somebody deleted the Job; it was recorded and released, and its recorder ended before it told the task.
+    desk.jobs, desk.pods = [], []
+    desk.look()
+    assert desk.asked == [last]
+    desk.history = {str(last): ExecutionStatus.CANCELLED}
+    desk.look()
+    desk.now = at("10:01:20")
+    desk.look()
+    desk.take_over()
+    assert desk.task.status.last_execution_status == "CANCELLED"
+    desk.asked.clear()
+    desk.look()
+    assert desk.asked == [], "it is known"
+
+
+def test_what_a_task_left_behind_is_looked_at_when_it_is_gone() -> None:
+    desk = busy()
+    assert desk.left == []
+    desk.gone = True
+    assert desk.look() == []
+    assert (desk.left, desk.ledger.held(desk.task.uid)) == ([desk.task.uid], None)

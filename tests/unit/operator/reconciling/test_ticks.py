@@ -12,7 +12,7 @@ import pytest
 from cronwright_core.domain.cluster import CronJobFacts, JobFacts, StopIntent, StopReason
 from cronwright_core.domain.execution import execution_state
 from cronwright_core.domain.schedule import ScheduleType
-from cronwright_core.domain.task import ConcurrencyPolicy, ScheduledTask
+from cronwright_core.domain.task import ConcurrencyPolicy, Condition, ScheduledTask
 from cronwright_core.domain.ticks import spread_offset
 from cronwright_core.domain.validation import check_task
 from cronwright_operator.reconciling import actions
@@ -187,7 +187,7 @@ class TestAfterAnAbsence:
         found = decide(seen_task(), at("10:05:30"), fired=TICK)
         (check,) = found.actions
         assert (check.tick, found.status.last_schedule_time) == (TICK, BEFORE)
-        gone = decide(seen_task(), at("10:05:31"), fired=TICK, gone_tick=TICK)
+        gone = decide(seen_task(), at("10:05:31"), fired=TICK, gone_ticks=frozenset({TICK}))
         assert skipped(gone) == [(TICK, "Deleted")]
         assert gone.status.last_schedule_time == TICK
 
@@ -203,6 +203,39 @@ class TestAfterAnAbsence:
         task = seen_task(starting_deadline_seconds=20)
         found = decide(task, at("10:05:30"), fired=TICK, jobs=[])
         assert skipped(found) == [(TICK, "StartingDeadlineExceeded")]
+
+
+class TestWhileJobsAreRefused:
+    @staticmethod
+    def refused(**changes: Any) -> ScheduledTask:
+        """Its Jobs are refused since 10:05:00, when 10:02 to 10:04 had been missed."""
+        since = Condition("Ready", False, "JobRefused", "exceeded quota: jobs", at("10:05:00"), 1)
+        status = {"last_schedule_time": at("10:01:00"), "conditions": (since,), **changes}
+        return seen_task(ScheduleType.INTERVAL, "60", status={"anchor_time": at("10:00:00"), **status})
+
+    def test_what_fell_due_meanwhile_was_refused_and_not_missed(self) -> None:
+        found = decide(self.refused(), at("10:07:30"), jobs=[made(at("10:07:00"))])
+        assert skipped(found) == [
+            (at("10:02:00"), "MissedSchedule"),
+            (at("10:03:00"), "MissedSchedule"),
+            (BEFORE, "MissedSchedule"),
+            (TICK, "JobRefused"),
+            (at("10:06:00"), "JobRefused"),
+        ]
+        messages = [skip.message for skip in of(found, actions.RecordSkipped)]
+        assert all(("nobody was there" in text) is (at_ < 3) for at_, text in enumerate(messages))
+
+    def test_of_many_one_row_says_how_many(self) -> None:
+        task = self.refused(last_schedule_time=BEFORE)
+        summary, *rows = of(decide(task, at("12:00:30"), jobs=[made(at("12:00:00"))]), actions.RecordSkipped)
+        assert (summary.count, summary.reason, len(rows)) == (15, "JobRefused", 100)
+        assert summary.message.startswith("15 runs from 2026-03-02T10:05:00Z to 2026-03-02T10:19:00Z: the API server")
+
+    def test_one_that_is_too_late_by_its_own_deadline_is_too_late(self) -> None:
+        task = self.refused(last_schedule_time=BEFORE)
+        task = replace(task, spec=replace(task.spec, starting_deadline_seconds=20))
+        found = decide(task, at("10:06:30"))
+        assert skipped(found) == [(TICK, "JobRefused"), (at("10:06:00"), "StartingDeadlineExceeded")]
 
 
 class TestLeftToTheController:
