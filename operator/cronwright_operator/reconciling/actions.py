@@ -80,7 +80,7 @@ class MoveCronJobWatermark:
 
 @dataclass(frozen=True, slots=True)
 class UpdateCronJob:
-    """Writes the CronJob's spec (and our hash of it)."""
+    """Writes the CronJob's spec (and our hash of it) by a strategic merge patch."""
 
     namespace: str
     name: str

@@ -113,7 +113,9 @@ class Applier:
                 case MoveCronJobWatermark():
                     await self._patch_cronjob_status(action)
                 case UpdateCronJob():
-                    body = await self._client.patch(CRON_JOBS, action.namespace, action.name, action.patch)
+                    body = await self._client.patch(
+                        CRON_JOBS, action.namespace, action.name, action.patch, kind=PatchKind.STRATEGIC
+                    )
                     self._cronjobs.remember(body)
                 case RemoveRequest() | WithdrawRequest():
                     await self._patch_task(task, {"metadata": {"annotations": {action.annotation: None}}})

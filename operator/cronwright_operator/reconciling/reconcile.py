@@ -280,8 +280,10 @@ def _cronjob(seen: Observed, project: Project, schedule: CronSchedule, owner: st
         # Status before spec: the reverse lets the controller fire a stale run (kubernetes/kubernetes#130838).
         actions.append(MoveCronJobWatermark(current.namespace, current.name, current.resource_version, moment))
     patch = {
-        "metadata": {"annotations": {naming.SPEC_HASH_ANNOTATION: hash_}},
-        "spec": wanted,
+        "metadata": {"uid": current.uid, "annotations": {naming.SPEC_HASH_ANNOTATION: hash_}},
+        # Whole: merged, a ServiceAccount or a volume that the Project gives up would stay for ever, as the hash says
+        # that all is done. The API server fills in its defaults anew.
+        "spec": {"$patch": "replace", **wanted},
     }
     actions.append(UpdateCronJob(current.namespace, current.name, patch))
     return actions

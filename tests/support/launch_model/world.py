@@ -198,11 +198,11 @@ class World:
 
     def edit(self, name: str, **spec: Any) -> None:
         self.disturb()
-        self._patch(SCHEDULED_TASKS, name, {"spec": spec})
+        self.patch(SCHEDULED_TASKS, name, {"spec": spec})
 
     def edit_project(self, name: str, limit: int | None) -> None:
         self.disturb()
-        self._patch(PROJECTS, name, {"spec": {"maxConcurrentExecutions": limit}})
+        self.patch(PROJECTS, name, {"spec": {"maxConcurrentExecutions": limit}})
 
     def remove_or_restore_project(self, name: str) -> None:
         self.disturb()
@@ -224,10 +224,10 @@ class World:
     def trigger(self, name: str, key: str) -> None:
         """As the API asks for a manual run."""
         value = json.dumps({"by": "alice", "time": to_rfc3339(self.now())})
-        self._patch(SCHEDULED_TASKS, name, {"metadata": {"annotations": {naming.TRIGGER_PREFIX + key: value}}})
+        self.patch(SCHEDULED_TASKS, name, {"metadata": {"annotations": {naming.TRIGGER_PREFIX + key: value}}})
 
     def cancel(self, name: str, execution_id: str) -> None:
-        self._patch(SCHEDULED_TASKS, name, {"metadata": {"annotations": {naming.CANCEL_PREFIX + execution_id: "now"}}})
+        self.patch(SCHEDULED_TASKS, name, {"metadata": {"annotations": {naming.CANCEL_PREFIX + execution_id: "now"}}})
 
     def delete(self, resource: Any, name: str) -> None:
         async def delete() -> None:
@@ -237,7 +237,9 @@ class World:
         self.disturb()
         self.loop.play(delete())
 
-    def _patch(self, resource: Any, name: str, patch: Json) -> None:
+    def patch(self, resource: Any, name: str, patch: Json) -> None:
+        """As `kubectl patch`; nothing where there is no such object."""
+
         async def act() -> None:
             if self.server.find(resource, NAMESPACE, name) is not None:
                 self.server.patch(resource, NAMESPACE, name, patch, by="user")

@@ -39,6 +39,7 @@ class Client:
         self.refuses = dict(refuses or {})
         self.job = job
         self.calls: list[tuple[str, str, Any]] = []
+        self.kinds: list[PatchKind] = []
 
     def _call(self, verb: str, resource: Resource, detail: Any) -> Json:
         self.calls.append((verb, resource.kind, detail))
@@ -66,6 +67,7 @@ class Client:
         subresource: str | None = None,
         kind: PatchKind = PatchKind.MERGE,
     ) -> Json:
+        self.kinds.append(kind)
         return self._call("patch", resource, patch)
 
     async def delete(self, resource: Resource, namespace: str, name: str, **_: Any) -> None:
@@ -120,6 +122,12 @@ def status_written(client: Client) -> dict[str, Any]:
     (patch,) = (detail for verb, kind, detail in client.calls if kind == "ScheduledTask" and isinstance(detail, list))
     found: dict[str, Any] = patch[1]["value"]
     return found
+
+
+def test_a_cronjobs_spec_can_be_replaced_whole() -> None:
+    client = Client()
+    apply(client, PAUSE)
+    assert client.kinds == [PatchKind.STRATEGIC], "in a merge patch `$patch` would be a field like any other"
 
 
 def test_in_the_order_given() -> None:
