@@ -57,10 +57,10 @@ def reconcile(seen: Observed) -> Decision:
     cancels = decide_cancels(seen)
     refusals = refuse_requests(cancels.triggers, seen.now)
     decided = _reconcile(replace(seen, task=replace(seen.task, triggers=refusals.triggers)))
-    # Last: the record of a run that never had a Job may have to wait for PostgreSQL, and nothing else may wait for it.
+    # Records last: those of runs that never had a Job may have to wait for PostgreSQL, and nothing else may for them.
     return replace(
         decided,
-        actions=(*decided.actions, *refusals.actions, *cancels.actions),
+        actions=(*decided.actions, *cancels.actions, *refusals.records, *cancels.records),
         events=(*decided.events, *refusals.events, *cancels.events),
     )
 

@@ -9,14 +9,14 @@ from cronwright_core.domain import naming
 from cronwright_core.domain.cluster import StopIntent, StopReason
 from cronwright_core.domain.parameters import RunRequest, parse_run_request
 from cronwright_core.domain.task import Request
-from cronwright_operator.reconciling.actions import Action, Event, RecordCancelled, WithdrawRequest
+from cronwright_operator.reconciling.actions import Event, RecordCancelled
 
 
 @dataclass(frozen=True, slots=True)
 class Refusals:
     """Requests that cannot be done: recorded with the reason, and taken off. `triggers` are those that are left."""
 
-    actions: tuple[Action, ...]
+    records: tuple[RecordCancelled, ...]
     events: tuple[Event, ...]
     triggers: tuple[Request, ...]
 
@@ -42,7 +42,7 @@ def refuse_requests(triggers: tuple[Request, ...], now: datetime) -> Refusals:
 
     The record comes first, then the annotation goes: if we die in between, both are done once more and change nothing.
     """
-    actions: list[Action] = []
+    records: list[RecordCancelled] = []
     events: list[Event] = []
     left: list[Request] = []
     for request in triggers:
@@ -52,11 +52,7 @@ def refuse_requests(triggers: tuple[Request, ...], now: datetime) -> Refusals:
             continue
         message = f"{found.problem.field}: {found.problem.message.en}"
         stop = StopIntent(StopReason.INVALID_REQUEST, found.by, now, message)
-        actions += [
-            RecordCancelled(request, found.time, found.by, stop),
-            WithdrawRequest(request_annotation(request)),
-        ]
-        events.append(
-            Event("Warning", StopReason.INVALID_REQUEST.value, f"trigger {request.key} is refused: {message}")
-        )
-    return Refusals(tuple(actions), tuple(events), tuple(left))
+        records.append(RecordCancelled(request, found.time, found.by, stop, (request_annotation(request),)))
+        told = f"trigger {request.key} is refused: {message}"
+        events.append(Event("Warning", StopReason.INVALID_REQUEST.value, told, of_record=True))
+    return Refusals(tuple(records), tuple(events), tuple(left))

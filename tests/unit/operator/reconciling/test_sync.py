@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import nullcontext
 from dataclasses import replace
 from datetime import datetime, timedelta
 from types import SimpleNamespace
@@ -19,7 +20,8 @@ from cronwright_core.kube.errors import KubeConflict
 from cronwright_operator.launching.burst import CROWD, Burst
 from cronwright_operator.launching.clock import Clock
 from cronwright_operator.launching.ledger import Ledger
-from cronwright_operator.reconciling.actions import AcceptJob, Action, CoverTick, CreateJob, WriteStatus
+from cronwright_operator.reconciling.actions import AcceptJob, Action, CoverTick, CreateJob, Event, WriteStatus
+from cronwright_operator.reconciling.apply import Unfinished
 from cronwright_operator.reconciling.manifests import build_cronjob
 from cronwright_operator.reconciling.observed import Registration
 from cronwright_operator.reconciling.sync import TaskSync
@@ -35,10 +37,12 @@ class Applied:
     def __init__(self) -> None:
         self.kinds: list[type[Action]] = []
         self.status: TaskStatus | None = None
+        self.unfinished = Unfinished()
 
-    async def apply(self, task: ScheduledTask, actions: tuple[Action, ...], now: datetime) -> None:
+    async def apply(self, task: ScheduledTask, actions: tuple[Action, ...], now: datetime) -> Unfinished:
         self.kinds += [type(action) for action in actions]
         self.status = next((action.status for action in actions if isinstance(action, WriteStatus)), self.status)
+        return self.unfinished
 
 
 class Desk:
@@ -65,7 +69,8 @@ class Desk:
         )
         cache: Any = SimpleNamespace(task=lambda _: self.task, project=lambda *_: make_project())
         applier: Any = self.applied
-        events: Any = None
+        self.told: list[str] = []
+        events: Any = SimpleNamespace(post=self._post)
         self._sync = TaskSync(
             cache=cache,
             cronjob_of=lambda _: self.cronjob,
@@ -92,6 +97,9 @@ class Desk:
         self.applied.kinds = []
         asyncio.run(self._sync.sync(self.task.uid))
         return self.applied.kinds
+
+    async def _post(self, _: ScheduledTask, event: Event, __: datetime) -> None:
+        self.told.append(event.reason)
 
     def take_over(self) -> None:
         """What was written comes back from the cluster."""
@@ -289,3 +297,23 @@ def test_what_else_is_to_be_told_is_told_at_once() -> None:
     assert desk.look() == []
     desk.task = replace(desk.task, generation=2)
     assert desk.look() == [WriteStatus], "an edit was seen"
+
+
+@pytest.mark.parametrize(
+    ("unfinished", "told"),
+    [
+        (Unfinished(), ["InvalidRequest", "UnknownExecution"]),
+        (Unfinished(refused=KubeConflict(409, "Conflict", "m")), ["InvalidRequest", "UnknownExecution"]),
+        (Unfinished(unrecorded=KubeConflict(409, "Conflict", "m")), ["UnknownExecution"]),
+    ],
+    ids=["all done", "a Job was refused", "a record waits"],
+)
+def test_what_was_done_is_told_although_other_things_must_be_tried_again(
+    unfinished: Unfinished, told: list[str]
+) -> None:
+    desk = Desk()
+    desk.task = replace(desk.task, triggers=(Request("x", "{"),), cancels=(Request("exec-of-nobody", "now"),))
+    desk.applied.unfinished = unfinished
+    with nullcontext() if unfinished == Unfinished() else pytest.raises(KubeConflict):
+        desk.look()
+    assert sorted(desk.told) == told
