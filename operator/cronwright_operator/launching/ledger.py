@@ -18,6 +18,7 @@ from cronwright_core.domain import naming
 from cronwright_core.domain.cluster import JobFacts
 from cronwright_core.domain.gate import Admission, Block, Candidate, Limits, Load, Queue, admit, at_once
 from cronwright_operator.reconciling.observed import execution_id_of
+from cronwright_operator.reconciling.requests import waits_since
 
 
 class Place(StrEnum):
@@ -210,7 +211,8 @@ class Ledger:
         """When the run was due, as whoever entered it said: a restart must not change its place in the order."""
         if job.tick is not None:
             return job.tick + self._offset_of(job.task_uid)
-        return naming.execution_time(execution_id_of(job) or "") or job.creation_time
+        asked = naming.execution_time(execution_id_of(job) or "")
+        return job.creation_time if asked is None else waits_since(asked, job.creation_time)
 
     def _block_of(self, candidate: Candidate, *, slot: bool = False) -> Block | None:
         """`slot`: it has the slot that is held for its task, and goes before those that wait; yet the limits may have

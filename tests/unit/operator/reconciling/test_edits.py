@@ -168,6 +168,7 @@ class TestBetweenTwoTicks:
         job = make_job("runs", tick=at("10:00:00"), has_finalizer=True)
         decision = decide(task, cronjob=cronjob, project=project, jobs=[job])
         (update,) = of(decision, actions.UpdateCronJob)
+        assert update.patch["spec"]["$patch"] == "replace", "what is taken away goes"
         template = update.patch["spec"]["jobTemplate"]["spec"]["template"]
         assert template["spec"]["containers"][0]["image"] == "busybox:2"
         kinds = {type(action) for action in decision.actions}
@@ -545,7 +546,7 @@ def test_a_task_that_is_being_deleted_fires_no_more_and_all_that_it_has_ends() -
     ]
     cronjob = make_cronjob()
     decision = decide(make_task(deleting=True), now="10:01:10", jobs=jobs, cronjob=cronjob)
-    assert [type(action) for action in decision.actions][0] is actions.UpdateCronJob, "before a further Job comes"
+    assert isinstance(decision.actions[0], actions.UpdateCronJob), "before a further Job comes"
     assert moved(decision, cronjob).suspend
     assert [accept.job.name for accept in of(decision, actions.AcceptJob)] == ["controllers"], "it is recorded"
     stops = [(stop.job_uid, stop.stop.reason) for stop in of(decision, actions.StopExecution)]
