@@ -11,7 +11,7 @@ from urllib.parse import parse_qs, urlsplit
 
 _CHUNK = 32 * 1024
 """So large are the pieces in which an API server passes a log on."""
-_END = 4 * 1024 * 1024
+_END = 2 * 1024 * 1024
 """What is sent where `sinceTime` is given: more than the lines of the last two seconds."""
 
 

@@ -49,6 +49,15 @@ def test_two_triggers_at_once_run_one_after_the_other(space: Space, alice: Rest)
     assert not overlap(runs)
 
 
+@pytest.mark.takes(40)
+def test_a_wait_for_its_turn_is_not_held_against_a_run(space: Space, alice: Rest) -> None:
+    space.apply_task("patient", "sleep 25", scheduleType="Cron", schedule="0 0 1 1 *", pendingDeadlineSeconds=10)
+    task_id = space.task_id("patient")
+    for _ in range(2):
+        alice.trigger(task_id)
+    assert [run["status"] for run in alice.ended(task_id, count=2)] == ["SUCCESS"] * 2
+
+
 @pytest.mark.takes(30)
 def test_a_projects_limit_lets_the_more_urgent_go_first(space: Space, alice: Rest) -> None:
     script = "echo ran; sleep 3"

@@ -54,7 +54,8 @@ class JobFacts:
     template gives to each Pod, `deadline_seconds` the Job's own (the back-stop, which deletes Pods). `workspace_claim`
     is the PersistentVolumeClaim in which its Pods have a directory, named as the Job; None without one. `project` is
     the name of the task's Project as the label carries it. `stepped_in`: the operator made it in place of the CronJob
-    controller. `queue_name`: Kueue admits it, not we. Equal ones differ in `resource_version` at most.
+    controller. `queue_name`: Kueue admits it, not we. `held_back`: the Job controller has it as suspended (condition
+    `Suspended`), which outlasts `suspended` until it looks. Equal ones differ in `resource_version` at most.
     """
 
     namespace: str
@@ -90,6 +91,7 @@ class JobFacts:
     project: str = ""
     stepped_in: bool = False
     queue_name: str | None = None
+    held_back: bool = False
 
     @property
     def accepted(self) -> bool:
@@ -100,6 +102,15 @@ class JobFacts:
     def finished(self) -> bool:
         """Whether the Job controller has finished it."""
         return self.complete_time is not None or self.failed is not None
+
+    @property
+    def begun_time(self) -> datetime | None:
+        """When the Job controller began with it as it was let go; None: not yet.
+
+        That controller makes the Pod first and tells after (job_controller.go, syncJob), and begins with a few Jobs a
+        second: until it has told, a Job that may run cannot be told from one that gets no Pod.
+        """
+        return None if self.suspended or self.held_back else self.start_time
 
     @property
     def stopping(self) -> bool:

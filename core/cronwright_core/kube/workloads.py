@@ -69,6 +69,7 @@ def to_job(body: Mapping[str, Any]) -> JobFacts:
         project=labels.get(naming.PROJECT_LABEL, ""),
         stepped_in=owner is not None and owner["kind"] == "CronJob" and naming.SCHEDULED_TIME_ANNOTATION in annotations,
         queue_name=labels.get(naming.KUEUE_QUEUE_LABEL),
+        held_back="Suspended" in conditions,
     )
 
 

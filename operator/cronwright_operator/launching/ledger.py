@@ -211,8 +211,8 @@ class Ledger:
         """When the run was due, as whoever entered it said: a restart must not change its place in the order."""
         if job.tick is not None:
             return job.tick + self._offset_of(job.task_uid)
-        requested = naming.execution_time(execution_id_of(job) or "") or job.creation_time
-        return waits_since(requested, job.creation_time)
+        asked = naming.execution_time(execution_id_of(job) or "")
+        return job.creation_time if asked is None else waits_since(asked, job.creation_time)
 
     def _block_of(self, candidate: Candidate, *, slot: bool = False) -> Block | None:
         """`slot`: it has the slot that is held for its task, and goes before those that wait; yet the limits may have

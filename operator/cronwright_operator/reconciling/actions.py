@@ -80,7 +80,7 @@ class MoveCronJobWatermark:
 
 @dataclass(frozen=True, slots=True)
 class UpdateCronJob:
-    """Writes the CronJob's spec (and our hash of it)."""
+    """Writes the CronJob's spec (and our hash of it) by a strategic merge patch."""
 
     namespace: str
     name: str
@@ -115,17 +115,21 @@ class StopExecution:
 
 @dataclass(frozen=True, slots=True)
 class RecordCancelled:
-    """A manual run that was cancelled before it had a Job: its record is committed before its request is taken off."""
+    """A manual run that ended before it had a Job: its record is committed, then these annotations go off the task.
+
+    It may have to wait for PostgreSQL, and nothing else waits for it.
+    """
 
     request: Request
     time: datetime
     requested_by: str
     stop: StopIntent
+    annotations: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class WithdrawRequest:
-    """Takes off the task a cancel that is carried out, or a trigger that was cancelled - whatever else is refused."""
+    """Takes off the task a cancel that is carried out - whatever else is refused."""
 
     annotation: str
 
@@ -157,11 +161,12 @@ Action = (
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """A Kubernetes event on the ScheduledTask."""
+    """A Kubernetes event on the ScheduledTask. `of_record`: it tells of a `RecordCancelled`, and waits for it."""
 
     type: str
     reason: str
     message: str
+    of_record: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -56,6 +56,20 @@ class NameNotOurs(Exception):
     """A Job or CronJob of the name that we need belongs to somebody else; nothing runs until it is gone."""
 
 
+@dataclass(frozen=True, slots=True)
+class Unfinished:
+    """What was left undone while all else was done: a Job that was refused, a record that could not be committed."""
+
+    refused: KubeRejected | NameNotOurs | None = None
+    unrecorded: Exception | None = None
+
+    def raise_any(self) -> None:
+        """Raises the error, if there was one, so that it is tried again."""
+        error = self.refused or self.unrecorded
+        if error is not None:
+            raise error
+
+
 class Applier:
     """Applies actions through an `ObjectClient`; what writes return goes into the reflectors' copies at once."""
 
@@ -84,13 +98,14 @@ class Applier:
         self._gone = gone
         self._cancelled = cancelled
 
-    async def apply(self, task: ScheduledTask, actions: tuple[Action, ...], now: datetime) -> None:
+    async def apply(self, task: ScheduledTask, actions: tuple[Action, ...], now: datetime) -> Unfinished:
         """Carries out the actions one after the other; trouble ends it, and the whole is decided anew.
 
         A Job that the API server refuses (a quota, an admission rule, somebody else's Job of the name) does not hold up
-        the rest: the condition says why, and the refusal is raised at the end.
+        the rest: the condition says why. Nor does a record that cannot be committed. Both are told in what is returned.
         """
         refused: KubeRejected | NameNotOurs | None = None
+        unrecorded: Exception | None = None
         created = False
         skipped: list[SkippedTick] = []
         for action in actions:
@@ -124,7 +139,14 @@ class Applier:
                     # If we die after this, the cancel still stands; the Job has its intent, and only the former goes.
                     await self._stop(action.job_uid, action.stop)
                 case RecordCancelled():
-                    await self._cancelled(task, action)
+                    try:
+                        await self._cancelled(task, action)
+                    except Exception as error:  # noqa: BLE001 - whoever asked for all this raises it
+                        # PostgreSQL is away, or refuses this one for good: then it must not keep others from theirs.
+                        unrecorded = error
+                        continue
+                    # If we die here, it is recorded once more, which changes nothing.
+                    await self._patch_task(task, {"metadata": {"annotations": dict.fromkeys(action.annotations)}})
                 case WriteStatus():
                     if created and refused is None and not skipped:
                         # The next pass, which the new Job wakes, sees more: where many are due at once their Jobs come
@@ -139,8 +161,7 @@ class Applier:
             status = await self._with_skips(task, task.status, skipped)
             if status != task.status:
                 await self._write_status(task, from_task_status(status))
-        if refused is not None:
-            raise refused
+        return Unfinished(refused, unrecorded)
 
     async def end(self, actions: Iterable[Action]) -> None:
         """Carries out the end of what a task has left behind that is gone (`leftovers.end_all`)."""
@@ -154,7 +175,10 @@ class Applier:
                     await self._stop(action.job_uid, action.stop)
 
     async def _update_cronjob(self, action: UpdateCronJob) -> None:
-        self._cronjobs.remember(await self._client.patch(CRON_JOBS, action.namespace, action.name, action.patch))
+        body = await self._client.patch(
+            CRON_JOBS, action.namespace, action.name, action.patch, kind=PatchKind.STRATEGIC
+        )
+        self._cronjobs.remember(body)
 
     async def _with_skips(self, task: ScheduledTask, status: TaskStatus, skipped: list[SkippedTick]) -> TaskStatus:
         """The status to be written: skipped ticks are committed before it, or stand in it.

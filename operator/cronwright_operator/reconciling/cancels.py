@@ -19,9 +19,13 @@ from cronwright_operator.reconciling.requests import parse_request
 
 @dataclass(frozen=True, slots=True)
 class Cancels:
-    """What the cancels of a task mean. `triggers` are those that are left: a cancelled one gets no Job."""
+    """What the cancels of a task mean. `triggers` are those that are left: a cancelled one gets no Job.
+
+    `records`, of manual runs without a Job, are apart from `actions`, which need the API server only.
+    """
 
     actions: tuple[Action, ...]
+    records: tuple[RecordCancelled, ...]
     events: tuple[Event, ...]
     triggers: tuple[Request, ...]
 
@@ -34,6 +38,7 @@ def decide_cancels(seen: Observed) -> Cancels:
     """
     task = seen.task
     actions: list[Action] = []
+    records: list[RecordCancelled] = []
     events: list[Event] = []
     triggers = {naming.TRIGGER_PREFIX + trigger.key: trigger for trigger in task.triggers}
     views = {view.execution_id: view for view in seen.jobs}
@@ -52,13 +57,15 @@ def decide_cancels(seen: Observed) -> Cancels:
             if trigger is not None:
                 request = triggers.pop(trigger)
                 time, requested_by = parse_request(request, seen.now)
-                actions += [RecordCancelled(request, time, requested_by, stop), WithdrawRequest(trigger)]
-                events.append(Event("Normal", "ExecutionCancelled", f"execution {id_} was {stop.message}, unrun"))
-            else:
-                message = f"there is no execution {id_[:64]} of this task in the cluster to cancel"
-                events.append(Event("Warning", "UnknownExecution", message))
+                both = (trigger, naming.CANCEL_PREFIX + cancel.key)
+                records.append(RecordCancelled(request, time, requested_by, stop, both))
+                told = f"execution {id_} was {stop.message}, unrun"
+                events.append(Event("Normal", "ExecutionCancelled", told, of_record=True))
+                continue
+            message = f"there is no execution {id_[:64]} of this task in the cluster to cancel"
+            events.append(Event("Warning", "UnknownExecution", message))
         actions.append(WithdrawRequest(naming.CANCEL_PREFIX + cancel.key))
-    return Cancels(tuple(actions), tuple(events), tuple(triggers.values()))
+    return Cancels(tuple(actions), tuple(records), tuple(events), tuple(triggers.values()))
 
 
 def _id_of(seen: Observed, trigger: Request) -> str:

@@ -65,10 +65,10 @@ def reconcile(seen: Observed) -> Decision:
     cancels = decide_cancels(seen)
     refusals = refuse_requests(cancels.triggers, seen.now)
     decided = _reconcile(replace(seen, task=replace(seen.task, triggers=refusals.triggers)))
-    # Last: the record of a run that never had a Job may have to wait for PostgreSQL, and nothing else may wait for it.
+    # Records last: those of runs that never had a Job may have to wait for PostgreSQL, and nothing else may for them.
     return replace(
         decided,
-        actions=(*decided.actions, *refusals.actions, *cancels.actions),
+        actions=(*decided.actions, *cancels.actions, *refusals.records, *cancels.records),
         events=(*decided.events, *refusals.events, *cancels.events),
     )
 
@@ -307,8 +307,10 @@ def _cronjob(seen: Observed, project: Project, schedule: CronSchedule, owner: st
         # Status before spec: the reverse lets the controller fire a stale run (kubernetes/kubernetes#130838).
         actions.append(MoveCronJobWatermark(current.namespace, current.name, current.resource_version, moment))
     patch = {
-        "metadata": {"annotations": {naming.SPEC_HASH_ANNOTATION: hash_}},
-        "spec": wanted,
+        "metadata": {"uid": current.uid, "annotations": {naming.SPEC_HASH_ANNOTATION: hash_}},
+        # Whole: merged, a ServiceAccount or a volume that the Project gives up would stay for ever, as the hash says
+        # that all is done. The API server fills in its defaults anew.
+        "spec": {"$patch": "replace", **wanted},
     }
     actions.append(UpdateCronJob(current.namespace, current.name, patch))
     return actions

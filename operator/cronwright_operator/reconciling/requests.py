@@ -9,7 +9,7 @@ from cronwright_core.domain import naming
 from cronwright_core.domain.cluster import StopIntent, StopReason
 from cronwright_core.domain.parameters import RunRequest, parse_run_request
 from cronwright_core.domain.task import Request
-from cronwright_operator.reconciling.actions import Action, Event, RecordCancelled, WithdrawRequest
+from cronwright_operator.reconciling.actions import Event, RecordCancelled
 
 MAX_CLAIMED_WAIT = timedelta(hours=1)
 """So much of its wait a request has for the asking; with more, anybody could write his way to the head of the queue."""
@@ -19,7 +19,7 @@ MAX_CLAIMED_WAIT = timedelta(hours=1)
 class Refusals:
     """Requests that cannot be done: recorded with the reason, and taken off. `triggers` are those that are left."""
 
-    actions: tuple[Action, ...]
+    records: tuple[RecordCancelled, ...]
     events: tuple[Event, ...]
     triggers: tuple[Request, ...]
 
@@ -40,9 +40,9 @@ def parse_request(request: Request, now: datetime) -> tuple[datetime, str]:
     return found.time, found.by
 
 
-def waits_since(requested: datetime, made: datetime) -> datetime:
-    """From when on the wait of a run counts whose Job is made at a time."""
-    return min(max(requested, made - MAX_CLAIMED_WAIT), made)
+def waits_since(asked: datetime, seen: datetime) -> datetime:
+    """From when on the wait for its turn counts, of a run that was asked for at `asked`, and `seen` by us or made."""
+    return min(max(asked, seen - MAX_CLAIMED_WAIT), seen)
 
 
 def refuse_requests(triggers: tuple[Request, ...], now: datetime) -> Refusals:
@@ -50,7 +50,7 @@ def refuse_requests(triggers: tuple[Request, ...], now: datetime) -> Refusals:
 
     The record comes first, then the annotation goes: if we die in between, both are done once more and change nothing.
     """
-    actions: list[Action] = []
+    records: list[RecordCancelled] = []
     events: list[Event] = []
     left: list[Request] = []
     for request in triggers:
@@ -60,11 +60,7 @@ def refuse_requests(triggers: tuple[Request, ...], now: datetime) -> Refusals:
             continue
         message = f"{found.problem.field}: {found.problem.message.en}"
         stop = StopIntent(StopReason.INVALID_REQUEST, found.by, now, message)
-        actions += [
-            RecordCancelled(request, found.time, found.by, stop),
-            WithdrawRequest(request_annotation(request)),
-        ]
-        events.append(
-            Event("Warning", StopReason.INVALID_REQUEST.value, f"trigger {request.key} is refused: {message}")
-        )
-    return Refusals(tuple(actions), tuple(events), tuple(left))
+        records.append(RecordCancelled(request, found.time, found.by, stop, (request_annotation(request),)))
+        told = f"trigger {request.key} is refused: {message}"
+        events.append(Event("Warning", StopReason.INVALID_REQUEST.value, told, of_record=True))
+    return Refusals(tuple(records), tuple(events), tuple(left))

@@ -92,7 +92,8 @@ class TaskSync:
         """Looks at the task, decides, and carries it out.
 
         Raises:
-            KubeError, NameNotOurs: to be tried again; whatever was done stays done and is found so.
+            KubeError, NameNotOurs, Unavailable, NotRegistered: to be tried again; whatever was done stays done and is
+                found so.
         """
         task = self._cache.task(uid)
         if task is None:
@@ -134,9 +135,11 @@ class TaskSync:
             return
         if self._can_be_told_later(task, decision, now):
             return
-        await self._applier.apply(task, decision.actions, now)
+        unfinished = await self._applier.apply(task, decision.actions, now)
         for event in decision.events:
-            await self._events.post(task, event, now)
+            if unfinished.unrecorded is None or not event.of_record:
+                await self._events.post(task, event, now)
+        unfinished.raise_any()
 
     def _can_be_told_later(self, task: ScheduledTask, decision: Decision, now: datetime) -> bool:
         """Whether the status is not written yet, as it would only tell how runs get on, and their ends may come soon.

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import datetime, timedelta
 from typing import cast
 
@@ -22,7 +22,7 @@ from cronwright_core.kube.errors import (
 )
 from cronwright_core.store.errors import CursorMoved
 from cronwright_core.store.logs import LogStore
-from cronwright_core.store.records import LogAppend, LogCursor, Stream
+from cronwright_core.store.records import Stream
 from cronwright_operator.recording.confirming import (
     SMALL,
     Reading,
@@ -39,6 +39,7 @@ from cronwright_operator.recording.one_ahead import OneAhead
 from cronwright_operator.recording.output import MARKER_PREFIX
 from cronwright_operator.recording.redaction import Redactor
 from cronwright_operator.recording.sources import STREAMS_OF, LogSources, Source
+from cronwright_operator.recording.stored_log import StoredLog
 
 logger = logging.getLogger(__name__)
 
@@ -83,13 +84,10 @@ class PodLog:
         """`host` is the address of the Pod's node, `start_time` when the container began; None: unknown. `stored` is
         called with the lines of each append that was committed."""
         self._sources = sources
-        self._store = store
+        self._log = StoredLog(store, execution_id=execution_id, execution_time=execution_time, attempt=attempt, now=now)
         self._namespace = namespace
         self._pod = pod
         self._container = container
-        self._execution_id = execution_id
-        self._execution_time = execution_time
-        self._attempt = attempt
         self._now = now
         self._load_redactor = redactor
         self._redactor = Redactor()
@@ -97,8 +95,6 @@ class PodLog:
         self._host = host
         self._start_time = start_time
         self._stored = stored
-        self._positions: dict[Stream, Position] | None = None
-        self._complete: set[Stream] = set()
         self._lock = asyncio.Lock()
         self._trouble_since: datetime | None = None
         self._files: LogFiles | None = None
@@ -109,7 +105,7 @@ class PodLog:
     @property
     def finished(self) -> bool:
         """Whether nothing is left to be read."""
-        return self._positions is not None and not self._open_streams(self._positions)
+        return self._log.positions is not None and not self._open_streams(self._log.positions)
 
     async def poll(self, *, final: bool) -> bool:
         """Reads what is new on every stream; returns whether there was anything. `final`: the container has ended.
@@ -125,7 +121,7 @@ class PodLog:
                 if not final or not self._patience_is_over():
                     raise
                 # A node that is gone for good: an honest gap is worth more than an execution that never ends.
-                for stream in self._open_streams(await self._load()):
+                for stream in self._open_streams(await self._log.load()):
                     await self._give_up(stream, f"the log could not be read for {PATIENCE}", str(error))
                 return False
 
@@ -133,7 +129,7 @@ class PodLog:
         """Marks what was not read to its end: the Pod is gone, and its output with it. What is stored stays."""
         async with self._lock:
             await self._read_what_is_left()
-            for stream in self._open_streams(await self._load()):
+            for stream in self._open_streams(await self._log.load()):
                 await self._give_up(stream, reason)
 
     async def _read_what_is_left(self) -> None:
@@ -141,7 +137,7 @@ class PodLog:
 
         The container may still be printing, so this is no end that one could be sure of.
         """
-        positions = await self._load()
+        positions = await self._log.load()
         if self._sources.files is None or self._host is None or "all" in positions:
             return
         self._files = None
@@ -151,7 +147,7 @@ class PodLog:
         except KubeError as error:
             logger.info("the log files of the deleted Pod %s cannot be read: %s", self._pod, error)
         except CursorMoved:
-            self._positions = None
+            self._log.positions = None
         finally:
             self._files = None
 
@@ -161,7 +157,7 @@ class PodLog:
 
     def _open_streams(self, positions: dict[Stream, Position]) -> tuple[Stream, ...]:
         streams = STREAMS_OF[self._source(positions)]
-        return tuple(stream for stream in streams if stream not in self._complete)
+        return tuple(stream for stream in streams if stream not in self._log.complete)
 
     def _patience_is_over(self) -> bool:
         now = self._now()
@@ -170,7 +166,7 @@ class PodLog:
         return now - self._trouble_since > PATIENCE
 
     async def _poll(self, *, final: bool) -> bool:
-        positions = await self._load()
+        positions = await self._log.load()
         self._redactor = await self._load_redactor()
         try:
             if self._source(positions) == "files":
@@ -178,7 +174,7 @@ class PodLog:
             return await self._poll_streams(positions, final=final)
         except CursorMoved:
             # Somebody (we, before a lost answer) stored more than we knew: look again where the stream stands.
-            self._positions = self._files = None
+            self._log.positions = self._files = None
             raise KubeUnreachable(f"the stored log of Pod {self._pod} is further than expected; read again") from None
 
     # By the API server
@@ -191,7 +187,7 @@ class PodLog:
             return await self._read_to_end(positions, ended)
         finally:
             # All at once: a transaction for each would be most of what a run that prints nothing costs.
-            await self._finish(ended)
+            await self._log.finish(ended)
 
     async def _poll_each(self, positions: dict[Stream, Position]) -> bool:
         grown = False
@@ -208,7 +204,7 @@ class PodLog:
         return grown
 
     async def _poll_stream(self, stream: Stream) -> bool:
-        position = (await self._load()).get(stream, Position())
+        position = (await self._log.load()).get(stream, Position())
         began = self._now()
         gone = True
         for since in (position.since_time(), None):
@@ -312,7 +308,7 @@ class PodLog:
         self, stream: Stream, since_time: str | None, *, from_start: bool = False, final: bool = False
     ) -> Reading:
         """Reads once and stores what is new; all that is there behind a mark, if `from_start`."""
-        position = (await self._load()).get(stream, Position())
+        position = (await self._log.load()).get(stream, Position())
         reading = Reading(since_time, LineSplitter(position, from_start=from_start, cut=self._redactor.safe_cut))
         portions = self._read(stream, reading)
         reading.grown = await self._take(stream, portions, behind=ROTATED if from_start else None)
@@ -362,7 +358,7 @@ class PodLog:
         return grown
 
     def _beginning_is_missing(self, stream: Stream, first: NewLines) -> bool:
-        if (self._positions or {}).get(stream, Position()).lines or self._start_time is None:
+        if (self._log.positions or {}).get(stream, Position()).lines or self._start_time is None:
             return False
         return gap_before(first, max(self._start_time, self._looked.get(stream, self._start_time)))
 
@@ -377,13 +373,13 @@ class PodLog:
             raise
         except KubeNotFound as error:
             self._files = None
-            if not await self._load():
+            if not await self._log.load():
                 # Nothing of it was ever there: this kubelet may not show its files at all.
                 self._file_failures = _FILE_TRIES if final else self._file_failures + 1
                 return await self._poll(final=True) if final else False
             if not final:
                 return False
-            for stream in self._open_streams(await self._load()):
+            for stream in self._open_streams(await self._log.load()):
                 await self._give_up(stream, "the node no longer has the log", error.message)
             return False
         except KubeRejected as error:
@@ -397,7 +393,7 @@ class PodLog:
             raise
         self._file_failures = 0
         if final:
-            await self._finish(self._open_streams(await self._load()))
+            await self._log.finish(self._open_streams(await self._log.load()))
         return grown
 
     async def _read_files(self, *, final: bool) -> bool:
@@ -410,7 +406,7 @@ class PodLog:
     async def _read_chain(self, lost: frozenset[CriStream], *, final: bool) -> tuple[bool, frozenset[CriStream]]:
         """Reads what is new; returns whether there was anything, and the streams whose last stored line is not in the
         files any more. `lost` streams are taken from the first line that is there, behind a mark."""
-        positions = await self._load()
+        positions = await self._log.load()
         files = self._files
         if files is None:
             assert self._sources.files is not None  # noqa: S101 - _source says "files" only with them
@@ -449,57 +445,16 @@ class PodLog:
     # Into the store
 
     async def _append_marker(self, stream: Stream, reason: str, *, complete: bool = False, detail: str = "") -> None:
-        position = (await self._load()).get(stream, Position())
-        marker = NewLines(gap_line(reason).encode() + b"\n", 1, position.past_marker())
         said = f"{reason}: {detail}" if detail else reason
-        await self._store_lines(stream, marker, reason=said, complete=complete)
+        await self._log.mark(stream, gap_line(reason), reason=said, complete=complete)
 
     async def _append(self, stream: Stream, new: NewLines, *, reason: str | None, complete: bool = False) -> None:
         new = NewLines(self._redactor.lines(new.data), new.count, new.position, new.first_stamp, new.partial)
         if reason is not None:
             new = new.behind(gap_line(reason))
-        await self._store_lines(stream, new, reason=reason, complete=complete)
+        await self._log.append(stream, new, reason=reason, complete=complete)
         self._stored(new.data)
-
-    async def _store_lines(self, stream: Stream, new: NewLines, *, reason: str | None, complete: bool = False) -> None:
-        positions = await self._load()
-        before = positions.get(stream, Position())
-        # A portion behind a marker that was stored before counts from there.
-        position = Position(before.lines + new.count, new.position.stamp, new.position.stamp_count)
-        append = LogAppend(
-            execution_id=self._execution_id,
-            execution_time=self._execution_time,
-            attempt=self._attempt,
-            stream=stream,
-            from_line=before.lines,
-            lines=new.data,
-            line_count=new.count,
-            at=self._now(),
-            last_stamp=position.stamp,
-            last_stamp_count=position.stamp_count,
-            partial_line=new.partial,
-            incomplete_reason=reason,
-            complete=complete,
-        )
-        # If the answer is lost, the next append finds the cursor moved and reads it again: no line twice.
-        await asyncio.to_thread(self._store.append, [append])
-        positions[stream] = position
-        if complete:
-            self._complete.add(stream)
-
-    async def _finish(self, streams: Collection[Stream]) -> None:
-        if streams:
-            await asyncio.to_thread(self._store.finish, self._execution_id, self._attempt, *streams, complete=True)
-            self._complete |= set(streams)
 
     async def _give_up(self, stream: Stream, reason: str, detail: str = "") -> None:
         """Ends a stream that was not read to its end, with a line that says so."""
         await self._append_marker(stream, reason, complete=True, detail=detail)
-
-    async def _load(self) -> dict[Stream, Position]:
-        if self._positions is None:
-            cursors: list[LogCursor] = await asyncio.to_thread(self._store.cursors, self._execution_id)
-            mine = [cursor for cursor in cursors if cursor.attempt == self._attempt]
-            self._positions = {c.stream: Position(c.lines, c.last_stamp, c.last_stamp_count) for c in mine}
-            self._complete |= {c.stream for c in mine if c.complete}
-        return self._positions

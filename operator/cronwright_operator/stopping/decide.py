@@ -132,10 +132,14 @@ def _ends_by_itself(job: JobFacts, pods: Sequence[PodFacts], limit: datetime) ->
 
 
 def _unstarted(job: JobFacts, pods: Sequence[PodFacts]) -> tuple[PodFacts | None, datetime] | None:
-    """The Pod that waits (None: there is no Pod at all) and when its patience ends."""
+    """The Pod that waits (None: there is no Pod at all) and when its patience ends.
+
+    Without a Pod it is counted from when the Job controller began with the Job: what it waited for its turn before, and
+    for that controller, is not its fault. Its first look is told in the Job's status also if no Pod could be made.
+    """
     patience = timedelta(seconds=job.pending_deadline_seconds)
     if not pods and job.failed_pods == 0:
-        return None, (job.start_time or job.creation_time) + patience
+        return (None, job.begun_time + patience) if job.begun_time is not None else None
     waiting = [pod for pod in pods if pod.phase == "Pending" and pod.start_time is None and pod.deletion_time is None]
     if not waiting:
         return None

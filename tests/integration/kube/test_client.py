@@ -6,10 +6,13 @@ import asyncio
 import os
 import uuid
 from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import pytest
 
+from cronwright_core.domain import naming
+from cronwright_core.domain.project import Workspace
 from cronwright_core.kube.client import KubeClient
 from cronwright_core.kube.errors import (
     KubeAlreadyExists,
@@ -20,9 +23,14 @@ from cronwright_core.kube.errors import (
 )
 from cronwright_core.kube.ports import Json, PatchKind
 from cronwright_core.kube.reflector import Reflector
-from cronwright_core.kube.resources import JOBS, PROJECTS, SCHEDULED_TASKS
+from cronwright_core.kube.resources import CRON_JOBS, JOBS, PROJECTS, SCHEDULED_TASKS
 from cronwright_core.kube.status import replace_status
+from cronwright_core.kube.workloads import to_cronjob
+from cronwright_operator.reconciling import actions
+from cronwright_operator.reconciling.manifests import build_cronjob
+from support.builders import make_project, make_task
 from support.cluster import OWN_CONTEXTS, kubectl
+from support.decisions import decide, of
 
 Result = TypeVar("Result")
 
@@ -193,6 +201,30 @@ def test_a_status_is_never_written_to_another_object_of_the_name(namespace: str)
             await replace_status(
                 client, PROJECTS, namespace, "renewed", current["metadata"]["uid"], {"projectId": "seven"}
             )
+
+    run(work)
+
+
+def test_a_replaced_spec_keeps_what_the_server_defaults_and_nothing_of_the_old(namespace: str) -> None:
+    task, given = make_task(schedule="0 0 1 1 *"), make_project(service_account_name="deployer")
+    kueue = replace(task, queue_labels={naming.KUEUE_QUEUE_LABEL: "q"})
+    rich = replace(
+        given.spec, image_pull_secrets=("s",), security_context={"fsGroup": 7}, workspace=Workspace("c", "/w")
+    )
+    line = {"owner": "alice", "cron_line": "0 0 1 1 *", "suspend": True}
+    before = build_cronjob(kueue, replace(given, spec=rich), priority_class="high", **line)
+    plain = build_cronjob(task, make_project(), **line)
+    for body in (before, plain):
+        body["metadata"].pop("ownerReferences")
+        body["metadata"]["namespace"] = namespace
+    fresh = {**plain, "metadata": {**plain["metadata"], "name": "fresh"}}
+
+    async def work(client: KubeClient) -> None:
+        made = to_cronjob(await client.create(CRON_JOBS, namespace, before))
+        (update,) = of(decide(task, cronjob=replace(made, spec_hash=None, suspend=False)), actions.UpdateCronJob)
+        written = await client.patch(CRON_JOBS, namespace, made.name, update.patch, kind=PatchKind.STRATEGIC)
+        wanted = (await client.create(CRON_JOBS, namespace, fresh))["spec"]
+        assert {**written["spec"], "suspend": True} == wanted
 
     run(work)
 

@@ -165,8 +165,10 @@ def _with_finalizers(old: Json, patch: Json) -> Json:
 
 
 def _merge(target: Any, patch: Mapping[str, Any]) -> Json:
-    result = dict(target) if isinstance(target, Mapping) else {}
+    result = dict(target) if isinstance(target, Mapping) and patch.get("$patch") != "replace" else {}
     for key, value in patch.items():
+        if key == "$patch":
+            continue
         if value is None:
             result.pop(key, None)
         elif isinstance(value, Mapping):

@@ -18,6 +18,9 @@ from cronwright_core.kube.ports import Json
 from cronwright_core.kube.resources import CRON_JOBS, JOBS, PODS
 from support.launch_model.api_server import ApiServer
 
+TOLD_SECONDS = 0.3
+"""From a Job's Pod, or the failure to make it, until the Job's status tells that it has begun: the Job controller
+writes it at the end of the same sync (job_controller.go, syncJob), through a client that is limited."""
 LATE_SECONDS = 0.1
 """The controller fires so long after the tick (it adds 100 ms against clock skew)."""
 _FIRST_BACKOFF, _MAX_BACKOFF = 0.2, 100.0
@@ -134,6 +137,8 @@ class JobController:
         self._runs_for = runs_for
         self._loop = asyncio.get_running_loop()
         self._ends: dict[str, float] = {}
+        self.quota = False
+        """Whether a quota forbids any Pod."""
         server.hooks.append(self._changed)
 
     def _changed(self, plural: str, by: str, old: Json | None, new: Json | None) -> None:
@@ -156,15 +161,21 @@ class JobController:
         if pod is not None and pod["status"]["phase"] == "Running":
             self._kubelet(pod, namespace, name)
             return
-        if "deletionTimestamp" in metadata or spec.get("suspend"):
+        if "deletionTimestamp" in metadata:
             return  # the controller never finishes a Job that is being deleted (tried)
         status = dict(job.get("status") or {})
-        if "startTime" not in status:
-            status["startTime"] = to_rfc3339(self._now())
-        if pod is None and spec.get("parallelism", 1) > 0:
-            self._write(job, status)
-            self._start(job)
+        if spec.get("suspend"):
+            if not _held_back(job):
+                self._write(job, {**status, "conditions": [self._condition("Suspended")]})
             return
+        if pod is None and spec.get("parallelism", 1) > 0:
+            if self.quota:
+                self._later(5.0, namespace, name)
+            else:
+                self._start(job)
+            self._loop.call_later(TOLD_SECONDS, self._tell_begun, namespace, name)
+            return
+        status.setdefault("startTime", to_rfc3339(self._now()))
         if pod is not None:
             succeeded = pod["status"]["phase"] == "Succeeded"
             status |= {"succeeded": int(succeeded), "failed": int(not succeeded)}
@@ -174,6 +185,17 @@ class JobController:
         else:
             self._later(1.0, namespace, name)
         self._write(job, status)
+
+    def _tell_begun(self, namespace: str, name: str) -> None:
+        job = self._server.find(JOBS, namespace, name)
+        if job is None or _finished(job) or job["spec"].get("suspend"):
+            return
+        status = dict(job.get("status") or {})
+        if _held_back(job):
+            status["conditions"] = [{**self._condition("Suspended"), "status": "False", "reason": "JobResumed"}]
+        elif "startTime" in status:
+            return
+        self._write(job, {**status, "startTime": to_rfc3339(self._now())})
 
     def _kubelet(self, pod: Json, namespace: str, job_name: str) -> None:
         uid = pod["metadata"]["uid"]
@@ -215,7 +237,8 @@ class JobController:
         self._ends[pod["metadata"]["uid"]] = self._loop.time() + self._runs_for(job)
 
     def _condition(self, type_: str) -> Json:
-        reason = {"Complete": "CompletionsReached", "Failed": "BackoffLimitExceeded"}[type_]
+        reasons = {"Complete": "CompletionsReached", "Failed": "BackoffLimitExceeded", "Suspended": "JobSuspended"}
+        reason = reasons[type_]
         time = to_rfc3339(self._now())
         return {"type": type_, "status": "True", "reason": reason, "message": reason, "lastTransitionTime": time}
 
@@ -229,7 +252,15 @@ def _owned(body: Json, uid: str) -> bool:
 
 
 def _finished(job: Json) -> bool:
-    return bool((job.get("status") or {}).get("conditions"))
+    return bool(_conditions(job) & {"Complete", "Failed"})
+
+
+def _held_back(job: Json) -> bool:
+    return "Suspended" in _conditions(job)
+
+
+def _conditions(job: Json) -> set[str]:
+    return {item["type"] for item in (job.get("status") or {}).get("conditions") or () if item["status"] == "True"}
 
 
 def _job_of(cronjob: Json, tick: datetime) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from cronwright_core.domain import naming
-from cronwright_core.domain.cluster import JobFacts
+from cronwright_core.domain.cluster import JobFacts, StopReason
 from cronwright_core.domain.execution import ExecutionKind
 from cronwright_core.domain.schedule import OnceSchedule, Schedule, ScheduleType, parse_schedule, ticks_between
 from cronwright_core.domain.task import ScheduledTask, TaskStatus
@@ -66,6 +66,8 @@ class History:
     started: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     """Execution id -> uids of the Jobs of it that got a Pod."""
     running: dict[str, JobFacts] = field(default_factory=dict)
+    let_go: dict[str, float] = field(default_factory=dict)
+    """Job uid -> when it could first get a Pod."""
     excused: set[str] = field(default_factory=set)
     cronjobs_gone: set[str] = field(default_factory=set)
     limits: dict[str, Values] = field(default_factory=lambda: defaultdict(Values))
@@ -114,15 +116,24 @@ class History:
         if new is None and not job.accepted and job.owner_uid in self.cronjobs_gone and id_ is not None:
             # Nobody had taken it on, and who deleted its CronJob has taken away all that told of it: nobody can know.
             self.started[id_].discard(job.uid)
+        if old is not None and new is not None and old.stop is None and new.stop is not None:
+            self._stopped(new, new.stop.reason)
         if new is None or new.finished or new.suspended or (new.stop is not None and new.parallelism == 0):
             self.running.pop(job.uid, None)
             return
         starts = job.uid not in self.running
         self.running[job.uid] = job
         if starts:
+            self.let_go[job.uid] = self.world.seconds()
             self._start(by, job)
         if old is None and by == "operator" and job.tick is not None:
             self._made(job)
+
+    def _stopped(self, job: JobFacts, reason: StopReason) -> None:
+        """What it waited for its turn is not its fault."""
+        since = self.world.seconds() - self.let_go.get(job.uid, self.world.seconds())
+        if reason is StopReason.CANNOT_START and since < job.pending_deadline_seconds - 1:
+            self._tell(f"{job.name} was ended as one that cannot start {since:.1f} s after it was let go")
 
     def _start(self, by: str, job: JobFacts) -> None:
         if by == "controller" and job.tick is not None:

@@ -25,7 +25,7 @@ from cronwright_operator.launching.ledger import Ledger
 from cronwright_operator.launching.limits import build_limits
 from cronwright_operator.launching.waits import REFRESH_SECONDS, Waits
 from cronwright_operator.reconciling.actions import Action, Event, RecordCancelled
-from cronwright_operator.reconciling.apply import Applier, NameNotOurs
+from cronwright_operator.reconciling.apply import Applier, NameNotOurs, Unfinished
 from cronwright_operator.reconciling.leftovers import Leftovers
 from cronwright_operator.reconciling.observed import Registration
 from cronwright_operator.reconciling.sync import TaskSync
@@ -254,10 +254,10 @@ DECIDED_ON: ContextVar[int] = ContextVar("DECIDED_ON", default=0)
 """The generation of the task on which the work that is being carried out was decided."""
 
 
-def _noting(apply: Callable[..., Awaitable[None]]) -> Callable[..., Awaitable[None]]:
-    async def noting(task: ScheduledTask, actions: tuple[Action, ...], now: datetime) -> None:
+def _noting(apply: Callable[..., Awaitable[Unfinished]]) -> Callable[..., Awaitable[Unfinished]]:
+    async def noting(task: ScheduledTask, actions: tuple[Action, ...], now: datetime) -> Unfinished:
         DECIDED_ON.set(task.generation)
-        await apply(task, actions, now)
+        return await apply(task, actions, now)
 
     return noting
 

@@ -69,7 +69,7 @@ class World:
         )
         self.server.hooks.append(order.changed)
         self.cron = CronJobController(self.server, self.now)
-        JobController(self.server, self.now, self._seconds_of)
+        self.job_controller = JobController(self.server, self.now, self._seconds_of)
         self._create_projects("p", "q")
         self._controller = self.loop.create_task(self.cron.run())
 
@@ -244,7 +244,7 @@ class World:
         self.loop.play(delete())
 
     def patch(self, resource: Any, name: str, patch: Json) -> None:
-        """What anybody with rights may do."""
+        """As `kubectl patch`; nothing where there is no such object."""
 
         async def act() -> None:
             if self.server.find(resource, NAMESPACE, name) is not None:

@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 
-from cronwright_core.domain.cluster import StopIntent
+from cronwright_core.domain.cluster import StopIntent, StopReason
+from cronwright_core.domain.errors import Message, Unavailable
 from cronwright_core.domain.gate import Limits
 from cronwright_core.domain.skips import SkippedTick, UnrecordedSkips
-from cronwright_core.domain.task import ScheduledTask
+from cronwright_core.domain.task import Request, ScheduledTask
 from cronwright_core.kube.codec import to_task_status
 from cronwright_core.kube.errors import KubeAlreadyExists, KubeForbidden, KubeInvalid, KubeNotFound, KubeUnreachable
 from cronwright_core.kube.ports import Json, PatchKind
@@ -39,6 +40,7 @@ class Client:
         self.refuses = dict(refuses or {})
         self.job = job
         self.calls: list[tuple[str, str, Any]] = []
+        self.kinds: list[PatchKind] = []
 
     def _call(self, verb: str, resource: Resource, detail: Any) -> Json:
         self.calls.append((verb, resource.kind, detail))
@@ -66,6 +68,7 @@ class Client:
         subresource: str | None = None,
         kind: PatchKind = PatchKind.MERGE,
     ) -> Json:
+        self.kinds.append(kind)
         return self._call("patch", resource, patch)
 
     async def delete(self, resource: Resource, namespace: str, name: str, **_: Any) -> None:
@@ -112,7 +115,7 @@ def apply(
         gone=lambda uid, tick: client.calls.append(("gone", JOBS, (uid, tick))),
         cancelled=client.record_cancelled,
     )
-    asyncio.run(applier.apply(task, steps, CREATED))
+    asyncio.run(applier.apply(task, steps, CREATED)).raise_any()
     return skipped
 
 
@@ -120,6 +123,12 @@ def status_written(client: Client) -> dict[str, Any]:
     (patch,) = (detail for verb, kind, detail in client.calls if kind == "ScheduledTask" and isinstance(detail, list))
     found: dict[str, Any] = patch[1]["value"]
     return found
+
+
+def test_a_cronjobs_spec_can_be_replaced_whole() -> None:
+    client = Client()
+    apply(client, PAUSE)
+    assert client.kinds == [PatchKind.STRATEGIC], "in a merge patch `$patch` would be a field like any other"
 
 
 def test_in_the_order_given() -> None:
@@ -258,3 +267,30 @@ def test_what_cannot_be_recorded_stands_in_the_same_write_of_the_status(with_sta
     written = status_written(client)
     assert to_task_status(written).unrecorded_skips == before.with_more([TICK])
     assert written["lastScheduleTime"]
+
+
+def unrun(key: str) -> actions.RecordCancelled:
+    stop = StopIntent(StopReason.INVALID_REQUEST, "kubectl", CREATED, "m")
+    return actions.RecordCancelled(Request(key, "{"), CREATED, "kubectl", stop, (f"trigger.cronwright.dev/{key}",))
+
+
+def test_what_is_recorded_is_taken_off_the_task() -> None:
+    client = Client()
+    apply(client, unrun("x"))
+    assert client.calls[0][:2] == ("record", "ScheduledTask")
+    (patch,) = (detail for verb, _, detail in client.calls if verb == "patch")
+    assert patch["metadata"]["annotations"] == {"trigger.cronwright.dev/x": None}
+
+
+def test_a_record_that_cannot_be_committed_keeps_its_annotation_and_holds_up_nothing() -> None:
+    client = Client({("record", "ScheduledTask"): Unavailable(Message("m", "PostgreSQL is away"))})
+    stop = StopIntent(StopReason.CANCELLED, "alice", CREATED, "m")
+    with pytest.raises(Unavailable):
+        apply(client, unrun("x"), unrun("y"), actions.StopExecution("job-uid", stop), actions.WithdrawRequest("c"))
+    assert [(verb, detail) for verb, _, detail in client.calls[:3]] == [
+        ("record", "x"),
+        ("record", "y"),
+        ("stop", ("job-uid", "Cancelled")),
+    ]
+    (patch,) = (detail for verb, _, detail in client.calls if verb == "patch")
+    assert patch["metadata"]["annotations"] == {"c": None}

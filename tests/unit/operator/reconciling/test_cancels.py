@@ -110,17 +110,26 @@ class TestARunWithoutAJob:
         task = replace(cancelled(self.EXECUTION), triggers=(self.REQUEST,))
         decision = decided(task, project=project)
         assert not [action for action in decision.actions if isinstance(action, CreateJob)]
-        record, trigger, cancel = last(decision, 3)
+        (record,) = last(decision, 1)
         assert isinstance(record, RecordCancelled)
         assert (record.request, record.time, record.requested_by) == (self.REQUEST, at("10:00:10"), "bob")
-        assert trigger == WithdrawRequest("trigger.cronwright.dev/k1")
-        assert cancel == WithdrawRequest(f"cancel.cronwright.dev/{self.EXECUTION}")
+        assert record.annotations == ("trigger.cronwright.dev/k1", f"cancel.cronwright.dev/{self.EXECUTION}")
+        assert not [action for action in decision.actions if isinstance(action, WithdrawRequest)]
 
     def test_holds_up_nothing_else(self) -> None:
         other = Request("k2", "now")
         decision = decided(replace(cancelled(self.EXECUTION), triggers=(self.REQUEST, other)))
         kinds = [type(action) for action in decision.actions]
         assert kinds.index(CreateJob) < kinds.index(WriteStatus) < kinds.index(RecordCancelled)
+
+    @pytest.mark.parametrize("running_one", ["exec-0", "exec-9"], ids=["sorts before", "sorts after"])
+    def test_what_runs_is_ended_before_anything_is_recorded(self, running_one: str) -> None:
+        task = replace(cancelled(self.EXECUTION), triggers=(self.REQUEST, Request("x", '{"env": 1}')))
+        task = replace(task, cancels=tuple(sorted((*task.cancels, Request(running_one, "")), key=lambda c: c.key)))
+        view = JobView(running(), execution_state(running(), ()), running_one)
+        seen = Observed(task, make_project(), make_cronjob(last_schedule_time=TICK), (view,), Registration(1), NOW)
+        kinds = [type(action) for action in reconcile(seen).actions]
+        assert kinds[-4:] == [StopExecution, WithdrawRequest, RecordCancelled, RecordCancelled]
 
 
 def test_a_task_that_is_being_deleted_ends_its_runs_for_that_reason() -> None:

@@ -169,6 +169,7 @@ class TestBetweenTwoTicks:
         job = make_job("runs", tick=at("10:00:00"), has_finalizer=True)
         decision = decide(task, cronjob=cronjob, project=project, jobs=[job])
         (update,) = of(decision, actions.UpdateCronJob)
+        assert update.patch["spec"]["$patch"] == "replace", "what is taken away goes"
         template = update.patch["spec"]["jobTemplate"]["spec"]["template"]
         assert template["spec"]["containers"][0]["image"] == "busybox:2"
         kinds = {type(action) for action in decision.actions}

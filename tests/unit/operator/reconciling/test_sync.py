@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import nullcontext
 from dataclasses import replace
 from datetime import datetime, timedelta
 from types import SimpleNamespace
@@ -20,7 +21,8 @@ from cronwright_core.kube.errors import KubeConflict
 from cronwright_operator.launching.burst import CROWD, Burst
 from cronwright_operator.launching.clock import Clock
 from cronwright_operator.launching.ledger import Ledger
-from cronwright_operator.reconciling.actions import AcceptJob, Action, CoverTick, CreateJob, WriteStatus
+from cronwright_operator.reconciling.actions import AcceptJob, Action, CoverTick, CreateJob, Event, WriteStatus
+from cronwright_operator.reconciling.apply import Unfinished
 from cronwright_operator.reconciling.manifests import build_cronjob
 from cronwright_operator.reconciling.observed import Registration
 from cronwright_operator.reconciling.sync import TaskSync
@@ -36,10 +38,12 @@ class Applied:
     def __init__(self) -> None:
         self.kinds: list[type[Action]] = []
         self.status: TaskStatus | None = None
+        self.unfinished = Unfinished()
 
-    async def apply(self, task: ScheduledTask, actions: tuple[Action, ...], now: datetime) -> None:
+    async def apply(self, task: ScheduledTask, actions: tuple[Action, ...], now: datetime) -> Unfinished:
         self.kinds += [type(action) for action in actions]
         self.status = next((action.status for action in actions if isinstance(action, WriteStatus)), self.status)
+        return self.unfinished
 
 
 class Desk:
@@ -70,7 +74,8 @@ class Desk:
         )
         cache: Any = SimpleNamespace(task=lambda _: None if self.gone else self.task, project=lambda *_: make_project())
         applier: Any = self.applied
-        events: Any = None
+        self.told: list[str] = []
+        events: Any = SimpleNamespace(post=self._post)
         self._sync = TaskSync(
             cache=cache,
             cronjob_of=lambda _: self.cronjob,
@@ -106,6 +111,9 @@ class Desk:
 
     async def _leftovers(self, uid: str) -> None:
         self.left.append(uid)
+
+    async def _post(self, _: ScheduledTask, event: Event, __: datetime) -> None:
+        self.told.append(event.reason)
 
     def take_over(self) -> None:
         """What was written comes back from the cluster."""
@@ -334,3 +342,23 @@ def test_what_a_task_left_behind_is_looked_at_when_it_is_gone() -> None:
     desk.gone = True
     assert desk.look() == []
     assert (desk.left, desk.ledger.held(desk.task.uid)) == ([desk.task.uid], None)
+
+
+@pytest.mark.parametrize(
+    ("unfinished", "told"),
+    [
+        (Unfinished(), ["InvalidRequest", "UnknownExecution"]),
+        (Unfinished(refused=KubeConflict(409, "Conflict", "m")), ["InvalidRequest", "UnknownExecution"]),
+        (Unfinished(unrecorded=KubeConflict(409, "Conflict", "m")), ["UnknownExecution"]),
+    ],
+    ids=["all done", "a Job was refused", "a record waits"],
+)
+def test_what_was_done_is_told_although_other_things_must_be_tried_again(
+    unfinished: Unfinished, told: list[str]
+) -> None:
+    desk = Desk()
+    desk.task = replace(desk.task, triggers=(Request("x", "{"),), cancels=(Request("exec-of-nobody", "now"),))
+    desk.applied.unfinished = unfinished
+    with nullcontext() if unfinished == Unfinished() else pytest.raises(KubeConflict):
+        desk.look()
+    assert sorted(desk.told) == told

@@ -245,6 +245,23 @@ class TestCannotStart:
     def test_a_pod_that_started_is_not_meant(self) -> None:
         assert looked("10:00:45", self.PATIENT, running()) == StopDecision((), at("10:01:00"))
 
+    @pytest.mark.parametrize(
+        "changes",
+        [
+            {"start_time": None},
+            {"start_time": None, "held_back": True},
+            {"start_time": START, "held_back": True},
+        ],
+        ids=["never looked at", "let go after a wait", "let go once more"],
+    )
+    def test_what_the_job_controller_has_not_begun_with_is_waited_for(self, changes: dict[str, Any]) -> None:
+        assert looked("12:00:00", replace(self.PATIENT, **changes)) == StopDecision()
+
+    def test_patience_begins_when_the_job_controller_has_begun_with_it_as_it_was_let_go(self) -> None:
+        let_go = replace(self.PATIENT, start_time=at("12:00:00"))
+        assert looked("12:00:29", let_go) == StopDecision((), at("12:00:30"))
+        assert looked("12:00:30", let_go) == StopDecision(explain=let_go.uid)
+
     def test_a_job_that_waits_for_its_turn_is_not_meant(self) -> None:
         assert looked("12:00:00", replace(self.PATIENT, suspended=True, start_time=None)) == StopDecision()
 
