@@ -51,6 +51,10 @@ from cronwright_operator.reconciling.refused import JOB_REFUSED
 
 logger = logging.getLogger(__name__)
 
+_DECIDED_ON = ("scheduleHash", "anchorTime", "lastScheduleTime", "claimedTime", "completionTime")
+"""What of a status says which ticks are decided. Who writes it has decided something, and what was decided without
+knowing of it is out of date."""
+
 
 class NameNotOurs(Exception):
     """A Job or CronJob of the name that we need belongs to somebody else; nothing runs until it is gone."""
@@ -106,6 +110,7 @@ class Applier:
         """
         refused: KubeRejected | NameNotOurs | None = None
         unrecorded: Exception | None = None
+        stands = task.status
         created = False
         skipped: list[SkippedTick] = []
         for action in actions:
@@ -155,12 +160,13 @@ class Applier:
                     status = action.status if refused is None else _refused_status(task, action.status, refused, now)
                     status = await self._with_skips(task, status, skipped)
                     skipped = []
-                    if status != task.status:
-                        await self._write_status(task, from_task_status(status))
+                    if status != stands:
+                        await self._write_status(task, stands, status)
+                        stands = status
         if skipped:
-            status = await self._with_skips(task, task.status, skipped)
-            if status != task.status:
-                await self._write_status(task, from_task_status(status))
+            status = await self._with_skips(task, stands, skipped)
+            if status != stands:
+                await self._write_status(task, stands, status)
         return Unfinished(refused, unrecorded)
 
     async def end(self, actions: Iterable[Action]) -> None:
@@ -291,9 +297,23 @@ class Applier:
             return False
         return current["metadata"]["uid"] == job.uid and "deletionTimestamp" not in current["metadata"]
 
-    async def _write_status(self, task: ScheduledTask, status: Json) -> None:
+    async def _write_status(self, task: ScheduledTask, stands: TaskStatus, status: TaskStatus) -> None:
+        """Only onto what was decided on: one that was frozen and sends this late must not put the watermark of its
+        successor back, who would decide the same ticks once more."""
+        old = from_task_status(stands)
+        where = (SCHEDULED_TASKS, task.namespace, task.name)
         try:
-            body = await replace_status(self._client, SCHEDULED_TASKS, task.namespace, task.name, task.uid, status)
+            body = await replace_status(
+                self._client,
+                *where,
+                task.uid,
+                from_task_status(status),
+                decided_on={key: old[key] for key in _DECIDED_ON},
+            )
+        except KubeConflict:
+            # Mostly our own write whose answer was lost, before the watch has brought it.
+            self._cache.put_task(await self._client.get(*where))
+            raise
         except KubeNotFound as error:
             logger.info(
                 "the status of ScheduledTask %s/%s is not needed any more: %s", task.namespace, task.name, error

@@ -205,6 +205,28 @@ def test_a_status_is_never_written_to_another_object_of_the_name(namespace: str)
     run(work)
 
 
+def test_a_status_is_written_only_onto_the_one_that_was_seen(namespace: str) -> None:
+    body = build_cronjob(make_task(), make_project(), owner="alice", cron_line="0 0 1 1 *", suspend=True)
+    body["metadata"] = {"name": "overtaken"}
+    first, second = "2026-03-02T10:00:00Z", "2026-03-02T10:01:00Z"
+
+    async def work(client: KubeClient) -> None:
+        uid = (await client.create(CRON_JOBS, namespace, body))["metadata"]["uid"]
+        seen: dict[str, Any] = {"lastScheduleTime": None, "lastSuccessfulTime": None}
+        where = (client, CRON_JOBS, namespace, "overtaken", uid)
+        await replace_status(*where, {"lastScheduleTime": first}, decided_on=seen)
+        with pytest.raises(KubeConflict):
+            await replace_status(*where, {"lastSuccessfulTime": second}, decided_on=seen)
+        seen["lastScheduleTime"] = first
+        await client.patch(CRON_JOBS, namespace, "overtaken", {"metadata": {"annotations": {"x": "y"}}})
+        await replace_status(*where, {"lastScheduleTime": second}, decided_on=seen)
+        with pytest.raises(KubeConflict):
+            await replace_status(*where, {"lastScheduleTime": first}, decided_on=seen)
+        assert (await client.get(CRON_JOBS, namespace, "overtaken"))["status"] == {"lastScheduleTime": second}
+
+    run(work)
+
+
 def test_a_replaced_spec_keeps_what_the_server_defaults_and_nothing_of_the_old(namespace: str) -> None:
     task, given = make_task(schedule="0 0 1 1 *"), make_project(service_account_name="deployer")
     kueue = replace(task, queue_labels={naming.KUEUE_QUEUE_LABEL: "q"})
