@@ -73,8 +73,8 @@ class StopSync:
     async def request(self, uid: str, stop: StopIntent) -> None:
         """Writes the intent to end the Job; the rest follows by itself. Nothing happens to one that ends already.
 
-        For cancels, for a tick that takes another's place (StopReason.REPLACED), and for a pause (SUSPENDED), which ends
-        only what still waits. Returns once the intent stands on the Job.
+        For cancels, for a tick that takes another's place (StopReason.REPLACED), and for a pause (SUSPENDED), which
+        ends only what still waits. Returns once the intent stands on the Job.
 
         Raises:
             KubeConflict: the Job has just changed; ask again.

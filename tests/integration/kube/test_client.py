@@ -20,6 +20,7 @@ from cronwright_core.kube.errors import (
     KubeInvalid,
     KubeNotFound,
     is_another_object,
+    is_gone,
 )
 from cronwright_core.kube.ports import Json, PatchKind
 from cronwright_core.kube.reflector import Reflector
@@ -201,6 +202,16 @@ def test_a_status_is_never_written_to_another_object_of_the_name(namespace: str)
             await replace_status(
                 client, PROJECTS, namespace, "renewed", current["metadata"]["uid"], {"projectId": "seven"}
             )
+
+    run(work)
+
+
+def test_an_object_that_is_gone_is_told_from_a_kind_that_is_not_known(namespace: str) -> None:
+    async def work(client: KubeClient) -> None:
+        for resource, gone in ((SCHEDULED_TASKS, True), (replace(SCHEDULED_TASKS, plural="nothings"), False)):
+            with pytest.raises(KubeNotFound) as error:
+                await client.get(resource, namespace, "nobody")
+            assert is_gone(error.value) is gone
 
     run(work)
 

@@ -325,3 +325,54 @@ def test_a_refused_status_brings_the_one_that_stands_there() -> None:
     seen = cache.task(TASK.uid)
     assert seen is not None
     assert seen.status.last_schedule_time == at("10:00:00"), "the next pass decides on it"
+
+
+GONE = KubeNotFound(404, "NotFound", 'scheduledtasks "nightly-copy" not found')
+UNKNOWN_KIND = KubeNotFound(404, "404", "no message")
+"""What an API server answers that has not read the CRD yet."""
+CRONJOB = actions.CreateCronJob({"metadata": {"name": "cj"}, "spec": {}})
+KNOWN = replace(TASK, status=STATUS)
+WRITES: tuple[actions.Action, ...] = (
+    actions.WriteStatus(replace(STATUS, last_schedule_time=at("10:00:00"))),
+    actions.RemoveRequest("trigger.cronwright.dev/1"),
+    CRONJOB,
+)
+
+
+def cached() -> DefinitionCache:
+    cache = DefinitionCache(lambda *_: None, lambda _: None)
+    body = build_task("team-a", TASK.name, TASK.spec)
+    body["metadata"] |= {"uid": TASK.uid, "resourceVersion": "100", "creationTimestamp": "2026-03-02T09:59:30Z"}
+    cache.put_task(body)
+    assert cache.task(TASK.uid) is not None
+    return cache
+
+
+@pytest.mark.parametrize("write", WRITES, ids=["status", "annotation", "CronJob"])
+def test_a_task_that_is_not_there_any_more_is_forgotten_and_nothing_more_is_made(write: actions.Action) -> None:
+    client, cache = Client({("patch", "ScheduledTask"): GONE, ("get", "ScheduledTask"): GONE}), cached()
+    apply(client, write, CREATE, task=KNOWN, cache=cache)
+    assert cache.task(TASK.uid) is None
+    assert not [kind for verb, kind, _ in client.calls if verb == "create"]
+
+
+@pytest.mark.parametrize("write", WRITES, ids=["status", "annotation", "CronJob"])
+def test_while_the_kind_is_not_known_none_is_forgotten(write: actions.Action) -> None:
+    client = Client({("patch", "ScheduledTask"): UNKNOWN_KIND, ("get", "ScheduledTask"): UNKNOWN_KIND})
+    cache = cached()
+    with pytest.raises(KubeNotFound):
+        apply(client, write, CREATE, task=KNOWN, cache=cache)
+    assert cache.task(TASK.uid) is not None
+
+
+def test_the_cronjob_of_another_task_of_the_name_is_not_made() -> None:
+    client, cache = Client(job={"metadata": {"uid": "of another"}}), cached()
+    apply(client, CRONJOB, task=KNOWN, cache=cache)
+    assert [verb for verb, _, _ in client.calls] == ["get"]
+    assert cache.task(TASK.uid) is None
+
+
+def test_the_first_cronjob_of_a_task_is_made_without_asking() -> None:
+    client = Client()
+    apply(client, CRONJOB)
+    assert [(verb, kind) for verb, kind, _ in client.calls] == [("create", "CronJob")]
