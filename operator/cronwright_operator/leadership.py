@@ -6,8 +6,8 @@ A holder that cannot renew stops writing before its lease runs out, so a success
 looks again just when it would run out, so that it takes over at most 12 s after the last sign of life.
 
 A process that was stopped between the check and the write (SIGSTOP, a frozen machine) may still send that one write
-when it goes on. It can do no harm: Jobs have names that follow from their time, and patches of a status carry the
-version they were decided on.
+when it goes on. It can do no harm: Jobs have names that follow from their time, and a status is written only onto the
+one that it was decided on. All else that it knew is out of date, so it ends even if the lease is free again.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ class Leadership:
             await asyncio.sleep(RETRY_SECONDS)
             started = monotonic()
             try:
-                if not await self._try(started):
+                if not await self._try(started, renew=True):
                     raise LeadershipLost("another operator holds the lease")
             except KubeError as error:
                 logger.warning("the lease could not be renewed: %s", error)
@@ -112,19 +112,22 @@ class Leadership:
         except (KubeError, TimeoutError) as error:
             logger.info("the lease could not be given back: %s", error)
 
-    async def _try(self, started: float) -> bool:
-        """One attempt to take or renew. The time that counts is when it began, not when the answer came."""
+    async def _try(self, started: float, *, renew: bool = False) -> bool:
+        """One attempt to take or, with `renew`, only to renew. The time that counts is when it began, not when the
+        answer came."""
         try:
             async with asyncio.timeout(REQUEST_SECONDS):
-                return await self._take_or_renew(started)
+                return await self._take_or_renew(started, renew)
         except TimeoutError as error:
             raise KubeError("no answer within 3 s") from error
 
-    async def _take_or_renew(self, started: float) -> bool:
+    async def _take_or_renew(self, started: float, renew: bool) -> bool:
         try:
             lease = await self._client.get(LEASES, self._namespace, self._name)
         except KubeNotFound:
             self._heard_at = monotonic()
+            if renew:
+                return False
             body = {
                 "apiVersion": LEASES.api_version,
                 "kind": LEASES.kind,
@@ -140,6 +143,8 @@ class Leadership:
             return True
         self._heard_at = monotonic()
         holder = lease["spec"].get("holderIdentity") or ""
+        if renew and holder != self._identity:
+            return False  # also if it is free: another may have held it meanwhile, and given it back
         if holder not in ("", self._identity) and not self._expired(lease):
             return False
         lease["spec"] = self._spec(lease["spec"])

@@ -129,6 +129,12 @@ def error_for(status: int, body: Mapping[str, Any] | None) -> KubeError:
     return kind(status, reason or str(status), message, causes)
 
 
+def is_gone(error: KubeError) -> bool:
+    """Whether the object itself is not there: an API server that does not know the kind (yet) answers 404 as well, and
+    without a Status."""
+    return isinstance(error, KubeNotFound) and error.reason == "NotFound"
+
+
 def is_another_object(error: KubeRejected) -> bool:
     """Whether a patch that names a uid met another object of the same name (409 of resources, 422 of Jobs)."""
     if isinstance(error, KubeInvalid):

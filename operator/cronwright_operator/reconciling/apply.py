@@ -23,6 +23,7 @@ from cronwright_core.kube.errors import (
     KubeNotFound,
     KubeRejected,
     is_another_object,
+    is_gone,
 )
 from cronwright_core.kube.ports import Json, ObjectClient, PatchKind
 from cronwright_core.kube.reflector import Reflector
@@ -51,9 +52,17 @@ from cronwright_operator.reconciling.refused import JOB_REFUSED
 
 logger = logging.getLogger(__name__)
 
+_DECIDED_ON = ("scheduleHash", "anchorTime", "lastScheduleTime", "claimedTime", "completionTime")
+"""What of a status says which ticks are decided. Who writes it has decided something, and what was decided without
+knowing of it is out of date."""
+
 
 class NameNotOurs(Exception):
     """A Job or CronJob of the name that we need belongs to somebody else; nothing runs until it is gone."""
+
+
+class _TaskGone(Exception):
+    """The task was deleted, and nobody has told us: kopf reports no deletion that falls into a gap of its watch."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,8 +113,17 @@ class Applier:
         A Job that the API server refuses (a quota, an admission rule, somebody else's Job of the name) does not hold up
         the rest: the condition says why. Nor does a record that cannot be committed. Both are told in what is returned.
         """
+        try:
+            return await self._apply(task, actions, now)
+        except _TaskGone as gone:
+            logger.info("ScheduledTask %s/%s is gone: %s", task.namespace, task.name, gone)
+            self._cache.remove_task(task.uid)
+            return Unfinished()
+
+    async def _apply(self, task: ScheduledTask, actions: tuple[Action, ...], now: datetime) -> Unfinished:
         refused: KubeRejected | NameNotOurs | None = None
         unrecorded: Exception | None = None
+        stands = task.status
         created = False
         skipped: list[SkippedTick] = []
         for action in actions:
@@ -121,6 +139,9 @@ class Applier:
                 case CoverTick():
                     await self._cover_tick(action)
                 case CreateCronJob():
+                    if task.status.schedule_hash is not None:
+                        # It had one: somebody has deleted it, or the garbage collector, with the task.
+                        await self._check_task(task)
                     await self._create(CRON_JOBS, self._cronjobs, task, action.manifest, frozenset({task.uid}))
                 case AcceptJob():
                     await self._accept(action)
@@ -155,12 +176,13 @@ class Applier:
                     status = action.status if refused is None else _refused_status(task, action.status, refused, now)
                     status = await self._with_skips(task, status, skipped)
                     skipped = []
-                    if status != task.status:
-                        await self._write_status(task, from_task_status(status))
+                    if status != stands:
+                        await self._write_status(task, stands, status)
+                        stands = status
         if skipped:
-            status = await self._with_skips(task, task.status, skipped)
-            if status != task.status:
-                await self._write_status(task, from_task_status(status))
+            status = await self._with_skips(task, stands, skipped)
+            if status != stands:
+                await self._write_status(task, stands, status)
         return Unfinished(refused, unrecorded)
 
     async def end(self, actions: Iterable[Action]) -> None:
@@ -291,25 +313,47 @@ class Applier:
             return False
         return current["metadata"]["uid"] == job.uid and "deletionTimestamp" not in current["metadata"]
 
-    async def _write_status(self, task: ScheduledTask, status: Json) -> None:
+    async def _write_status(self, task: ScheduledTask, stands: TaskStatus, status: TaskStatus) -> None:
+        """Only onto what was decided on: one that was frozen and sends this late must not put the watermark of its
+        successor back, who would decide the same ticks once more."""
+        old = from_task_status(stands)
+        where = (SCHEDULED_TASKS, task.namespace, task.name)
         try:
-            body = await replace_status(self._client, SCHEDULED_TASKS, task.namespace, task.name, task.uid, status)
-        except KubeNotFound as error:
-            logger.info(
-                "the status of ScheduledTask %s/%s is not needed any more: %s", task.namespace, task.name, error
+            body = await replace_status(
+                self._client,
+                *where,
+                task.uid,
+                from_task_status(status),
+                decided_on={key: old[key] for key in _DECIDED_ON},
             )
-            return
+        except KubeConflict:
+            # Mostly our own write whose answer was lost, before the watch has brought it.
+            self._cache.put_task(await self._client.get(*where))
+            raise
+        except KubeNotFound as error:
+            if is_gone(error):
+                raise _TaskGone(str(error)) from error
+            raise
         self._cache.put_task(body)
+
+    async def _check_task(self, task: ScheduledTask) -> None:
+        try:
+            body = await self._client.get(SCHEDULED_TASKS, task.namespace, task.name)
+        except KubeNotFound as error:
+            if is_gone(error):
+                raise _TaskGone(str(error)) from error
+            raise
+        if body["metadata"]["uid"] != task.uid:
+            raise _TaskGone("another one has its name now")
 
     async def _patch_task(self, task: ScheduledTask, patch: Json) -> None:
         patch["metadata"] = {**patch.get("metadata", {}), "uid": task.uid}
         try:
             body = await self._client.patch(SCHEDULED_TASKS, task.namespace, task.name, patch)
         except KubeRejected as error:
-            if not isinstance(error, KubeNotFound) and not is_another_object(error):
-                raise
-            logger.info("ScheduledTask %s/%s is gone or another one now: %s", task.namespace, task.name, error)
-            return
+            if is_gone(error) or is_another_object(error):
+                raise _TaskGone(str(error)) from error
+            raise
         self._cache.put_task(body)
 
 

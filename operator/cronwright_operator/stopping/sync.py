@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from cronwright_core import json_log
-from cronwright_core.domain.cluster import JobFacts, PodFacts, StopIntent
+from cronwright_core.domain.cluster import JobFacts, PodFacts, StopIntent, StopReason
 from cronwright_core.kube.errors import KubeNotFound
 from cronwright_core.kube.ports import Json, ListWatchClient, ObjectClient
 from cronwright_core.kube.reflector import Reflector
@@ -73,7 +73,8 @@ class StopSync:
     async def request(self, uid: str, stop: StopIntent) -> None:
         """Writes the intent to end the Job; the rest follows by itself. Nothing happens to one that ends already.
 
-        For cancels and for the launch gate (StopReason.REPLACED). Returns once the intent stands on the Job.
+        For cancels, for a tick that takes another's place (StopReason.REPLACED), and for a pause (SUSPENDED), which
+        ends only what still waits. Returns once the intent stands on the Job.
 
         Raises:
             KubeConflict: the Job has just changed; ask again.
@@ -85,6 +86,8 @@ class StopSync:
         fresh = await self._fresh(Seen(job, (), self._now()))
         if fresh is None or fresh.job.finished or fresh.job.stopping:
             return
+        if stop.reason is StopReason.SUSPENDED and not fresh.job.suspended:
+            return  # let go meanwhile, by Kueue or by an answer that was lost: a pause ends nothing that runs
         await self._applier.apply(plan_stop(fresh.job, fresh.pods, stop))
 
     async def _fresh(self, seen: Seen) -> Seen | None:

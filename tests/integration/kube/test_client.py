@@ -20,6 +20,7 @@ from cronwright_core.kube.errors import (
     KubeInvalid,
     KubeNotFound,
     is_another_object,
+    is_gone,
 )
 from cronwright_core.kube.ports import Json, PatchKind
 from cronwright_core.kube.reflector import Reflector
@@ -201,6 +202,38 @@ def test_a_status_is_never_written_to_another_object_of_the_name(namespace: str)
             await replace_status(
                 client, PROJECTS, namespace, "renewed", current["metadata"]["uid"], {"projectId": "seven"}
             )
+
+    run(work)
+
+
+def test_an_object_that_is_gone_is_told_from_a_kind_that_is_not_known(namespace: str) -> None:
+    async def work(client: KubeClient) -> None:
+        for resource, gone in ((SCHEDULED_TASKS, True), (replace(SCHEDULED_TASKS, plural="nothings"), False)):
+            with pytest.raises(KubeNotFound) as error:
+                await client.get(resource, namespace, "nobody")
+            assert is_gone(error.value) is gone
+
+    run(work)
+
+
+def test_a_status_is_written_only_onto_the_one_that_was_seen(namespace: str) -> None:
+    body = build_cronjob(make_task(), make_project(), owner="alice", cron_line="0 0 1 1 *", suspend=True)
+    body["metadata"] = {"name": "overtaken"}
+    first, second = "2026-03-02T10:00:00Z", "2026-03-02T10:01:00Z"
+
+    async def work(client: KubeClient) -> None:
+        uid = (await client.create(CRON_JOBS, namespace, body))["metadata"]["uid"]
+        seen: dict[str, Any] = {"lastScheduleTime": None, "lastSuccessfulTime": None}
+        where = (client, CRON_JOBS, namespace, "overtaken", uid)
+        await replace_status(*where, {"lastScheduleTime": first}, decided_on=seen)
+        with pytest.raises(KubeConflict):
+            await replace_status(*where, {"lastSuccessfulTime": second}, decided_on=seen)
+        seen["lastScheduleTime"] = first
+        await client.patch(CRON_JOBS, namespace, "overtaken", {"metadata": {"annotations": {"x": "y"}}})
+        await replace_status(*where, {"lastScheduleTime": second}, decided_on=seen)
+        with pytest.raises(KubeConflict):
+            await replace_status(*where, {"lastScheduleTime": first}, decided_on=seen)
+        assert (await client.get(CRON_JOBS, namespace, "overtaken"))["status"] == {"lastScheduleTime": second}
 
     run(work)
 

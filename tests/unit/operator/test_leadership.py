@@ -183,3 +183,35 @@ def test_who_cannot_read_the_lease_is_no_successor(time: Time) -> None:
     server.away = False
     attempt(b, time)
     assert b.hears
+
+
+def test_one_that_was_frozen_ends_also_if_the_lease_is_free_again(time: Time, monkeypatch: pytest.MonkeyPatch) -> None:
+    server = Server()
+    a, b = candidate(server, "a"), candidate(server, "b")
+    attempt(a, time)
+    attempt(b, time)
+    time.now += leadership.LEASE_SECONDS + 1
+    assert attempt(b, time)
+    asyncio.run(b.release())
+
+    slept: list[float] = []
+
+    async def thaw(seconds: float) -> None:
+        assert not slept, "it goes on"
+        slept.append(seconds)
+        time.now += 60
+
+    monkeypatch.setattr(leadership.asyncio, "sleep", thaw)
+    with pytest.raises(LeadershipLost):
+        asyncio.run(a.keep())
+    assert server.lease is not None
+    assert server.lease["spec"]["holderIdentity"] == "", "it has decided on what was before, and takes nothing up"
+
+
+def test_one_that_was_late_and_that_nobody_has_relieved_goes_on(time: Time) -> None:
+    server = Server()
+    a = candidate(server, "a")
+    attempt(a, time)
+    time.now += 60
+    assert asyncio.run(a._try(time(), renew=True)), "all that it knows is as it was"
+    assert a.held

@@ -14,8 +14,15 @@ from cronwright_core.domain.errors import Message, Unavailable
 from cronwright_core.domain.gate import Limits
 from cronwright_core.domain.skips import SkippedTick, UnrecordedSkips
 from cronwright_core.domain.task import Request, ScheduledTask
-from cronwright_core.kube.codec import to_task_status
-from cronwright_core.kube.errors import KubeAlreadyExists, KubeForbidden, KubeInvalid, KubeNotFound, KubeUnreachable
+from cronwright_core.kube.codec import build_task, from_task_status, to_task_status
+from cronwright_core.kube.errors import (
+    KubeAlreadyExists,
+    KubeConflict,
+    KubeForbidden,
+    KubeInvalid,
+    KubeNotFound,
+    KubeUnreachable,
+)
 from cronwright_core.kube.ports import Json, PatchKind
 from cronwright_core.kube.resources import JOBS, SCHEDULED_TASKS, Resource
 from cronwright_operator.cache import DefinitionCache
@@ -94,6 +101,7 @@ def apply(
     task: ScheduledTask = TASK,
     recorded: bool = True,
     ledger: Ledger | None = None,
+    cache: DefinitionCache | None = None,
 ) -> list[SkippedTick]:
     skipped: list[SkippedTick] = []
 
@@ -102,10 +110,9 @@ def apply(
         skipped.extend(ticks)
         return recorded
 
-    cache = DefinitionCache(lambda *_: None, lambda _: None)
     applier = Applier(
         client,
-        cache,
+        cache or DefinitionCache(lambda *_: None, lambda _: None),
         Copy(),  # type: ignore[arg-type]
         Copy(),  # type: ignore[arg-type]
         skipped=record,
@@ -121,7 +128,7 @@ def apply(
 
 def status_written(client: Client) -> dict[str, Any]:
     (patch,) = (detail for verb, kind, detail in client.calls if kind == "ScheduledTask" and isinstance(detail, list))
-    found: dict[str, Any] = patch[1]["value"]
+    found: dict[str, Any] = patch[-1]["value"]
     return found
 
 
@@ -294,3 +301,78 @@ def test_a_record_that_cannot_be_committed_keeps_its_annotation_and_holds_up_not
     ]
     (patch,) = (detail for verb, _, detail in client.calls if verb == "patch")
     assert patch["metadata"]["annotations"] == {"c": None}
+
+
+def test_a_status_is_written_onto_the_one_that_it_was_decided_on() -> None:
+    client = Client()
+    status = replace(STATUS, last_schedule_time=at("10:00:00"))
+    claimed = replace(status, claimed_time=at("10:01:00"))
+    apply(client, actions.WriteStatus(claimed), actions.WriteStatus(status), task=replace(TASK, status=STATUS))
+    tests = [{op["path"]: op["value"] for op in patch[:-1]} for _, _, patch in client.calls]
+    assert [found["/status/lastScheduleTime"] for found in tests] == ["2026-03-02T09:59:30Z", "2026-03-02T10:00:00Z"]
+    assert [found["/status/claimedTime"] for found in tests] == [None, "2026-03-02T10:01:00Z"]
+
+
+def test_a_refused_status_brings_the_one_that_stands_there() -> None:
+    body = build_task("team-a", TASK.name, TASK.spec)
+    stamps = {"uid": TASK.uid, "resourceVersion": "200", "creationTimestamp": "2026-03-02T09:59:30Z"}
+    body["metadata"] |= stamps
+    body["status"] = from_task_status(replace(STATUS, last_schedule_time=at("10:00:00")))
+    client = Client({("patch", "ScheduledTask"): KubeInvalid(422, "Invalid", "the test failed")}, body)
+    cache = DefinitionCache(lambda *_: None, lambda _: None)
+    with pytest.raises(KubeConflict):
+        apply(client, actions.WriteStatus(STATUS), cache=cache)
+    seen = cache.task(TASK.uid)
+    assert seen is not None
+    assert seen.status.last_schedule_time == at("10:00:00"), "the next pass decides on it"
+
+
+GONE = KubeNotFound(404, "NotFound", 'scheduledtasks "nightly-copy" not found')
+UNKNOWN_KIND = KubeNotFound(404, "404", "no message")
+"""What an API server answers that has not read the CRD yet."""
+CRONJOB = actions.CreateCronJob({"metadata": {"name": "cj"}, "spec": {}})
+KNOWN = replace(TASK, status=STATUS)
+WRITES: tuple[actions.Action, ...] = (
+    actions.WriteStatus(replace(STATUS, last_schedule_time=at("10:00:00"))),
+    actions.RemoveRequest("trigger.cronwright.dev/1"),
+    CRONJOB,
+)
+
+
+def cached() -> DefinitionCache:
+    cache = DefinitionCache(lambda *_: None, lambda _: None)
+    body = build_task("team-a", TASK.name, TASK.spec)
+    body["metadata"] |= {"uid": TASK.uid, "resourceVersion": "100", "creationTimestamp": "2026-03-02T09:59:30Z"}
+    cache.put_task(body)
+    assert cache.task(TASK.uid) is not None
+    return cache
+
+
+@pytest.mark.parametrize("write", WRITES, ids=["status", "annotation", "CronJob"])
+def test_a_task_that_is_not_there_any_more_is_forgotten_and_nothing_more_is_made(write: actions.Action) -> None:
+    client, cache = Client({("patch", "ScheduledTask"): GONE, ("get", "ScheduledTask"): GONE}), cached()
+    apply(client, write, CREATE, task=KNOWN, cache=cache)
+    assert cache.task(TASK.uid) is None
+    assert not [kind for verb, kind, _ in client.calls if verb == "create"]
+
+
+@pytest.mark.parametrize("write", WRITES, ids=["status", "annotation", "CronJob"])
+def test_while_the_kind_is_not_known_none_is_forgotten(write: actions.Action) -> None:
+    client = Client({("patch", "ScheduledTask"): UNKNOWN_KIND, ("get", "ScheduledTask"): UNKNOWN_KIND})
+    cache = cached()
+    with pytest.raises(KubeNotFound):
+        apply(client, write, CREATE, task=KNOWN, cache=cache)
+    assert cache.task(TASK.uid) is not None
+
+
+def test_the_cronjob_of_another_task_of_the_name_is_not_made() -> None:
+    client, cache = Client(job={"metadata": {"uid": "of another"}}), cached()
+    apply(client, CRONJOB, task=KNOWN, cache=cache)
+    assert [verb for verb, _, _ in client.calls] == ["get"]
+    assert cache.task(TASK.uid) is None
+
+
+def test_the_first_cronjob_of_a_task_is_made_without_asking() -> None:
+    client = Client()
+    apply(client, CRONJOB)
+    assert [(verb, kind) for verb, kind, _ in client.calls] == [("create", "CronJob")]

@@ -58,6 +58,9 @@ class Operator:
             now=lambda: cluster.now,
         )
 
+    async def request(self, stop: StopIntent) -> None:
+        await self._stops.request(self._cluster.job["metadata"]["uid"], stop)
+
     async def look(self) -> None:
         uid = self._cluster.job["metadata"]["uid"]
         task = self._cluster.only(SCHEDULED_TASKS)
@@ -219,3 +222,23 @@ def test_a_job_that_changes_in_between_is_looked_at_again() -> None:
     cluster = asyncio.run(scenario())
     assert cluster.lost == []
     assert [attempt.status.value for attempt in state_of(cluster).attempts] == ["CANCELLED"]
+
+
+@pytest.mark.parametrize(
+    ("suspended", "reason", "ended"),
+    [
+        (True, StopReason.SUSPENDED, True),
+        (False, StopReason.SUSPENDED, False),
+        (False, StopReason.CANCELLED, True),
+        (False, StopReason.REPLACED, True),
+    ],
+)
+def test_a_pause_ends_only_what_still_waits(suspended: bool, reason: StopReason, ended: bool) -> None:
+    async def scenario() -> Cluster:
+        # What was seen of it, suspended, may be late: what counts is how it stands there now.
+        cluster = await make_cluster(CREATED, retries=3, suspend=suspended)
+        await Operator(cluster).request(StopIntent(reason, "operator", CREATED, "m"))
+        return cluster
+
+    cluster = asyncio.run(scenario())
+    assert (to_job(cluster.job).stop is not None) is ended
