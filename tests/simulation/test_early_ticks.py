@@ -1,10 +1,11 @@
-"""The controller's Job of a tick that would start later by our clock: it is that tick's run, whoever deletes it."""
+"""Ticks that come earlier by one clock than by the other, ours and the CronJob controller's: each runs once, whoever
+deletes what tells of it."""
 
 from __future__ import annotations
 
 import pytest
 
-from cronwright_core.kube.resources import JOBS
+from cronwright_core.kube.resources import CRON_JOBS, JOBS
 from support.launch_model.world import World
 
 SPREAD_TO_59_SECONDS = 90
@@ -31,6 +32,26 @@ def test_a_tick_that_the_controller_made_early_does_not_run_again(clock: float) 
                 if job.finished:
                     world.delete(JOBS, job.name)
         world.wait_until("10:05:00")  # `check` tells of an execution that ran twice
+        world.settle()
+    finally:
+        world.close()
+
+
+def test_a_tick_that_we_made_early_does_not_run_again_from_a_new_cronjob() -> None:
+    world = World(seed=0, total=0, step_in=True)
+    try:
+        world.create_task("task-0", scheduleType="Cron", schedule="* * * * *", maxInstances=1)
+        world.start_operator()
+        world.wait_until("10:01:20")
+        world.set_clock(30.0)
+        world.wait_until("10:01:50")
+        # The tick of 10:02 has run. Somebody deletes the CronJob and its Jobs with it, and the operator, which makes it
+        # anew, comes no further.
+        (cronjob,) = world.server.all(CRON_JOBS)
+        world.delete(CRON_JOBS, cronjob["metadata"]["name"])
+        world.wait(0.1)
+        world.disturb_for(20)
+        world.wait_until("10:04:00")
         world.settle()
     finally:
         world.close()

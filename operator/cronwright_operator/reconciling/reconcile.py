@@ -284,7 +284,13 @@ def _cronjob(seen: Observed, project: Project, schedule: CronSchedule, owner: st
     )
     current = seen.cronjob
     if current is None or current.deleting:
-        return [CreateCronJob(manifest)] if current is None else []
+        if current is not None:
+            return []
+        if seen.task.status.last_schedule_time is not None:
+            # Suspended: it knows nothing of the ticks that are decided, and one of them may lie ahead by the
+            # controller's clock. The next pass moves its time past them and lets it go, as at any resume.
+            manifest["spec"] = {**manifest["spec"], "suspend": True}
+        return [CreateCronJob(manifest)]
     wanted = manifest["spec"]
     hash_ = manifest["metadata"]["annotations"][naming.SPEC_HASH_ANNOTATION]
     same = (

@@ -18,6 +18,8 @@ from cronwright_operator.reconciling.reconcile import schedule_hash
 from support.builders import CREATED, MINUTE, at, make_cronjob, make_job, make_project, make_task, settled
 from support.decisions import as_stored, decide, made, of, ready, status_of
 
+HASH = "cronwright.dev/spec-hash"
+
 
 class TestCron:
     def test_new_task_gets_a_live_cronjob_with_its_zone(self) -> None:
@@ -30,11 +32,25 @@ class TestCron:
         assert not of(decision, actions.CreateJob), "nothing is due"
         assert ready(decision)[:2] == (True, "Scheduled")
 
+    def test_one_that_is_made_again_fires_nothing_before_it_knows_what_was_decided(self) -> None:
+        task = make_task()
+        task = replace(task, status=settled(task, last_schedule_time=at("10:01:00")))
+        # By our clock, which may be ahead of the controller's: to that the tick may yet come.
+        again = decide(task, now="10:01:30")
+        (create,) = of(again, actions.CreateCronJob)
+        assert create.manifest["spec"]["suspend"] is True
+        stands = make_cronjob(suspend=True, spec_hash=create.manifest["metadata"]["annotations"][HASH])
+        (moved, let_go, *_) = decide(task, now="10:01:31", cronjob=stands).actions
+        assert isinstance(moved, actions.MoveCronJobWatermark), "status before spec"
+        assert moved.time == at("10:01:31")
+        assert isinstance(let_go, actions.UpdateCronJob)
+        assert let_go.patch["spec"]["suspend"] is False
+
     def test_nothing_to_do_is_nothing_done(self) -> None:
         task = make_task()
         task = replace(task, status=settled(task, last_schedule_time=at("10:00:00")))
         first = decide(task)
-        spec_hash = of(first, actions.CreateCronJob)[0].manifest["metadata"]["annotations"]["cronwright.dev/spec-hash"]
+        spec_hash = of(first, actions.CreateCronJob)[0].manifest["metadata"]["annotations"][HASH]
         task = replace(task, status=status_of(first))
         again = decide(task, cronjob=make_cronjob(spec_hash=spec_hash, last_schedule_time=at("10:00:00")))
         assert again.actions == ()
