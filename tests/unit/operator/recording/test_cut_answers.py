@@ -25,6 +25,8 @@ TORN = stamped(0, 10, b"end", b"")
 ERR = stamped(0, 3, b"err")
 SAID = b"1\n2\n9\n"
 EVERY = range(len(b"".join(OUT) + TORN))
+exhaustive = pytest.mark.hypothesis
+"""Thousands of reads take seconds: they go with the tests of invariants, which are a part of their own."""
 
 
 def sources_of(kubelet: Kubelet, setting: str) -> LogSources:
@@ -50,6 +52,7 @@ async def read(cuts: Sequence[int | None], setting: str, *, stored: int = 0, tai
     raise AssertionError(f"not read to its end after {cuts}")
 
 
+@exhaustive
 @pytest.mark.parametrize("tail", [b"", TORN])
 @pytest.mark.parametrize("stored", [0, 2, 3])
 @pytest.mark.parametrize("setting", ["merged", "apart"])
@@ -64,6 +67,7 @@ def test_one_answer_that_is_cut_off_anywhere(setting: str, stored: int, tail: by
     asyncio.run(scenario())
 
 
+@exhaustive
 @pytest.mark.parametrize("stored", [0, 2])
 @pytest.mark.parametrize("setting", ["merged", "apart"])
 def test_two_answers_that_are_cut_off_at_different_places(setting: str, stored: int) -> None:
