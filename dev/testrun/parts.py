@@ -205,8 +205,9 @@ def _unit(_: Background) -> str:
     is the part `property`.
     """
     both = ("-m", "not hypothesis", "-p", "no:xdist")
-    first = ("tests/unit/api", *both)
-    second = ("tests/unit", "--ignore=tests/unit/api", *both)
+    smaller = ("tests/unit/api", "tests/unit/dev")
+    first = (*smaller, *both)
+    second = ("tests/unit", *(f"--ignore={folder}" for folder in smaller), *both)
     beside = Background()
     try:
         _begin("unit-first", *first)(beside)
