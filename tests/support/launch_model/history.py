@@ -18,6 +18,7 @@ from cronwright_core.kube.ports import Json
 from cronwright_core.kube.resources import CRON_JOBS, JOBS, PODS, PROJECTS, SCHEDULED_TASKS
 from cronwright_core.kube.workloads import to_job
 from cronwright_operator.reconciling.observed import execution_id_of
+from cronwright_operator.reconciling.passed_over import state_of
 from cronwright_operator.reconciling.reconcile import schedule_hash
 from support.launch_model.database import Database
 from support.launch_model.operator import DECIDED_ON
@@ -71,7 +72,8 @@ class History:
     excused: set[str] = field(default_factory=set)
     cronjobs_gone: set[str] = field(default_factory=set)
     limits: dict[str, Values] = field(default_factory=lambda: defaultdict(Values))
-    schedules: dict[str, tuple[Schedule, datetime | None]] = field(default_factory=dict)
+    schedules: dict[str, Schedule] = field(default_factory=dict)
+    """By the first part of `scheduleHash`, which outlasts an edit while the task cannot run."""
     edits: dict[str, list[tuple[int, datetime]]] = field(default_factory=lambda: defaultdict(list))
     decided: dict[str, set[datetime]] = field(default_factory=lambda: defaultdict(set))
     """Ticks that a task's watermark has passed, while nobody edited it."""
@@ -176,7 +178,7 @@ class History:
         spec = new.spec
         self.limits[new.uid].set(self.world.seconds(), spec.max_instances)
         schedule = parse_schedule(spec.schedule_type, spec.schedule, spec.time_zone)
-        self.schedules[schedule_hash(new)] = (schedule, None)
+        self.schedules[state_of(schedule_hash(new))[0]] = schedule
         if old is not None and schedule_hash(old) != schedule_hash(new):
             at_once = isinstance(schedule, OnceSchedule) and schedule.at is None
             seen = new.status.observed_generation or 0
@@ -203,7 +205,7 @@ class History:
 
     def _pass(self, task: ScheduledTask, before: TaskStatus, after: TaskStatus) -> None:
         """The ticks between the two watermarks are decided."""
-        schedule = self.schedules[after.schedule_hash or ""][0]
+        schedule = self.schedules[state_of(after.schedule_hash or "")[0]]
         anchor = before.anchor_time or task.creation_time
         base, until = before.last_schedule_time or anchor, after.last_schedule_time
         if until is not None:
