@@ -26,9 +26,13 @@ class StopReason(StrEnum):
     """Its task was suspended while it waited for its turn."""
 
 
+OPERATOR = "operator"
+"""Who ends a run that no user asked to be ended."""
+
+
 @dataclass(frozen=True, slots=True)
 class StopIntent:
-    """An end that was decided; `by` is a user's name or `operator`."""
+    """An end that was decided; `by` is a user's name or `OPERATOR`."""
 
     reason: StopReason
     by: str

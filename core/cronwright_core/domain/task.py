@@ -111,6 +111,11 @@ class TaskStatus:
     conditions: tuple[Condition, ...] = ()
     unrecorded_skips: UnrecordedSkips = field(default_factory=UnrecordedSkips)
 
+    @property
+    def ready(self) -> Condition | None:
+        """The condition Ready; None: it was never written."""
+        return next((condition for condition in self.conditions if condition.type == "Ready"), None)
+
 
 @dataclass(frozen=True, slots=True)
 class Request:

@@ -88,8 +88,6 @@ def _by(name: str, documentation: str, label: str, values: Mapping[str, float]) 
 
 
 def _by_ready(tasks: Iterable[ScheduledTask]) -> Mapping[str, int]:
-    counts = Counter(
-        next((("true" if c.status else "false") for c in task.status.conditions if c.type == "Ready"), "unknown")
-        for task in tasks
-    )
-    return {state: counts[state] for state in ("true", "false", "unknown")}
+    names = {True: "true", False: "false", None: "unknown"}
+    counts = Counter(ready.status if (ready := task.status.ready) is not None else None for task in tasks)
+    return {name: counts[state] for state, name in names.items()}

@@ -12,9 +12,9 @@ from typing import Any
 from cronwright_core.domain import naming
 from cronwright_core.domain.cluster import JobFacts, StopIntent
 from cronwright_core.domain.skips import SkippedTick
-from cronwright_core.domain.task import Condition, ScheduledTask, TaskStatus
+from cronwright_core.domain.task import ScheduledTask, TaskStatus
 from cronwright_core.domain.ticks import MISSED_REASONS
-from cronwright_core.domain.times import to_rfc3339, whole_seconds
+from cronwright_core.domain.times import to_rfc3339
 from cronwright_core.kube.codec import from_task_status
 from cronwright_core.kube.errors import (
     KubeAlreadyExists,
@@ -49,6 +49,7 @@ from cronwright_operator.reconciling.actions import (
     WriteStatus,
 )
 from cronwright_operator.reconciling.refused import JOB_REFUSED
+from cronwright_operator.reconciling.task_status import with_ready
 
 logger = logging.getLogger(__name__)
 
@@ -362,7 +363,4 @@ def _refused_status(
 ) -> TaskStatus:
     """The status when a Job was refused, the condition says why. The watermark is as it was decided: a tick that runs
     has not moved it, as its Job does not stand yet, and an edit or a skipped tick does not depend on the Job."""
-    old = next((c for c in task.status.conditions if c.type == "Ready"), None)
-    since = old.last_transition_time if old is not None and not old.status else whole_seconds(now)
-    condition = Condition("Ready", False, JOB_REFUSED, str(refused)[:1024], since, task.generation)
-    return replace(new, conditions=(*(c for c in new.conditions if c.type != "Ready"), condition))
+    return replace(new, conditions=with_ready(task, False, JOB_REFUSED, str(refused)[:1024], now))

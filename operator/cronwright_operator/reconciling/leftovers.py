@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from cronwright_core.domain import naming
-from cronwright_core.domain.cluster import CronJobFacts, JobFacts, StopIntent, StopReason
+from cronwright_core.domain.cluster import OPERATOR, CronJobFacts, JobFacts, StopIntent, StopReason
 from cronwright_core.kube.errors import KubeNotFound
 from cronwright_core.kube.ports import Json, ListWatchClient, ObjectClient
 from cronwright_core.kube.reflector import Reflector
@@ -22,7 +22,6 @@ from cronwright_operator.reconciling.observed import execution_id_of
 
 PATIENCE = timedelta(seconds=10)
 """So long garbage collection has its time: mostly nothing is left then."""
-_OPERATOR = "operator"
 _LONGEST_LABEL = 63
 
 
@@ -40,7 +39,7 @@ def end_all(cronjob: CronJobFacts | None, jobs: Iterable[JobFacts], now: datetim
 
     If we die in between, the next look finds the rest. A Job that is being deleted is ended by that.
     """
-    stop = StopIntent(StopReason.TASK_DELETED, _OPERATOR, now, "its task was deleted")
+    stop = StopIntent(StopReason.TASK_DELETED, OPERATOR, now, "its task was deleted")
     actions = retire(cronjob)
     for job in sorted(jobs, key=lambda job: (job.creation_time, job.name)):
         execution_id = execution_id_of(job)

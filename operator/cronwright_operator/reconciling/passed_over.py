@@ -67,12 +67,12 @@ def passed_over(seen: Observed, schedule: Schedule, moved: TaskStatus, sure_afte
     if moved.last_schedule_time is None or (before == ACTIVE and kind == new_kind and after != SUSPENDED):
         return PassedOver()
     if before == ACTIVE and kind != new_kind:
-        return _sorted_out(seen, _rescheduled(seen, schedule, moved), moved, sure_after, asks=_live(seen))
+        return _sorted_out(seen, _rescheduled(seen, schedule, moved), sure_after, asks=_live(seen))
     if kind != new_kind or before == SUSPENDED or (before == UNACCEPTED and after == SUSPENDED):
         return PassedOver()
     if before == ACTIVE:
         found = _due(seen, schedule, moved, StopReason.SUSPENDED.value, _WAS_SUSPENDED)
-        return _sorted_out(seen, found, moved, sure_after, asks=isinstance(schedule, CronSchedule))
+        return _sorted_out(seen, found, sure_after, asks=isinstance(schedule, CronSchedule))
     return PassedOver(tuple(_due(seen, schedule, moved, NOT_READY, _WAS_NOT_READY)))
 
 
@@ -135,9 +135,7 @@ def _line_as_it_stands(seen: Observed, wanted: Schedule) -> CronSchedule | None:
     return line if isinstance(line, CronSchedule) and line != wanted else None
 
 
-def _sorted_out(
-    seen: Observed, found: list[RecordSkipped], moved: TaskStatus, sure_after: timedelta, *, asks: bool
-) -> PassedOver:
+def _sorted_out(seen: Observed, found: list[RecordSkipped], sure_after: timedelta, *, asks: bool) -> PassedOver:
     """`asks`: the controller could have made Jobs of these ticks."""
     unsure = tuple(
         skip.tick

@@ -81,9 +81,8 @@ def _reconcile(seen: Observed) -> Decision:
     owner = task.spec.owner or seen.project.spec.owner or ""
     status = _with_current_schedule(seen, schedule)
     passed = passed_over(seen, schedule, status, HANDS_OFF)
-    same_kind = _kind(task.status.schedule_hash or "") == _kind(schedule_hash(task))
     actions: list[Action] = [*_accept(seen)]
-    if passed.unsure and not same_kind:
+    if passed.unsure and _kind(task.status.schedule_hash or "") != _kind(status.schedule_hash or ""):
         # While the CronJob stands as it does it tells which ticks these are. If we die before the edit is carried out,
         # it is seen anew, and so are they.
         return Decision((*actions, *check_ticks(seen, passed.unsure)), seen.now + HANDS_OFF)
@@ -283,14 +282,14 @@ def _cronjob(seen: Observed, project: Project, schedule: CronSchedule, owner: st
         priority_class=seen.priority_class,
     )
     current = seen.cronjob
-    if current is None or current.deleting:
-        if current is not None:
-            return []
+    if current is None:
         if seen.task.status.last_schedule_time is not None:
             # Suspended: it knows nothing of the ticks that are decided, and one of them may lie ahead by the
             # controller's clock. The next pass moves its time past them and lets it go, as at any resume.
             manifest["spec"] = {**manifest["spec"], "suspend": True}
         return [CreateCronJob(manifest)]
+    if current.deleting:
+        return []
     wanted = manifest["spec"]
     hash_ = manifest["metadata"]["annotations"][naming.SPEC_HASH_ANNOTATION]
     same = (
@@ -324,10 +323,9 @@ def _cronjob(seen: Observed, project: Project, schedule: CronSchedule, owner: st
 
 def _with_status(task: ScheduledTask, new: TaskStatus, actions: list[Action], *, wake_at: datetime | None) -> Decision:
     events: tuple[Event, ...] = ()
-    old_ready = next((c for c in task.status.conditions if c.type == "Ready"), None)
-    new_ready = next(c for c in new.conditions if c.type == "Ready")
-    if not new_ready.status and (old_ready is None or old_ready.status or old_ready.message != new_ready.message):
-        events = (Event("Warning", new_ready.reason, new_ready.message),)
+    old, ready = task.status.ready, new.ready
+    if ready is not None and not ready.status and (old is None or old.status or old.message != ready.message):
+        events = (Event("Warning", ready.reason, ready.message),)
     if new != task.status or any(isinstance(action, CreateJob) for action in actions):
         # With a Job to be made also if nothing else differs: the status is where a refusal is told. Where none is
         # refused, it is left to the next pass, which sees the Jobs.

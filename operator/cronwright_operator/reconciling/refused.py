@@ -24,7 +24,7 @@ def with_refusals(task: ScheduledTask, skips: Iterable[Skip], offset: timedelta)
     The first refused one is the newest that was due when Ready became False; those before it had been missed by then.
     """
     found = list(skips)
-    ready = next((condition for condition in task.status.conditions if condition.type == "Ready"), None)
+    ready = task.status.ready
     if ready is None or ready.status or ready.reason != JOB_REFUSED:
         return found
     since = ready.last_transition_time

@@ -54,7 +54,7 @@ def _active(view: JobView) -> ActiveExecution:
 
 def with_ready(task: ScheduledTask, ready: bool, reason: str, message: str, now: datetime) -> tuple[Condition, ...]:
     """The conditions with Ready set; its transition time moves only when its state does."""
-    old = next((c for c in task.status.conditions if c.type == "Ready"), None)
+    old = task.status.ready
     since = old.last_transition_time if old is not None and old.status == ready else whole_seconds(now)
     new = Condition("Ready", ready, reason, message[:32_768], since, task.generation)
     return (*(c for c in task.status.conditions if c.type != "Ready"), new)

@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from cronwright_core.domain import naming
-from cronwright_core.domain.cluster import CronJobFacts, StopIntent, StopReason
+from cronwright_core.domain.cluster import OPERATOR, CronJobFacts, StopIntent, StopReason
 from cronwright_core.domain.gate import Candidate, Instance, TickVerdict, Verdict, judge_tick
 from cronwright_core.domain.project import Project
 from cronwright_core.domain.schedule import CronSchedule, OnceSchedule, Schedule, next_time, ticks_between
@@ -44,7 +44,6 @@ LEAD = timedelta(seconds=10)
 HANDS_OFF = timedelta(minutes=5)
 """With `stepIn: false` a tick without a Job is the controller's for so long; its queue may be long (1000 due at once
 take it two minutes at its default rate). Then it counts as missed."""
-OPERATOR = "operator"
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from cronwright_core.domain.cluster import JobFacts, PodFacts, StopIntent, StopReason
+from cronwright_core.domain.cluster import OPERATOR, JobFacts, PodFacts, StopIntent, StopReason
 from cronwright_operator.stopping.actions import (
     DeletePod,
     FinishJob,
@@ -20,8 +20,6 @@ from cronwright_operator.stopping.actions import (
     StopDecision,
     WriteIntent,
 )
-
-OPERATOR = "operator"
 
 
 @dataclass(frozen=True, slots=True)

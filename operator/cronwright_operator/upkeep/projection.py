@@ -190,7 +190,7 @@ class Projector:
             return Registration(name_taken=True)
 
     async def _observe(self, task: ScheduledTask) -> None:
-        ready = next((c for c in task.status.conditions if c.type == "Ready"), None)
+        ready = task.status.ready
         observed: dict[str, Any] = {
             "next_run_time": task.status.next_schedule_time,
             "ready": ready.status if ready else None,
