@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -33,6 +33,32 @@ OWNER_ANNOTATION = f"{naming.GROUP}/owner"
 _JOB_NAME_LABEL = "batch.kubernetes.io/job-name"
 
 
+@dataclass(frozen=True, slots=True)
+class CronJobOutline:
+    """What tells whether a CronJob stands as it is wanted."""
+
+    spec_hash: str
+    schedule: str
+    time_zone: str
+    suspend: bool
+    concurrency_policy: str
+
+    def fits(self, current: CronJobFacts) -> bool:
+        """Whether the CronJob is the one that we would write, also in what others like to change by hand."""
+        return self == CronJobOutline(
+            current.spec_hash or "",
+            current.schedule,
+            current.time_zone or "",
+            current.suspend,
+            current.concurrency_policy,
+        )
+
+
+_MAX_KNOWN = 20_000
+_known_outlines: dict[str, tuple[tuple[object, ...], CronJobOutline]] = {}
+"""By the task's uid what its CronJob was last built from, and the outline; the oldest goes first."""
+
+
 def build_cronjob(
     task: ScheduledTask,
     project: Project,
@@ -47,8 +73,51 @@ def build_cronjob(
     `timeZone` is always set (absent means the zone of the controller's process), and there is no
     startingDeadlineSeconds: with one, a late run vanishes without a trace (kubernetes/kubernetes cronjob utils.go).
     """
-    name = naming.cronjob_name(task.name, task.uid)
-    spec: Json = {
+    spec = _cronjob_spec(task, project, owner, cron_line, suspend, priority_class)
+    return {
+        "apiVersion": "batch/v1",
+        "kind": "CronJob",
+        "metadata": {
+            "name": naming.cronjob_name(task.name, task.uid),
+            "namespace": task.namespace,
+            "labels": _labels(task),
+            "annotations": {naming.SPEC_HASH_ANNOTATION: spec_hash(spec)},
+            "ownerReferences": [_owned_by_task(task)],
+        },
+        "spec": spec,
+    }
+
+
+def outline_cronjob(
+    task: ScheduledTask,
+    project: Project,
+    *,
+    owner: str,
+    cron_line: str,
+    suspend: bool,
+    priority_class: str | None = None,
+) -> CronJobOutline:
+    """The outline of what `build_cronjob` makes of the same. Each look at a task asks for it, and hardly one finds
+    anything changed: then it is known. To build and to hash it all was a quarter of the whole decision."""
+    spec_of = (task, project, owner, cron_line, suspend, priority_class)
+    built_from = (task.name, task.spec, task.queue_labels, project.spec, *spec_of[2:])
+    known_from, outline = _known_outlines.pop(task.uid, (None, None))
+    if outline is None or known_from != built_from:
+        spec = _cronjob_spec(*spec_of)
+        outline = CronJobOutline(
+            spec_hash(spec), spec["schedule"], spec["timeZone"], spec["suspend"], spec["concurrencyPolicy"]
+        )
+    if len(_known_outlines) >= _MAX_KNOWN:
+        del _known_outlines[next(iter(_known_outlines))]
+    # What was asked with now, although it is equal: each event brings a new spec, and the one before it can go.
+    _known_outlines[task.uid] = built_from, outline
+    return outline
+
+
+def _cronjob_spec(
+    task: ScheduledTask, project: Project, owner: str, cron_line: str, suspend: bool, priority_class: str | None
+) -> Json:
+    return {
         "schedule": cron_line,
         "timeZone": task.spec.time_zone,
         "suspend": suspend,
@@ -59,18 +128,6 @@ def build_cronjob(
             "metadata": {"labels": _job_labels(task), "annotations": _annotations(task, owner)},
             "spec": build_job_spec(task, project, priority_class),
         },
-    }
-    return {
-        "apiVersion": "batch/v1",
-        "kind": "CronJob",
-        "metadata": {
-            "name": name,
-            "namespace": task.namespace,
-            "labels": _labels(task),
-            "annotations": {naming.SPEC_HASH_ANNOTATION: spec_hash(spec)},
-            "ownerReferences": [_owned_by_task(task)],
-        },
-        "spec": spec,
     }
 
 

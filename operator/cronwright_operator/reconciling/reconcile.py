@@ -38,7 +38,7 @@ from cronwright_operator.reconciling.actions import (
 )
 from cronwright_operator.reconciling.cancels import decide_cancels
 from cronwright_operator.reconciling.leftovers import end_all, retire
-from cronwright_operator.reconciling.manifests import build_cronjob, build_request_job
+from cronwright_operator.reconciling.manifests import build_cronjob, build_request_job, outline_cronjob
 from cronwright_operator.reconciling.observed import Observed
 from cronwright_operator.reconciling.passed_over import (
     ACTIVE,
@@ -59,12 +59,15 @@ _CREATION_SLACK = timedelta(seconds=1)
 
 def reconcile(seen: Observed) -> Decision:
     """Decides everything about one task at one moment."""
-    if seen.task.deleting:
+    task = seen.task
+    if task.deleting:
         # Garbage collection deletes CronJob and Jobs with it; but somebody's finalizer may keep it, for ever maybe.
         return Decision(end_all(seen.cronjob, [view.job for view in seen.jobs], seen.now))
+    if not task.triggers and not task.cancels:
+        return _reconcile(seen)
     cancels = decide_cancels(seen)
     refusals = refuse_requests(cancels.triggers, seen.now)
-    decided = _reconcile(replace(seen, task=replace(seen.task, triggers=refusals.triggers)))
+    decided = _reconcile(replace(seen, task=replace(task, triggers=refusals.triggers)))
     # Records last: those of runs that never had a Job may have to wait for PostgreSQL, and nothing else may for them.
     return replace(
         decided,
@@ -273,38 +276,21 @@ def _requests(seen: Observed, project: Project, owner: str) -> list[Action]:
 
 
 def _cronjob(seen: Observed, project: Project, schedule: CronSchedule, owner: str, *, suspend: bool) -> list[Action]:
-    manifest = build_cronjob(
-        seen.task,
-        project,
-        owner=owner,
-        cron_line=schedule.expression.canonical,
-        suspend=suspend,
-        priority_class=seen.priority_class,
-    )
-    current = seen.cronjob
+    task, current, cron_line, priority = seen.task, seen.cronjob, schedule.expression.canonical, seen.priority_class
+    wanted = outline_cronjob(task, project, owner=owner, cron_line=cron_line, suspend=suspend, priority_class=priority)
+    if current is not None and (current.deleting or wanted.fits(current)):
+        return []
+    manifest = build_cronjob(task, project, owner=owner, cron_line=cron_line, suspend=suspend, priority_class=priority)
     if current is None:
-        if seen.task.status.last_schedule_time is not None:
+        if task.status.last_schedule_time is not None:
             # Suspended: it knows nothing of the ticks that are decided, and one of them may lie ahead by the
             # controller's clock. The next pass moves its time past them and lets it go, as at any resume.
             manifest["spec"] = {**manifest["spec"], "suspend": True}
         return [CreateCronJob(manifest)]
-    if current.deleting:
-        return []
-    wanted = manifest["spec"]
-    hash_ = manifest["metadata"]["annotations"][naming.SPEC_HASH_ANNOTATION]
-    same = (
-        current.spec_hash == hash_
-        and current.schedule == wanted["schedule"]
-        and current.time_zone == wanted["timeZone"]
-        and current.suspend == wanted["suspend"]
-        and current.concurrency_policy == wanted["concurrencyPolicy"]
-    )
-    if same:
-        return []
     actions: list[Action] = []
     rescheduled = (
-        current.schedule != wanted["schedule"]
-        or current.time_zone != wanted["timeZone"]
+        current.schedule != wanted.schedule
+        or current.time_zone != wanted.time_zone
         or (current.suspend and not suspend)
     )
     moment = whole_seconds(seen.now)
@@ -312,10 +298,10 @@ def _cronjob(seen: Observed, project: Project, schedule: CronSchedule, owner: st
         # Status before spec: the reverse lets the controller fire a stale run (kubernetes/kubernetes#130838).
         actions.append(MoveCronJobWatermark(current.namespace, current.name, current.resource_version, moment))
     patch = {
-        "metadata": {"uid": current.uid, "annotations": {naming.SPEC_HASH_ANNOTATION: hash_}},
+        "metadata": {"uid": current.uid, "annotations": {naming.SPEC_HASH_ANNOTATION: wanted.spec_hash}},
         # Whole: merged, a ServiceAccount or a volume that the Project gives up would stay for ever, as the hash says
         # that all is done. The API server fills in its defaults anew.
-        "spec": {"$patch": "replace", **wanted},
+        "spec": {"$patch": "replace", **manifest["spec"]},
     }
     actions.append(UpdateCronJob(current.namespace, current.name, patch))
     return actions

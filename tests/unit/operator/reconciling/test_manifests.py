@@ -2,9 +2,68 @@
 
 from __future__ import annotations
 
-from cronwright_operator.reconciling.manifests import spec_hash
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from cronwright_core.domain import naming
+from cronwright_core.domain.project import ContainerTemplate
+from cronwright_core.domain.task import Overrides
+from cronwright_operator.reconciling import manifests
+from cronwright_operator.reconciling.manifests import CronJobOutline, build_cronjob, outline_cronjob, spec_hash
+from support.builders import make_project, make_task
+
+LINE: dict[str, Any] = {"owner": "alice", "cron_line": "* * * * *", "suspend": False, "priority_class": None}
+TASK, PROJECT = make_task(), make_project()
+CHANGES = {
+    "nothing": (TASK, PROJECT, LINE),
+    "name": (replace(TASK, name="other"), PROJECT, LINE),
+    "image": (make_task(overrides=Overrides(image="alpine:3")), PROJECT, LINE),
+    "time limit": (make_task(timeout_seconds=7), PROJECT, LINE),
+    "policy": (make_task(max_instances=2), PROJECT, LINE),
+    "zone": (make_task(time_zone="Asia/Shanghai"), PROJECT, LINE),
+    "queue": (replace(TASK, queue_labels={naming.KUEUE_QUEUE_LABEL: "batch"}), PROJECT, LINE),
+    "Project's image": (TASK, make_project(container=ContainerTemplate(image="busybox:2")), LINE),
+    "Project's account": (TASK, make_project(service_account_name="runner"), LINE),
+    "owner": (TASK, PROJECT, {**LINE, "owner": "bob"}),
+    "line": (TASK, PROJECT, {**LINE, "cron_line": "0 9 * * *"}),
+    "pause": (TASK, PROJECT, {**LINE, "suspend": True}),
+    "priority": (TASK, PROJECT, {**LINE, "priority_class": "high"}),
+}
 
 
 def test_the_hash_of_a_cronjob_is_of_what_it_says_in_any_order_and_any_text() -> None:
     assert spec_hash({"suspend": False, "env": "日"}) == spec_hash({"env": "日", "suspend": False})
     assert spec_hash({"env": "\ud800"}) != spec_hash({"env": "\ud801"}), "halves of a character, which kubectl takes"
+
+
+def _outline_of(manifest: dict[str, Any]) -> CronJobOutline:
+    spec = manifest["spec"]
+    hash_ = manifest["metadata"]["annotations"][naming.SPEC_HASH_ANNOTATION]
+    return CronJobOutline(hash_, spec["schedule"], spec["timeZone"], spec["suspend"], spec["concurrencyPolicy"])
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_an_outline_is_that_of_the_cronjob_whatever_was_asked_before(change: str) -> None:
+    task, project, line = CHANGES[change]
+    before = outline_cronjob(TASK, PROJECT, **LINE)
+    outline = outline_cronjob(task, project, **line)
+    assert outline == _outline_of(build_cronjob(task, project, **line))
+    assert (outline == before) is (change == "nothing")
+    assert outline_cronjob(TASK, PROJECT, **LINE) == before
+
+
+def test_what_was_outlined_is_not_built_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    outline = outline_cronjob(TASK, PROJECT, **LINE)
+    monkeypatch.setattr(manifests, "_cronjob_spec", None)
+    # As each event brings it: equal, and another object.
+    assert outline_cronjob(make_task(), make_project(), **LINE) == outline
+
+
+def test_only_so_many_outlines_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(manifests, "_MAX_KNOWN", 2)
+    monkeypatch.setattr(manifests, "_known_outlines", {})
+    for uid in ("a", "b", "a", "c"):
+        outline_cronjob(replace(TASK, uid=uid), PROJECT, **LINE)
+    assert list(manifests._known_outlines) == ["a", "c"], "the one that was asked for longest ago has gone"
