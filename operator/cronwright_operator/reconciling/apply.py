@@ -4,7 +4,8 @@ harmless."""
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -320,42 +321,48 @@ class Applier:
         old = from_task_status(stands)
         where = (SCHEDULED_TASKS, task.namespace, task.name)
         try:
-            body = await replace_status(
-                self._client,
-                *where,
-                task.uid,
-                from_task_status(status),
-                decided_on={key: old[key] for key in _DECIDED_ON},
-            )
+            with _gone_when_not_found():
+                body = await replace_status(
+                    self._client,
+                    *where,
+                    task.uid,
+                    from_task_status(status),
+                    decided_on={key: old[key] for key in _DECIDED_ON},
+                )
         except KubeConflict:
             # Mostly our own write whose answer was lost, before the watch has brought it.
-            self._cache.put_task(await self._client.get(*where))
-            raise
-        except KubeNotFound as error:
-            if is_gone(error):
-                raise _TaskGone(str(error)) from error
+            with _gone_when_not_found():
+                self._cache.put_task(await self._client.get(*where))
             raise
         self._cache.put_task(body)
 
     async def _check_task(self, task: ScheduledTask) -> None:
-        try:
+        with _gone_when_not_found():
             body = await self._client.get(SCHEDULED_TASKS, task.namespace, task.name)
-        except KubeNotFound as error:
-            if is_gone(error):
-                raise _TaskGone(str(error)) from error
-            raise
         if body["metadata"]["uid"] != task.uid:
             raise _TaskGone("another one has its name now")
 
     async def _patch_task(self, task: ScheduledTask, patch: Json) -> None:
         patch["metadata"] = {**patch.get("metadata", {}), "uid": task.uid}
         try:
-            body = await self._client.patch(SCHEDULED_TASKS, task.namespace, task.name, patch)
+            with _gone_when_not_found():
+                body = await self._client.patch(SCHEDULED_TASKS, task.namespace, task.name, patch)
         except KubeRejected as error:
-            if is_gone(error) or is_another_object(error):
+            if is_another_object(error):
                 raise _TaskGone(str(error)) from error
             raise
         self._cache.put_task(body)
+
+
+@contextmanager
+def _gone_when_not_found() -> Iterator[None]:
+    """Turns the API server's word that the task is not there into `_TaskGone`."""
+    try:
+        yield
+    except KubeNotFound as error:
+        if is_gone(error):
+            raise _TaskGone(str(error)) from error
+        raise
 
 
 def _refused_status(
