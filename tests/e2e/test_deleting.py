@@ -44,6 +44,22 @@ def test_a_project_that_is_in_use(space: Space, alice: Rest) -> None:
     assert space.task_id("user") == task_id
 
 
+def test_a_task_that_leaves_its_cronjob_and_job_behind(space: Space, alice: Rest) -> None:
+    execution = start(space, alice, "leaver", "trap 'exit 1' TERM; echo working; sleep 300 & wait")
+    eventually(lambda: alice.log(execution) == ["working"], seconds=30, what="its first line")
+    kubectl("delete", "scheduledtask", "leaver", "-n", space.namespace, "--cascade=orphan")
+    ended = eventually(
+        lambda: found if (found := alice.data("GET", f"/executions/{execution}"))["end_time"] else None,
+        seconds=90,
+        what="its run to be ended",
+    )
+    assert (ended["status"], ended["reason"]) == ("CANCELLED", "TaskDeleted")
+    assert alice.log(execution) == ["working"]
+    (cronjob,) = space.items("cronjobs")
+    assert "ownerReferences" not in cronjob["metadata"], "nobody's any more"
+    assert cronjob["spec"]["suspend"] is True, "no further run begins"
+
+
 def test_a_namespace_goes_with_what_runs_in_it_and_its_history_stays(cluster: Cluster, alice: Rest) -> None:
     space = Space(cluster, f"e2e-{uuid.uuid4().hex[:8]}")
     kubectl("create", "namespace", space.namespace)
