@@ -28,6 +28,7 @@ from cronwright_core.domain.ticks import start_offset
 from cronwright_core.domain.validation import (
     check_image,
     check_overrides,
+    check_schedule,
     check_schedule_not_past,
     check_task,
     unknown_project,
@@ -215,9 +216,10 @@ def _project_edit(backends: Backends, task: TaskRecord, project_id: int | None, 
         only_newer=True,
     )
     if _schedule_of(spec) != _schedule_of(before) or spec.suspend != before.suspend:
-        schedule = parse_schedule(spec.schedule_type, spec.schedule, spec.time_zone)
+        # kubectl may have made it a schedule that never fires: it has no next run, and can be paused all the same.
+        schedule, _ = check_schedule(spec.schedule_type, spec.schedule, spec.time_zone)
         had_run = _had_run(task, spec)
-        next_run = None if had_run else first_run(schedule, spec, changed.uid, since=now)
+        next_run = None if had_run or schedule is None else first_run(schedule, spec, changed.uid, since=now)
         backends.tasks.set_next_run(changed.uid, next_run, generation=changed.generation, completed=had_run)
     elif spec.spread_seconds != before.spread_seconds and task.next_run_time is not None:
         # The same tick starts at another time.

@@ -155,6 +155,17 @@ def test_pause_and_resume(world: World) -> None:
     assert world.call("GET", path).json()["data"]["next_run_time"] == "2026-03-04T13:40:15Z"
 
 
+def test_a_task_whose_schedule_never_fires_can_be_paused_and_resumed(world: World) -> None:
+    task = world.make_task()
+    stored = world.objects.only(SCHEDULED_TASKS)
+    stored["spec"]["schedule"] = "0 0 31 2 *"  # by kubectl: the CRD's schema cannot tell
+    stored["metadata"] |= {"resourceVersion": "50", "generation": 2}
+    for action, is_active in (("pause", False), ("resume", True)):
+        assert world.call("POST", f"/tasks/{task['id']}/{action}").status_code == 200
+        read = world.call("GET", f"/tasks/{task['id']}").json()["data"]
+        assert (read["is_active"], read["next_run_time"]) == (is_active, None)
+
+
 def test_a_finished_task_cannot_be_resumed(world: World) -> None:
     task = world.make_task(schedule_type="ONCE", schedule_config="", is_active=False)
     world.tasks.rows[task["id"]] = replace(world.tasks.rows[task["id"]], completed=True)
