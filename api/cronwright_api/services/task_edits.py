@@ -21,7 +21,7 @@ from cronwright_api.services.edits import ATTEMPTS, delete_resource, merge_diffe
 from cronwright_api.services.rejections import to_invalid_input
 from cronwright_api.services.tasks import check_env_sources, first_run, usable_project
 from cronwright_api.tokens import User
-from cronwright_core.domain.errors import Conflict, FieldError, Message, NotFound
+from cronwright_core.domain.errors import Conflict, FieldError, Message, NotFound, Unavailable
 from cronwright_core.domain.schedule import ScheduleType, parse_schedule
 from cronwright_core.domain.task import ScheduledTask, TaskSpec
 from cronwright_core.domain.ticks import start_offset
@@ -148,9 +148,9 @@ async def _apply(
             return await run_in_threadpool(_project_edit, backends, task, project_id, changed)
         except KubeConflict:
             continue
-        except KubeUnreachable:
-            # The resource may have the name or not. Held for a minute, it is nobody else's until that is known: the
-            # operator's look takes it over, or the same request once more.
+        except (KubeUnreachable, Unavailable):
+            # The resource may have the name, or has it and its row has not. Held for a minute, it is nobody else's
+            # until that is settled: the operator's look takes it over, or the same request once more.
             reserved = None
             raise
         finally:

@@ -12,6 +12,7 @@ from cronwright_api.services.edits import merge_difference
 from cronwright_core.kube.errors import KubeConflict, KubeUnreachable
 from cronwright_core.kube.resources import SCHEDULED_TASKS
 from support.api import World
+from support.fake_stores import AWAY
 
 
 def put(world: World, task: dict[str, Any], **fields: Any) -> Any:
@@ -121,6 +122,20 @@ def test_a_taken_name_is_a_conflict_before_anything_is_patched(world: World) -> 
     assert put(world, second, name="first").status_code == 409
     assert patches(world) == 0
     assert put(world, second, name=" second ").status_code == 200
+
+
+def test_a_name_that_the_resource_has_stays_held_until_its_row_has_it(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task = world.make_task()
+
+    def away(*_: object, **__: object) -> int:
+        raise AWAY
+
+    monkeypatch.setattr(world.tasks, "register", away)
+    assert put(world, task, name="new name").status_code == 503
+    assert world.objects.only(SCHEDULED_TASKS)["spec"]["displayName"] == "new name"
+    assert [draft.spec.display_name for draft in world.tasks.pending.values()] == ["new name"]
 
 
 def test_moving_to_another_project(world: World) -> None:
