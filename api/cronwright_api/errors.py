@@ -1,7 +1,7 @@
 """Every exception to the document's error envelope, once; routes and services only raise.
 
-InvalidInput, KubeDenied 400   Unauthenticated 401   Forbidden 403   NotFound 404
-Conflict, KubeConflict, KubeNoRoom 409
+InvalidInput 400   Unauthenticated 401   Forbidden 403   NotFound 404   Conflict, KubeConflict, KubeNoRoom 409
+KubeDenied, and KubeInvalid where a policy or webhook refused, 400
 PreconditionFailed 412   Unavailable, KubeUnreachable 503   anything else 500 with an id to look up in the log
 """
 
