@@ -44,8 +44,10 @@ def failed_by_another(pod_spec: Body, status: Body) -> tuple[str, str] | None:
         return None
     others: Sequence[Body]
     if terminated is None:
-        # Those with a restart policy are sidecars, whose end decides nothing.
-        lasting = {item["name"] for item in pod_spec.get("initContainers") or () if item.get("restartPolicy")}
+        # Those that are always restarted are sidecars, whose end decides nothing; others may name a policy, too (1.34).
+        lasting = {
+            item["name"] for item in pod_spec.get("initContainers") or () if item.get("restartPolicy") == "Always"
+        }
         reason, kind = "InitContainerFailed", "an init container of its Pod"
         others = [item for item in status.get("initContainerStatuses") or () if item.get("name") not in lasting]
     else:

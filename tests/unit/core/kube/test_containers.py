@@ -112,9 +112,10 @@ def why(facts: PodFacts) -> tuple[str | None, str | None, int | None]:
     return state.reason, state.message, state.exit_code
 
 
-def test_an_init_container_that_failed_is_named() -> None:
+@pytest.mark.parametrize("policy", [{}, {"restartPolicy": "Never"}], ids=["of the Pod", "of its own"])
+def test_an_init_container_that_failed_is_named(policy: dict[str, str]) -> None:
     init = {"a-lasting-one": terminated(137), "istio-init": terminated(1)}
-    initial = [{"name": "a-lasting-one", "restartPolicy": "Always"}, {"name": "istio-init"}]
+    initial = [{"name": "a-lasting-one", "restartPolicy": "Always"}, {"name": "istio-init", **policy}]
     facts = pod("Failed", {"task": waiting("PodInitializing")}, init, initContainers=initial)
     assert why(facts) == (
         "InitContainerFailed",
