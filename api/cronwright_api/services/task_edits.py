@@ -215,7 +215,7 @@ def _project_edit(backends: Backends, task: TaskRecord, project_id: int | None, 
         now,
         only_newer=True,
     )
-    if _schedule_of(spec) != _schedule_of(before) or spec.suspend != before.suspend:
+    if spec.timing != before.timing or spec.suspend != before.suspend:
         # kubectl may have made it a schedule that never fires: it has no next run, and can be paused all the same.
         schedule, _ = check_schedule(spec.schedule_type, spec.schedule, spec.time_zone)
         had_run = _had_run(task, spec)
@@ -255,7 +255,7 @@ def _judge(
     if wanted.schedule_type is not current.schedule_type and "schedule_config" not in given:
         if wanted.schedule_type is not ScheduleType.ONCE:
             rules = [rule for rule in rules if rule.field != "schedule_config"] + [required("schedule_config")]
-    elif schedule is not None and _schedule_of(wanted) != _schedule_of(current):
+    elif schedule is not None and wanted.timing != current.timing:
         rules += check_schedule_not_past(schedule, backends.clock())
     moves = "project_id" in given and form.body.project_id != task.project_id
     if moves and (project is None or project.namespace != task.namespace):
@@ -273,11 +273,7 @@ def _judge(
 def _had_run(task: TaskRecord, spec: TaskSpec) -> bool:
     """Whether a task that shall be as `spec` says has had its only run: another schedule is another run, a mere pause
     and resume is none."""
-    return task.completed and _schedule_of(spec) == _schedule_of(task.spec)
-
-
-def _schedule_of(spec: TaskSpec) -> tuple[ScheduleType, str, str]:
-    return spec.schedule_type, spec.schedule, spec.time_zone
+    return task.completed and spec.timing == task.spec.timing
 
 
 def _address(task: TaskRecord) -> tuple[str, str, str]:
