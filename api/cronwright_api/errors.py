@@ -1,7 +1,7 @@
 """Every exception to the document's error envelope, once; routes and services only raise.
 
-InvalidInput, KubeDenied 400   Unauthenticated 401   Forbidden 403   NotFound 404
-Conflict, KubeConflict, KubeNoRoom 409
+InvalidInput 400   Unauthenticated 401   Forbidden 403   NotFound 404   Conflict, KubeConflict, KubeNoRoom 409
+KubeDenied, and KubeInvalid where a policy or webhook refused, 400
 PreconditionFailed 412   Unavailable, KubeUnreachable 503   anything else 500 with an id to look up in the log
 """
 
@@ -29,7 +29,7 @@ from cronwright_core.domain.errors import (
     NotFound,
     Unavailable,
 )
-from cronwright_core.kube.errors import KubeConflict, KubeDenied, KubeError, KubeNoRoom, KubeUnreachable
+from cronwright_core.kube.errors import KubeConflict, KubeDenied, KubeError, KubeInvalid, KubeNoRoom, KubeUnreachable
 
 RETRY_AFTER_SECONDS = 5
 logger = logging.getLogger(__name__)
@@ -103,7 +103,7 @@ async def on_kube_error(request: Request, error: Exception) -> JSONResponse:
         return failure(503, messages.CLUSTER_UNAVAILABLE, headers={"Retry-After": str(RETRY_AFTER_SECONDS)})
     if isinstance(error, KubeConflict):
         return failure(409, messages.CHANGED_MEANWHILE)
-    if isinstance(error, KubeDenied | KubeNoRoom):
+    if isinstance(error, KubeDenied | KubeNoRoom) or (isinstance(error, KubeInvalid) and error.words is not None):
         logger.warning("the cluster's admission refused a write", extra={"error": str(error)})
         return await on_domain_error(request, to_refusal(error))
     return internal_error(error)

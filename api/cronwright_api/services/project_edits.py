@@ -17,7 +17,7 @@ from cronwright_api.services.edits import ATTEMPTS, delete_resource, merge_diffe
 from cronwright_api.services.projects import check_project, find_project
 from cronwright_api.services.rejections import to_invalid_input
 from cronwright_api.tokens import User
-from cronwright_core.domain.errors import Conflict, CronwrightError, Forbidden, Message, NotFound
+from cronwright_core.domain.errors import Conflict, CronwrightError, Forbidden, Message, NotFound, Unavailable
 from cronwright_core.domain.project import Project, ProjectSpec
 from cronwright_core.kube import codec
 from cronwright_core.kube.errors import KubeConflict, KubeError, KubeInvalid, KubeNotFound, KubeUnreachable
@@ -69,7 +69,7 @@ async def update_project(
             return await run_in_threadpool(_project_edit, backends, project, changed)
         except KubeConflict:
             continue
-        except KubeUnreachable:
+        except (KubeUnreachable, Unavailable):
             # The name stays held for a minute, as in `task_edits`.
             reserved = None
             raise

@@ -28,6 +28,8 @@ def to_invalid_input(error: KubeInvalid) -> InvalidInput:
     )
     if errors:
         return InvalidInput(messages.INVALID_REQUEST, errors)
+    if error.words is not None:
+        return _denied(error.words)
     return InvalidInput(Message(f"请求参数错误：{error.message}", f"the request is invalid: {error.message}"))
 
 
@@ -39,13 +41,16 @@ _NO_ROOM = Message(
 _FIELD = re.compile(r"(spec\.[A-Za-z.]+): ")
 
 
-def to_refusal(error: KubeDenied | KubeNoRoom) -> InvalidInput | Conflict:
+def to_refusal(error: KubeDenied | KubeInvalid | KubeNoRoom) -> InvalidInput | Conflict:
     """A 400 in a policy's own words, by field where they begin with one, as those of the chart's do; a 409 where there
     is no room. The API server's text around them names accounts and figures, which are no user's business.
     """
     if isinstance(error, KubeNoRoom):
         return Conflict(_NO_ROOM)
-    words = error.words
+    return to_invalid_input(error) if isinstance(error, KubeInvalid) else _denied(error.words or "")
+
+
+def _denied(words: str) -> InvalidInput:
     named = _FIELD.match(words)
     if named is not None:
         text = words[named.end() :]

@@ -21,13 +21,14 @@ from cronwright_api.services.edits import ATTEMPTS, delete_resource, merge_diffe
 from cronwright_api.services.rejections import to_invalid_input
 from cronwright_api.services.tasks import check_env_sources, first_run, usable_project
 from cronwright_api.tokens import User
-from cronwright_core.domain.errors import Conflict, FieldError, Message, NotFound
+from cronwright_core.domain.errors import Conflict, FieldError, Message, NotFound, Unavailable
 from cronwright_core.domain.schedule import ScheduleType, parse_schedule
 from cronwright_core.domain.task import ScheduledTask, TaskSpec
 from cronwright_core.domain.ticks import start_offset
 from cronwright_core.domain.validation import (
     check_image,
     check_overrides,
+    check_schedule,
     check_schedule_not_past,
     check_task,
     unknown_project,
@@ -147,9 +148,9 @@ async def _apply(
             return await run_in_threadpool(_project_edit, backends, task, project_id, changed)
         except KubeConflict:
             continue
-        except KubeUnreachable:
-            # The resource may have the name or not. Held for a minute, it is nobody else's until that is known: the
-            # operator's look takes it over, or the same request once more.
+        except (KubeUnreachable, Unavailable):
+            # The resource may have the name, or has it and its row has not. Held for a minute, it is nobody else's
+            # until that is settled: the operator's look takes it over, or the same request once more.
             reserved = None
             raise
         finally:
@@ -214,10 +215,11 @@ def _project_edit(backends: Backends, task: TaskRecord, project_id: int | None, 
         now,
         only_newer=True,
     )
-    if _schedule_of(spec) != _schedule_of(before) or spec.suspend != before.suspend:
-        schedule = parse_schedule(spec.schedule_type, spec.schedule, spec.time_zone)
+    if spec.timing != before.timing or spec.suspend != before.suspend:
+        # kubectl may have made it a schedule that never fires: it has no next run, and can be paused all the same.
+        schedule, _ = check_schedule(spec.schedule_type, spec.schedule, spec.time_zone)
         had_run = _had_run(task, spec)
-        next_run = None if had_run else first_run(schedule, spec, changed.uid, since=now)
+        next_run = None if had_run or schedule is None else first_run(schedule, spec, changed.uid, since=now)
         backends.tasks.set_next_run(changed.uid, next_run, generation=changed.generation, completed=had_run)
     elif spec.spread_seconds != before.spread_seconds and task.next_run_time is not None:
         # The same tick starts at another time.
@@ -253,7 +255,7 @@ def _judge(
     if wanted.schedule_type is not current.schedule_type and "schedule_config" not in given:
         if wanted.schedule_type is not ScheduleType.ONCE:
             rules = [rule for rule in rules if rule.field != "schedule_config"] + [required("schedule_config")]
-    elif schedule is not None and _schedule_of(wanted) != _schedule_of(current):
+    elif schedule is not None and wanted.timing != current.timing:
         rules += check_schedule_not_past(schedule, backends.clock())
     moves = "project_id" in given and form.body.project_id != task.project_id
     if moves and (project is None or project.namespace != task.namespace):
@@ -271,11 +273,7 @@ def _judge(
 def _had_run(task: TaskRecord, spec: TaskSpec) -> bool:
     """Whether a task that shall be as `spec` says has had its only run: another schedule is another run, a mere pause
     and resume is none."""
-    return task.completed and _schedule_of(spec) == _schedule_of(task.spec)
-
-
-def _schedule_of(spec: TaskSpec) -> tuple[ScheduleType, str, str]:
-    return spec.schedule_type, spec.schedule, spec.time_zone
+    return task.completed and spec.timing == task.spec.timing
 
 
 def _address(task: TaskRecord) -> tuple[str, str, str]:

@@ -127,7 +127,8 @@ class PodFacts:
     """One Pod of a Job; times are those of its task container.
 
     `acknowledged_time` is when a kubelet took it: from then on its deadline counts. `orphaned`: it has no owner.
-    `host` is the address of its node.
+    `host` is the address of its node. `failed_by_another` is (reason, message) if another container failed in place of
+    the task's; what `terminated_*` say stays the task's own.
     """
 
     namespace: str
@@ -154,6 +155,7 @@ class PodFacts:
     memory_limit: str | None = None
     orphaned: bool = False
     host: str | None = None
+    failed_by_another: tuple[str, str] | None = None
 
     @property
     def ended(self) -> bool:

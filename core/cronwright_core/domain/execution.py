@@ -283,13 +283,14 @@ def _failed_attempt(job: JobFacts, pod: PodFacts) -> tuple[ExecutionStatus, str,
     status, limit = ExecutionStatus.FAILED, pod.memory_limit
     if pod.reason is not None:
         return status, pod.reason, pod.message
-    if pod.terminated_reason == "OOMKilled":
+    reason, said = pod.failed_by_another or (pod.terminated_reason, pod.terminated_message)
+    if reason == "OOMKilled":
         bound = f"its limit of {limit}" if limit is not None else "its limit"
-        return status, "OOMKilled", pod.terminated_message or f"ended by the kernel: it used more memory than {bound}"
-    said = pod.terminated_message or (f"ended with exit code {pod.exit_code}" if pod.exit_code is not None else None)
+        return status, "OOMKilled", said or f"ended by the kernel: it used more memory than {bound}"
+    said = said or (f"ended with exit code {pod.exit_code}" if pod.exit_code is not None else None)
     if pod.deletion_time is not None:
         return status, "PodDeleted", f"its Pod was deleted; {said}" if said else "its Pod was deleted"
-    if pod.exit_code == _KILLED and limit is not None and pod.terminated_reason in (None, "Error"):
+    if pod.exit_code == _KILLED and limit is not None and reason in (None, "Error"):
         # The kernel may have ended a child of the container's first process: then nobody reports OOMKilled.
         return status, "Killed", f"ended with exit code 137 (SIGKILL): out of memory? Its limit is {limit}"
-    return status, pod.terminated_reason or "Error", said
+    return status, reason or "Error", said

@@ -58,6 +58,13 @@ class TaskSpec:
     spread_seconds: int = 0
     overrides: Overrides = field(default_factory=Overrides)
 
+    @property
+    def timing(self) -> tuple[ScheduleType, str, str]:
+        """When it runs: a change of it is another schedule, and any other change is none."""
+        # The zone means nothing to a Once without a time: whoever changes it alone asks for no second run.
+        timeless = self.schedule_type is ScheduleType.ONCE and not self.schedule
+        return self.schedule_type, self.schedule, "UTC" if timeless else self.time_zone
+
 
 @dataclass(frozen=True, slots=True)
 class Condition:

@@ -42,15 +42,14 @@ def failed_by_another(pod_spec: Body, status: Body) -> tuple[str, str] | None:
     terminated = task_state(pod_spec, status).get("terminated")
     if status.get("phase") != "Failed" or (terminated is not None and terminated.get("exitCode") != 0):
         return None
+    others: Sequence[Body]
     if terminated is None:
-        # Those with a restart policy are sidecars, whose end decides nothing.
-        lasting = {item["name"] for item in pod_spec.get("initContainers") or () if item.get("restartPolicy")}
-        reason, kind, others = (
-            "InitContainerFailed",
-            "an init container of its Pod",
-            status.get("initContainerStatuses") or (),
-        )
-        others = [item for item in others if item.get("name") not in lasting]
+        # Those that are always restarted are sidecars, whose end decides nothing; others may name a policy, too (1.34).
+        lasting = {
+            item["name"] for item in pod_spec.get("initContainers") or () if item.get("restartPolicy") == "Always"
+        }
+        reason, kind = "InitContainerFailed", "an init container of its Pod"
+        others = [item for item in status.get("initContainerStatuses") or () if item.get("name") not in lasting]
     else:
         reason, kind, others = "SidecarFailed", "another container of its Pod", _statuses(status)
     for item in others:

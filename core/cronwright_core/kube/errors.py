@@ -54,6 +54,13 @@ class KubeRejected(KubeError):
         self.message = message
         self.causes = causes
 
+    @property
+    def words(self) -> str | None:
+        """What an admission policy or webhook says to the writer, without the API server's own text around it (may be
+        empty); None: none of these refused. They choose the status themselves: 403, or by default 422 and 400."""
+        said = _DENIED.split(self.message, maxsplit=1)
+        return said[1].strip() if len(said) == 2 else None
+
 
 class KubeNotFound(KubeRejected):
     """There is no such object (or kind)."""
@@ -80,12 +87,7 @@ class KubeForbidden(KubeRejected):
 
 
 class KubeDenied(KubeForbidden):
-    """An admission policy or webhook refused the object; whoever wrote it has the right to."""
-
-    @property
-    def words(self) -> str:
-        """What the policy says to the writer, without the API server's own text around it; may be empty."""
-        return _DENIED.split(self.message, maxsplit=1)[-1].strip()
+    """An admission policy or webhook refused the object, as 403 (see `words`); whoever wrote it has the right to."""
 
 
 class KubeNoRoom(KubeForbidden):

@@ -97,8 +97,6 @@ def to_pod(body: Mapping[str, Any]) -> PodFacts:
     disruption = _disruption(status.get("conditions") or (), spec.get("nodeName"))
     # A container that was never made is given exit code 137 by the kubelet; that is nobody's exit code.
     unknown = terminated.get("reason") == "ContainerStatusUnknown" and not terminated.get("startedAt")
-    ended_reason = None if terminated.get("reason") == "Completed" else terminated.get("reason")
-    ended_reason, ended_message = failed_by_another(spec, status) or (ended_reason, terminated.get("message"))
     return PodFacts(
         namespace=metadata["namespace"],
         name=metadata["name"],
@@ -119,13 +117,14 @@ def to_pod(body: Mapping[str, Any]) -> PodFacts:
         start_time=_real_time(terminated.get("startedAt") or running.get("startedAt")),
         end_time=_real_time(terminated.get("finishedAt")),
         exit_code=None if unknown else terminated.get("exitCode"),
-        terminated_reason=ended_reason,
-        terminated_message=ended_message,
+        terminated_reason=None if terminated.get("reason") == "Completed" else terminated.get("reason"),
+        terminated_message=terminated.get("message"),
         output_summary=annotations.get(naming.OUTPUT_SUMMARY_ANNOTATION),
         progress=annotations.get(naming.PROGRESS_ANNOTATION),
         memory_limit=_memory_limit(spec),
         orphaned=owner is None,
         host=status.get("hostIP"),
+        failed_by_another=failed_by_another(spec, status),
     )
 
 

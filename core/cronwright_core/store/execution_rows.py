@@ -1,4 +1,4 @@
-"""Rows of executions as records. No statement is run here."""
+"""Rows of executions as records, and whose they are. No statement is run here."""
 
 from __future__ import annotations
 

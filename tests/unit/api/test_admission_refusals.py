@@ -18,9 +18,12 @@ QUOTA = "exceeded quota: tasks, requested: count/x=1, used: count/x=5, limited: 
 RIGHT = 'User "system:serviceaccount:cronwright:api" cannot create resource "scheduledtasks"'
 
 
-def refusal(words: str) -> KubeError:
+def refusal(words: str, status: int = 403) -> KubeError:
+    """As the API server words it; a policy without `reason` answers 422, a webhook without `code` 400."""
+    reason = {400: "BadRequest", 403: "Forbidden", 422: "Invalid"}[status]
     text = f'scheduledtasks.cronwright.dev "task-1" is forbidden: {words}'
-    return error_for(403, {"kind": "Status", "reason": "Forbidden", "message": text})
+    details = {"causes": [{"message": words.rpartition("denied request: ")[2]}]} if status == 422 else {}
+    return error_for(status, {"kind": "Status", "reason": reason, "message": text, "details": details})
 
 
 def writes(world: World) -> dict[str, tuple[str, str, dict[str, Any] | None]]:
@@ -39,11 +42,13 @@ def writes(world: World) -> dict[str, tuple[str, str, dict[str, Any] | None]]:
     }
 
 
-def refuse(world: World, write: str, words: str, monkeypatch: pytest.MonkeyPatch, **headers: str) -> Any:
+def refuse(
+    world: World, write: str, words: str, monkeypatch: pytest.MonkeyPatch, *, status: int = 403, **headers: str
+) -> Any:
     method, path, body = writes(world)[write]
 
     async def refused(*_: Any, **__: Any) -> Any:
-        raise refusal(words)
+        raise refusal(words, status)
 
     for verb in ("create", "patch", "delete"):
         monkeypatch.setattr(world.objects, verb, refused)
@@ -53,9 +58,10 @@ def refuse(world: World, write: str, words: str, monkeypatch: pytest.MonkeyPatch
 WRITES = ["create", "change", "pause", "trigger", "delete", "change project", "create project"]
 
 
+@pytest.mark.parametrize("status", [400, 403, 422])
 @pytest.mark.parametrize("write", WRITES)
-def test_a_policy_is_a_400_on_its_field(world: World, write: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    answer = refuse(world, write, OVERRIDES, monkeypatch)
+def test_a_policy_is_a_400_on_its_field(world: World, write: str, status: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    answer = refuse(world, write, OVERRIDES, monkeypatch, status=status)
     assert answer.status_code == 400
     assert answer.json()["errors"] == [
         {"field": "image", "message": "值无效：the project 'p' does not allow tasks to change image"}
@@ -65,8 +71,11 @@ def test_a_policy_is_a_400_on_its_field(world: World, write: str, monkeypatch: p
     assert world.projects.pending == {}
 
 
-def test_a_policy_without_a_field_is_a_400_in_its_words(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    answer = refuse(world, "create", WEBHOOK, monkeypatch)
+@pytest.mark.parametrize("status", [400, 403])
+def test_a_policy_without_a_field_is_a_400_in_its_words(
+    world: World, status: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer = refuse(world, "create", WEBHOOK, monkeypatch, status=status)
     assert (answer.status_code, answer.json()["errors"]) == (400, [])
     assert answer.json()["message"] == "集群的准入策略拒绝了该请求：names begin with the team"
     assert "example.com" not in answer.text

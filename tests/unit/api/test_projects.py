@@ -10,6 +10,7 @@ import pytest
 from cronwright_core.kube.errors import KubeUnreachable
 from cronwright_core.kube.resources import PROJECTS
 from support.api import World
+from support.fake_stores import AWAY
 
 
 def create(world: World, **fields: Any) -> Any:
@@ -180,6 +181,20 @@ def test_deleting(world: World) -> None:
     assert world.objects.objects == {}
     assert world.call("GET", "/projects/1").status_code == 404
     assert world.call("DELETE", "/projects/1", user="root", admin=True).status_code == 404
+
+
+def test_a_name_that_the_resource_has_stays_held_until_its_row_has_it(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = f"/projects/{create(world).json()['data']['id']}"
+
+    def away(*_: object, **__: object) -> int:
+        raise AWAY
+
+    monkeypatch.setattr(world.projects, "register", away)
+    assert put(world, path, name="renamed").status_code == 503
+    assert world.objects.only(PROJECTS)["spec"]["displayName"] == "renamed"
+    assert [spec.display_name for spec in world.projects.pending.values()] == ["renamed"]
 
 
 def test_the_same_change_after_a_lost_answer_shows_what_it_has_made(world: World) -> None:

@@ -112,9 +112,10 @@ def why(facts: PodFacts) -> tuple[str | None, str | None, int | None]:
     return state.reason, state.message, state.exit_code
 
 
-def test_an_init_container_that_failed_is_named() -> None:
+@pytest.mark.parametrize("policy", [{}, {"restartPolicy": "Never"}], ids=["of the Pod", "of its own"])
+def test_an_init_container_that_failed_is_named(policy: dict[str, str]) -> None:
     init = {"a-lasting-one": terminated(137), "istio-init": terminated(1)}
-    initial = [{"name": "a-lasting-one", "restartPolicy": "Always"}, {"name": "istio-init"}]
+    initial = [{"name": "a-lasting-one", "restartPolicy": "Always"}, {"name": "istio-init", **policy}]
     facts = pod("Failed", {"task": waiting("PodInitializing")}, init, initContainers=initial)
     assert why(facts) == (
         "InitContainerFailed",
@@ -127,6 +128,20 @@ def test_a_sidecar_that_failed_beside_a_task_that_did_not_is_named() -> None:
     message = f"another container of its Pod ({PROXY}) ended with exit code 1"
     assert why(pod("Failed", {PROXY: terminated(1), "task": terminated(0)})) == ("SidecarFailed", message, 0)
     assert why(pod("Failed", {PROXY: terminated(1), "task": terminated(3)}))[0] == "Error"
+
+
+def test_what_the_program_said_stays_its_own_beside_a_sidecar_that_failed() -> None:
+    facts = pod("Failed", {PROXY: terminated(1), "task": terminated(0, message="42 rows")})
+    assert (facts.terminated_reason, facts.terminated_message) == (None, "42 rows")
+    silent = pod("Failed", {PROXY: terminated(1), "task": terminated(0)})
+    assert silent.terminated_message is None, "a summary of the output would repeat it as the program's words"
+
+
+def test_a_pod_that_was_deleted_failed_by_that() -> None:
+    seen = body("Failed", {PROXY: terminated(143), "task": terminated(0)})
+    seen["metadata"]["deletionTimestamp"] = "2026-03-02T10:00:08Z"
+    said = f"its Pod was deleted; another container of its Pod ({PROXY}) ended with exit code 143"
+    assert why(to_pod(seen))[:2] == ("PodDeleted", said)
 
 
 def test_an_end_by_the_cluster_is_no_sidecars_fault() -> None:
