@@ -13,7 +13,7 @@ from typing import Any
 from cronwright_core.domain import naming
 from cronwright_core.domain.cluster import JobFacts, StopIntent
 from cronwright_core.domain.skips import SkippedTick
-from cronwright_core.domain.task import ScheduledTask, TaskStatus
+from cronwright_core.domain.task import Request, ScheduledTask, TaskStatus
 from cronwright_core.domain.ticks import MISSED_REASONS
 from cronwright_core.domain.times import to_rfc3339
 from cronwright_core.kube.codec import from_task_status
@@ -57,6 +57,9 @@ logger = logging.getLogger(__name__)
 _DECIDED_ON = ("scheduleHash", "anchorTime", "lastScheduleTime", "claimedTime", "completionTime")
 """What of a status says which ticks are decided. Who writes it has decided something, and what was decided without
 knowing of it is out of date."""
+
+_MAX_FIRST_TRIED = 1000
+"""Of tasks that are deleted meanwhile nobody takes the note away."""
 
 
 class NameNotOurs(Exception):
@@ -108,6 +111,7 @@ class Applier:
         self._stop = stop
         self._gone = gone
         self._cancelled = cancelled
+        self._first_tried: dict[tuple[str, Request], datetime] = {}
 
     async def apply(self, task: ScheduledTask, actions: tuple[Action, ...], now: datetime) -> Unfinished:
         """Carries out the actions one after the other; trouble ends it, and the whole is decided anew.
@@ -163,13 +167,14 @@ class Applier:
                     await self._stop(action.job_uid, action.stop)
                 case RecordCancelled():
                     try:
-                        await self._cancelled(task, action)
+                        await self._record_cancelled(task, action)
                     except Exception as error:  # noqa: BLE001 - whoever asked for all this raises it
                         # PostgreSQL is away, or refuses this one for good: then it must not keep others from theirs.
                         unrecorded = error
                         continue
-                    # If we die here, it is recorded once more, which changes nothing.
+                    # If we die here, it is recorded once more, which changes nothing if the request names its time.
                     await self._patch_task(task, {"metadata": {"annotations": dict.fromkeys(action.annotations)}})
+                    self._first_tried.pop((task.uid, action.request), None)
                 case WriteStatus():
                     if created and refused is None and not skipped:
                         # The next pass, which the new Job wakes, sees more: where many are due at once their Jobs come
@@ -215,6 +220,14 @@ class Applier:
         if missed and await self._skipped(task, missed):
             skipped = [tick for tick in skipped if tick not in missed]
         return replace(status, unrecorded_skips=status.unrecorded_skips.with_more(skipped)) if skipped else status
+
+    async def _record_cancelled(self, task: ScheduledTask, action: RecordCancelled) -> None:
+        """Under the time of the first try: a request that names none has that of each look, and a commit that did not
+        answer in time may have been one."""
+        if len(self._first_tried) >= _MAX_FIRST_TRIED:
+            self._first_tried.clear()
+        time = self._first_tried.setdefault((task.uid, action.request), action.time)
+        await self._cancelled(task, replace(action, time=time))
 
     async def _create_job(self, task: ScheduledTask, action: CreateJob) -> None:
         """Makes a Job, waiting or started as the gate says. An unknown outcome stays in the books as it was decided."""

@@ -30,8 +30,8 @@ def retire(cronjob: CronJobFacts | None) -> list[Action]:
     if cronjob is None or cronjob.suspend or cronjob.deleting:
         return []
     # The hash goes, so that the spec is written anew, status first, when the task is a Cron task again.
-    patch = {"metadata": {"annotations": {naming.SPEC_HASH_ANNOTATION: None}}, "spec": {"suspend": True}}
-    return [UpdateCronJob(cronjob.namespace, cronjob.name, patch)]
+    metadata = {"uid": cronjob.uid, "annotations": {naming.SPEC_HASH_ANNOTATION: None}}
+    return [UpdateCronJob(cronjob.namespace, cronjob.name, {"metadata": metadata, "spec": {"suspend": True}})]
 
 
 def end_all(cronjob: CronJobFacts | None, jobs: Iterable[JobFacts], now: datetime) -> tuple[Action, ...]:

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from cronwright_core.domain import naming
 from cronwright_core.domain.errors import FieldError
 from cronwright_core.domain.project import Project
-from cronwright_core.domain.schedule import CronSchedule, OnceSchedule, Schedule, ScheduleType
+from cronwright_core.domain.schedule import CronSchedule, OnceSchedule, Schedule
 from cronwright_core.domain.task import ScheduledTask, TaskStatus
 from cronwright_core.domain.times import lags, latest, whole_seconds
 from cronwright_core.domain.validation import (
@@ -120,9 +120,7 @@ def schedule_hash(task: ScheduledTask) -> str:
     `<schedule>-refused` or `-new` stands in the status of a task that cannot run: it is an edit when it can again.
     """
     spec = task.spec
-    # The zone means nothing to a Once without a time: whoever changes it alone asks for no second run.
-    timeless = spec.schedule_type is ScheduleType.ONCE and not spec.schedule
-    kind = naming.short_hash(spec.schedule_type.value, spec.schedule, "UTC" if timeless else spec.time_zone)
+    kind = naming.short_hash(*spec.timing)
     return f"{kind}-{SUSPENDED if spec.suspend else ACTIVE}"
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -45,6 +45,7 @@ class Client:
 
     def __init__(self, refuses: Mapping[tuple[str, str], Exception] | None = None, job: Json | None = None) -> None:
         self.refuses = dict(refuses or {})
+        self.recorded: list[actions.RecordCancelled] = []
         self.job = job
         self.calls: list[tuple[str, str, Any]] = []
         self.kinds: list[PatchKind] = []
@@ -85,6 +86,7 @@ class Client:
         self._call("stop", JOBS, (job_uid, stop.reason.value))
 
     async def record_cancelled(self, task: ScheduledTask, cancelled: actions.RecordCancelled) -> None:
+        self.recorded.append(cancelled)
         self._call("record", SCHEDULED_TASKS, cancelled.request.key)
 
 
@@ -110,7 +112,18 @@ def apply(
         skipped.extend(ticks)
         return recorded
 
-    applier = Applier(
+    applier = make_applier(client, record, ledger, cache)
+    asyncio.run(applier.apply(task, steps, CREATED)).raise_any()
+    return skipped
+
+
+def make_applier(
+    client: Client,
+    record: Callable[[ScheduledTask, Sequence[SkippedTick]], Awaitable[bool]],
+    ledger: Ledger | None = None,
+    cache: DefinitionCache | None = None,
+) -> Applier:
+    return Applier(
         client,
         cache or DefinitionCache(lambda *_: None, lambda _: None),
         Copy(),  # type: ignore[arg-type]
@@ -122,8 +135,6 @@ def apply(
         gone=lambda uid, tick: client.calls.append(("gone", JOBS, (uid, tick))),
         cancelled=client.record_cancelled,
     )
-    asyncio.run(applier.apply(task, steps, CREATED)).raise_any()
-    return skipped
 
 
 def status_written(client: Client) -> dict[str, Any]:
@@ -301,6 +312,22 @@ def test_a_record_that_cannot_be_committed_keeps_its_annotation_and_holds_up_not
     ]
     (patch,) = (detail for verb, _, detail in client.calls if verb == "patch")
     assert patch["metadata"]["annotations"] == {"c": None}
+
+
+def test_a_request_that_names_no_time_is_recorded_under_that_of_the_first_try() -> None:
+    away = {("record", "ScheduledTask"): Unavailable(Message("m", "no answer in time, and committed maybe"))}
+    client = Client(away)
+    applier = make_applier(client, lambda *_: pytest.fail("no tick is skipped"))
+
+    def try_at(time: str) -> None:
+        asyncio.run(applier.apply(TASK, (replace(unrun("x"), time=at(time)),), at(time)))
+
+    try_at("10:00:00")
+    client.refuses = {}
+    try_at("10:00:05")
+    # Taken off, and asked for anew: another run.
+    try_at("10:00:09")
+    assert [record.time for record in client.recorded] == [at("10:00:00"), at("10:00:00"), at("10:00:09")]
 
 
 def test_a_status_is_written_onto_the_one_that_it_was_decided_on() -> None:
