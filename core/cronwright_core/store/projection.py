@@ -155,18 +155,24 @@ def live(connection: Connection, table: Table) -> Sequence[AnyRow]:
     ).all()
 
 
-def set_columns(connection: Connection, table: Table, cr_uid: str, values: Mapping[str, Any]) -> None:
-    """Writes columns of an active row, if one of them differs."""
+def set_columns(
+    connection: Connection, table: Table, cr_uid: str, values: Mapping[str, Any], *, generation: int | None = None
+) -> None:
+    """Writes columns of an active row, if one of them differs; with a generation only into a row of that one."""
     parameters = {f"new_{column}": value for column, value in values.items()}
-    connection.execute(_set_if_different(table, tuple(values)), {"of_uid": cr_uid, **parameters})
+    if generation is not None:
+        parameters["of_generation"] = generation
+    statement = _set_if_different(table, tuple(values), generation is not None)
+    connection.execute(statement, {"of_uid": cr_uid, **parameters})
 
 
 @lru_cache(maxsize=16)
-def _set_if_different(table: Table, columns: tuple[str, ...]) -> Update:
+def _set_if_different(table: Table, columns: tuple[str, ...], of_generation: bool) -> Update:
     """Built once: after a thousand ticks this is written a thousand times."""
     new = {column: bindparam(f"new_{column}", type_=table.c[column].type) for column in columns}
     differs = or_(*(table.c[column].is_distinct_from(value) for column, value in new.items()))
-    return update(table).where(table.c.cr_uid == bindparam("of_uid"), table.c.state == "active", differs).values(new)
+    row = update(table).where(table.c.cr_uid == bindparam("of_uid"), table.c.state == "active", differs)
+    return (row.where(table.c.generation == bindparam("of_generation")) if of_generation else row).values(new)
 
 
 def register(

@@ -189,13 +189,16 @@ class TaskStore:
         self,
         cr_uid: str,
         *,
+        generation: int,
         next_run_time: datetime | None,
         ready: bool | None,
         reason: str | None,
         message: str | None,
         completed: bool,
     ) -> None:
-        """Writes what the operator has judged, if it differs. `updated_at` stays. An unknown uid is no error."""
+        """Writes what the operator has judged of this generation, if it differs. `updated_at` stays. An unknown uid is
+        no error, nor is a row that the API has brought to a newer generation meanwhile: it waits for its own judgement.
+        """
         values = {
             "next_run_time": next_run_time,
             "ready": ready,
@@ -204,7 +207,7 @@ class TaskStore:
             "completed": completed,
         }
         with self._database.transaction() as connection:
-            projection.set_columns(connection, tasks, cr_uid, values)
+            projection.set_columns(connection, tasks, cr_uid, values, generation=generation)
 
     def set_next_run(
         self, cr_uid: str, next_run_time: datetime | None, *, generation: int, completed: bool = False

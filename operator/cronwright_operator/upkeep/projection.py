@@ -202,7 +202,7 @@ class Projector:
         if self._registrations[task.uid].task_id is None or task.status.observed_generation != task.generation:
             return
         if self._written.get(key) != observed:
-            await asyncio.to_thread(self._tasks.set_observed, task.uid, **observed)
+            await asyncio.to_thread(self._tasks.set_observed, task.uid, generation=task.generation, **observed)
             self._written[key] = observed
 
     async def _write_project_status(

@@ -184,6 +184,7 @@ def test_a_finished_task_with_another_time_waits_for_it_before_the_operator_has_
     record_success(world, world.call("POST", f"{path}/trigger").headers["Location"].rsplit("/", 1)[1])
     TaskStore(world.database).set_observed(
         world.objects.only(SCHEDULED_TASKS)["metadata"]["uid"],
+        generation=1,
         next_run_time=None,
         ready=False,
         reason="InvalidSpec",

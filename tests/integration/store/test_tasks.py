@@ -52,7 +52,7 @@ def test_what_was_projected_is_read_back_for_a_starting_operator(database, store
     project_id = add_project(database)
     task_id = store.register(make_projection(uid="uid-9", project_id=project_id), NOW)
     seen = {"next_run_time": later(60), "ready": True, "reason": "Accepted", "message": "ok", "completed": False}
-    store.set_observed("uid-9", **seen)
+    store.set_observed("uid-9", generation=1, **seen)
     (row,) = store.projected()
     assert dataclasses.asdict(row) == {
         "cr_uid": "uid-9",
@@ -158,7 +158,8 @@ class TestActivate:
             == task_id
         )
         assert activate(store, task_id).next_run_time == later(3600)
-        store.set_observed("uid-1", next_run_time=later(7200), ready=True, reason="Ready", message="", completed=False)
+        observed = {"ready": True, "reason": "Ready", "message": "", "completed": False}
+        store.set_observed("uid-1", generation=1, next_run_time=later(7200), **observed)
         assert activate(store, task_id).next_run_time == later(7200)
 
 
@@ -426,24 +427,29 @@ class TestReading:
         uid = "uid-alice-nightly backup"
         store.set_next_run(uid, later(60), generation=1)
         assert store.get(task_id, owner=None).next_run_time == later(60)
-        store.set_observed(uid, next_run_time=later(60), ready=True, reason=None, message=None, completed=True)
+        judged = {"generation": 1, "next_run_time": later(60), "ready": True, "reason": None, "message": None}
+        store.set_observed(uid, **judged, completed=True)
         assert store.get(task_id, owner=None).next_run_time is None
-        store.set_observed(uid, next_run_time=later(60), ready=True, reason=None, message=None, completed=False)
+        store.set_observed(uid, **judged, completed=False)
         store.register(make_projection(generation=2, suspend=True), later(5))
         assert store.get(task_id, owner=None).next_run_time is None
 
     def test_the_api_writes_the_next_run_until_the_operator_has_judged_that_generation(self, database, store) -> None:
         task_id = add_task(database)
         uid = "uid-alice-nightly backup"
-        store.set_observed(uid, next_run_time=later(60), ready=False, reason="r", message="m", completed=False)
+        judged = {"ready": True, "reason": None, "message": None, "completed": False}
+        refused = {"ready": False, "reason": "r", "message": "m", "completed": False}
+        store.set_observed(uid, generation=1, next_run_time=later(60), **refused)
         store.register(make_projection(generation=2, priority=1), later(5))
         record = store.get(task_id, owner=None)
         assert (record.ready, record.ready_reason, record.ready_message) == (None, None, None)
         store.set_next_run(uid, later(120), generation=1)
         assert store.get(task_id, owner=None).next_run_time == later(60), "an edit that another one has overtaken"
+        # An operator that has not seen the edit yet: what it says of the old generation would keep the API's word out.
+        store.set_observed(uid, generation=1, next_run_time=later(90), **judged)
         store.set_next_run(uid, later(180), generation=2)
         assert store.get(task_id, owner=None).next_run_time == later(180)
-        store.set_observed(uid, next_run_time=later(240), ready=True, reason=None, message=None, completed=False)
+        store.set_observed(uid, generation=2, next_run_time=later(240), **judged)
         store.set_next_run(uid, later(180), generation=2)
         assert store.get(task_id, owner=None).next_run_time == later(240)
 
@@ -451,6 +457,7 @@ class TestReading:
         task_id = add_task(database)
         store.set_observed(
             "uid-alice-nightly backup",
+            generation=1,
             next_run_time=None,
             ready=False,
             reason="UnknownProject",
@@ -482,9 +489,8 @@ class TestStatus:
     )
     def test_of_a_task(self, database, store, completed, runs, expected) -> None:
         task_id = add_task(database, schedule_type=ScheduleType.DATE, schedule="2026-03-10T12:00:00Z")
-        store.set_observed(
-            "uid-alice-nightly backup", next_run_time=None, ready=True, reason=None, message=None, completed=completed
-        )
+        judged = {"generation": 1, "ready": True, "reason": None, "message": None}
+        store.set_observed("uid-alice-nightly backup", next_run_time=None, completed=completed, **judged)
         ExecutionStore(database).record(
             [make_execution(task_id, later(60 * number), status) for number, status in enumerate(runs)]
         )
