@@ -86,19 +86,20 @@ def test_a_cancel_of_the_second_attempt_keeps_both_logs(space: Space, alice: Res
     assert alice.log(execution) == ["working", "working", "told to stop"]
 
 
-@pytest.mark.takes(40)
+@pytest.mark.takes(55)
 def test_the_time_limit_holds_over_all_attempts(space: Space, alice: Rest) -> None:
-    space.apply_task("slow", PATIENT, scheduleType="Once", activeDeadlineSeconds=30, backoffLimit=5)
+    # Long enough for the first attempt to be seen and ended, the ten seconds before a retry, and the second's output.
+    space.apply_task("slow", PATIENT, scheduleType="Once", activeDeadlineSeconds=45, backoffLimit=5)
     task_id = space.task_id("slow")
     execution = running(alice, task_id)
     wrote(alice, execution)
     fail_first_attempt(space)
     run = ended(alice, execution, seconds=120)
-    assert (run["status"], run["error_message"]) == ("TIMEOUT", "DeadlineExceeded: ended at its time limit of 30 s")
+    assert (run["status"], run["error_message"]) == ("TIMEOUT", "DeadlineExceeded: ended at its time limit of 45 s")
     assert [a["status"] for a in run["attempts"]] == ["FAILED", "TIMEOUT"]
     assert alice.log(execution) == ["working", "working", "told to stop"]
     second = space.get("pod", run["attempts"][1]["pod_name"])
-    assert second["spec"]["activeDeadlineSeconds"] < 30, "it got what was left"
+    assert second["spec"]["activeDeadlineSeconds"] < 45, "it got what was left"
 
 
 def test_cancels_of_what_does_not_run(space: Space, alice: Rest) -> None:
