@@ -12,6 +12,8 @@ from support.cluster import FINAL, Rest, Space, eventually, kubectl, let_end
 
 PATIENT = "trap 'echo told to stop; exit 1' TERM; echo working; while [ ! -e /tmp/fail ]; do sleep 0.2; done; exit 3"
 """Runs until it is told to stop, or until a test makes it fail."""
+LINGERING = PATIENT.replace("exit 1", "sleep 3; exit 1")
+"""Takes so long to stop that one may ask again."""
 
 
 def running(alice: Rest, task_id: int, *, attempts: int = 1) -> str:
@@ -51,7 +53,7 @@ def cancel(user: Rest, execution_id: str) -> int:
 
 
 def test_a_cancel_keeps_the_output_and_no_retry_follows(space: Space, alice: Rest, bob: Rest) -> None:
-    space.apply_task("long", PATIENT, scheduleType="Once", backoffLimit=2)
+    space.apply_task("long", LINGERING, scheduleType="Once", backoffLimit=2)
     execution = running(alice, space.task_id("long"))
     wrote(alice, execution)
     assert cancel(bob, execution) == 404
