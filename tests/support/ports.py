@@ -6,7 +6,8 @@ import itertools
 import os
 import socket
 
-_FIRST, _OF_A_WORKER = 20_000, 500
+_FIRST, _OF_A_WORKER = 22_000, 500
+"""Above those of the local cluster (dev/cluster/settings.py), below NodePorts and what the kernel chooses from."""
 _WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
 _numbers = itertools.count()
 
@@ -18,7 +19,7 @@ def free_port() -> int:
     a second or two, while other workers start servers and open connections by the hundred.
     """
     for number in itertools.islice(_numbers, _OF_A_WORKER):
-        port = _FIRST + _WORKER % 20 * _OF_A_WORKER + number % _OF_A_WORKER
+        port = _FIRST + _WORKER % 16 * _OF_A_WORKER + number % _OF_A_WORKER
         with socket.socket() as probe:
             try:
                 probe.bind(("127.0.0.1", port))
