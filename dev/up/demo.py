@@ -119,7 +119,7 @@ def ensure_started(rest: Rest, task_id: int, patience_seconds: float = 0) -> boo
 def wait_execution(rest: Rest, way: str, task_id: int, current: Step) -> Shown:
     """The task's newest execution that ended with SUCCESS, once there is one; with the first lines of its output.
 
-    Raises ClusterError when the newest one ended otherwise, or none ended in time.
+    Raises ClusterError when the newest one that was not cancelled ended otherwise, or none ended in time.
     """
     end = time.monotonic() + RUN_SECONDS
     while True:
@@ -128,7 +128,8 @@ def wait_execution(rest: Rest, way: str, task_id: int, current: Step) -> Shown:
         if done:
             lines = _wait_lines(rest, done["execution_id"])
             return Shown(way, task_id, done, lines)
-        newest = items[0] if items else None
+        # A tick that is skipped while the run goes on that was asked for is CANCELLED: no word about that run.
+        newest = next((item for item in items if item["status"] != "CANCELLED"), None)
         if newest and newest["status"] in FINAL:
             log = rest.get(f"/executions/{newest['execution_id']}/logs/file?log_type=error&lines=10")["data"]["content"]
             raise failure(

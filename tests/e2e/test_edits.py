@@ -68,7 +68,8 @@ def test_a_projects_limit_and_program_change_while_tasks_run(space: Space, alice
     (active,) = eventually(
         lambda: (
             found
-            if (found := space.get("scheduledtask", "three")["status"]["active"])[0].get("message") == waits["message"]
+            if (found := space.get("scheduledtask", "three")["status"].get("active"))
+            and found[0].get("message") == waits["message"]
             else None
         ),
         seconds=30,

@@ -12,6 +12,8 @@ from support.cluster import FINAL, Rest, Space, eventually, kubectl, let_end
 
 PATIENT = "trap 'echo told to stop; exit 1' TERM; echo working; while [ ! -e /tmp/fail ]; do sleep 0.2; done; exit 3"
 """Runs until it is told to stop, or until a test makes it fail."""
+LINGERING = PATIENT.replace("exit 1", "sleep 3; exit 1")
+"""Takes so long to stop that one may ask again."""
 
 
 def running(alice: Rest, task_id: int, *, attempts: int = 1) -> str:
@@ -51,7 +53,7 @@ def cancel(user: Rest, execution_id: str) -> int:
 
 
 def test_a_cancel_keeps_the_output_and_no_retry_follows(space: Space, alice: Rest, bob: Rest) -> None:
-    space.apply_task("long", PATIENT, scheduleType="Once", backoffLimit=2)
+    space.apply_task("long", LINGERING, scheduleType="Once", backoffLimit=2)
     execution = running(alice, space.task_id("long"))
     wrote(alice, execution)
     assert cancel(bob, execution) == 404
@@ -86,19 +88,20 @@ def test_a_cancel_of_the_second_attempt_keeps_both_logs(space: Space, alice: Res
     assert alice.log(execution) == ["working", "working", "told to stop"]
 
 
-@pytest.mark.takes(40)
+@pytest.mark.takes(55)
 def test_the_time_limit_holds_over_all_attempts(space: Space, alice: Rest) -> None:
-    space.apply_task("slow", PATIENT, scheduleType="Once", activeDeadlineSeconds=30, backoffLimit=5)
+    # Long enough for the first attempt to be seen and ended, the ten seconds before a retry, and the second's output.
+    space.apply_task("slow", PATIENT, scheduleType="Once", activeDeadlineSeconds=45, backoffLimit=5)
     task_id = space.task_id("slow")
     execution = running(alice, task_id)
     wrote(alice, execution)
     fail_first_attempt(space)
     run = ended(alice, execution, seconds=120)
-    assert (run["status"], run["error_message"]) == ("TIMEOUT", "DeadlineExceeded: ended at its time limit of 30 s")
+    assert (run["status"], run["error_message"]) == ("TIMEOUT", "DeadlineExceeded: ended at its time limit of 45 s")
     assert [a["status"] for a in run["attempts"]] == ["FAILED", "TIMEOUT"]
     assert alice.log(execution) == ["working", "working", "told to stop"]
     second = space.get("pod", run["attempts"][1]["pod_name"])
-    assert second["spec"]["activeDeadlineSeconds"] < 30, "it got what was left"
+    assert second["spec"]["activeDeadlineSeconds"] < 45, "it got what was left"
 
 
 def test_cancels_of_what_does_not_run(space: Space, alice: Rest) -> None:

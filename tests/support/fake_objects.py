@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 import uuid
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -24,6 +25,7 @@ class FakeObjects:
         self.calls: list[str] = []
         self.fail_next: KubeError | None = None
         self.lose_next: KubeError | None = None
+        self._numbers = itertools.count()
 
     async def get(self, resource: Resource, namespace: str, name: str) -> Json:
         self._called("get", resource, name)
@@ -40,7 +42,7 @@ class FakeObjects:
         stored = copy.deepcopy(dict(body))
         stored["metadata"] |= {
             "namespace": namespace,
-            "uid": str(uuid.uuid4()),
+            "uid": self._new_uid(key),
             "generation": 1,
             "resourceVersion": "1",
             "creationTimestamp": to_rfc3339(self.now),
@@ -48,6 +50,10 @@ class FakeObjects:
         self.objects[key] = stored
         self._lose()
         return copy.deepcopy(stored)
+
+    def _new_uid(self, key: tuple[str, str, str]) -> str:
+        """Another one for each object, and the same ones in each run: what follows from a uid is no matter of luck."""
+        return str(uuid.uuid5(uuid.NAMESPACE_OID, f"{key} {next(self._numbers)}"))
 
     async def patch(
         self,

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import httpx
 
-from support.api_process import COMMAND, free_port
+from support.api_process import COMMAND
 from support.api_server_proxy import Door
+from support.ports import free_port
 
 _KUBECONFIG = """
 apiVersion: v1

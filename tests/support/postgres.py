@@ -15,7 +15,6 @@ import os
 import pwd
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -31,6 +30,7 @@ from sqlalchemy import URL, create_engine, make_url
 
 from cronwright_core.store import schema
 from cronwright_core.store.session import Database
+from support.ports import free_port
 
 PASSWORD = "s3cret-Pa55word"
 TEMPLATE = "cronwright_template"
@@ -54,7 +54,7 @@ class PostgresServer:
         self._data = self._folder / "data"
         self._process: subprocess.Popen[bytes] | None = None
         self._postgres = str(binaries / "postgres")
-        self.port = _free_port()
+        self.port = free_port()
         password = self._folder / "password"
         password.write_text(PASSWORD)
         if self._account is not None:
@@ -292,10 +292,3 @@ def _memory() -> Path | None:
 def _available_bytes() -> int:
     lines = Path("/proc/meminfo").read_text().splitlines()
     return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:"))
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

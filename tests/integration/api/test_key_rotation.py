@@ -94,7 +94,8 @@ def test_a_key_set_behind_an_address(tmp_path: Path, database_url: str) -> None:
         ready = api.request("GET", "/readyz")
         assert (ready.status_code, ready.json()["jwt_keys"]) == (503, "there is no usable JWT key")
         server.body, server.status = key_set(old), 200
-        until(lambda: is_ready(api))
+        # Whoever was in vain asks again after ever longer, up to half a minute where the process took long to start.
+        until(lambda: is_ready(api), seconds=60)
         assert api.status(old.sign()) == 200
         # The provider rotates: no restart, no wait for the next refresh in five minutes.
         server.body = key_set(old, new)

@@ -9,7 +9,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from cronwright_api.metrics import ApiMetrics, served
-from support.api_process import free_port
+from support.ports import free_port
 
 
 def test_the_port_answers_prometheus_and_is_closed_afterwards() -> None:

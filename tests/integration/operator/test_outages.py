@@ -28,6 +28,7 @@ from support.store_rows import NOW, add_task, later, make_attempt, make_executio
 COUNT = 160
 STRIKES_AFTER = 40
 """So many are recorded before the trouble begins."""
+WORKERS = 8
 Trouble = Callable[["World"], contextlib.AbstractContextManager[None]]
 
 
@@ -61,7 +62,7 @@ class World:
         self.done: set[int] = set()
         self.failures: list[str] = []
         self.batcher = RecordBatcher(self.record)
-        self.queue: WorkQueue[int] = WorkQueue("record", self.work, workers=8, expected=(Unavailable,))
+        self.queue: WorkQueue[int] = WorkQueue("record", self.work, workers=WORKERS, expected=(Unavailable,))
 
     def record(self, batch: Sequence[Execution]) -> RecordResult:
         try:
@@ -85,9 +86,8 @@ class World:
             for number in range(STRIKES_AFTER):
                 self.queue.add(number)
             await self.until(lambda: len(self.done) == STRIKES_AFTER)
-            for number in range(COUNT):
-                self.queue.add(number)
             stack, before = contextlib.ExitStack(), len(self.failures)
+            feeding = asyncio.create_task(self.feed(before))
             await asyncio.to_thread(stack.enter_context, trouble(self))
             try:
                 # The trouble is felt.
@@ -95,10 +95,21 @@ class World:
                 await self.hurry()
             finally:
                 await asyncio.to_thread(stack.close)
+            await feeding
             await self.until(lambda: len(self.done) == COUNT)
         for task in work:
             task.cancel()
         await asyncio.gather(*work, return_exceptions=True)
+
+    async def feed(self, before: int) -> None:
+        """All that is left, and once more what is done: a few at a time until the trouble is felt, as a quick machine
+        would be done with all of them before."""
+        numbers = [*range(STRIKES_AFTER, COUNT), *range(STRIKES_AFTER)]
+        for first in range(0, COUNT, WORKERS):
+            for number in numbers[first : first + WORKERS]:
+                self.queue.add(number)
+            if len(self.failures) == before:
+                await asyncio.sleep(0.3)
 
     async def hurry(self) -> None:
         begin = time.monotonic()

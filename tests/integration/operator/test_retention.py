@@ -135,10 +135,13 @@ def test_zero_keeps_all(world: World) -> None:
 
 def test_a_month_with_an_execution_that_has_not_ended_stays(world: World) -> None:
     task_id = add_task(world.database)
-    world.record(make_execution(task_id, ago(100)), make_execution(task_id, ago(99), ExecutionStatus.RUNNING))
+    # Both of one month, whatever day it is: of the 31st and the 1st the first alone would go.
+    old = ago(100).replace(day=15)
+    open_ = old + timedelta(days=1)
+    world.record(make_execution(task_id, old), make_execution(task_id, open_, ExecutionStatus.RUNNING))
     sweeps = world.sweep(10)
     assert world.rows() == 2
-    world.record(make_execution(task_id, ago(99)))
+    world.record(make_execution(task_id, open_))
     world.sweep(10, sweeps=sweeps)
     assert world.rows() == 0
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cronwright_core.domain.gate import (
@@ -104,6 +104,7 @@ limits_ = st.builds(
 )
 
 
+@settings(deadline=None)  # a busy machine
 @given(candidates, limits_)
 def test_never_over_a_limit_never_idle_and_in_order(waiting: list[Candidate], limits: Limits) -> None:
     by_key = {candidate.key: candidate for candidate in waiting}
@@ -123,6 +124,7 @@ def test_never_over_a_limit_never_idle_and_in_order(waiting: list[Candidate], li
     assert admit(reversed(waiting), Load(), limits) == admission
 
 
+@settings(deadline=None)  # a busy machine
 @given(candidates, limits_, st.integers(0, 29))
 def test_who_starts_at_once_overtakes_nobody(waiting: list[Candidate], limits: Limits, pick: int) -> None:
     if not waiting:

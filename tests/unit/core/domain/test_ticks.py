@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cronwright_core.domain.schedule import Schedule, ScheduleType, parse_schedule
@@ -64,6 +64,7 @@ def test_spread_moves_the_start_and_not_the_tick() -> None:
     assert next_start(MINUTELY, base=T0, anchor=T0, offset=offset) == T0 + timedelta(seconds=85)
 
 
+@settings(deadline=None)  # a busy machine
 @given(st.uuids().map(str), st.integers(0, 86_400))
 def test_the_share_is_within_the_spread_and_never_changes(uid: str, seconds: int) -> None:
     offset = spread_offset(uid, seconds)
@@ -93,6 +94,7 @@ def test_a_date_behind_the_watermark_never_comes() -> None:
     assert not never_comes(MINUTELY, base=T0, anchor=T0)
 
 
+@settings(deadline=None)  # a busy machine
 @given(st.integers(0, 500), st.integers(1, 500), st.sets(st.integers(1, 1000)))
 def test_every_due_tick_is_accounted_for_exactly_once(gap: int, more: int, made_: set[int]) -> None:
     base, now = T0 + gap * MINUTE, T0 + (gap + more) * MINUTE

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cronwright_core.store.execution_pages import window_of
@@ -36,6 +36,7 @@ def test_whole_days_and_the_rest(start, end, first, last, edges) -> None:
     assert (window.first, window.last, window.edges) == (date(2026, 1, first), date(2026, 1, last), edges)
 
 
+@settings(deadline=None)  # a busy machine
 @given(st.none() | MOMENTS, st.none() | MOMENTS, MOMENTS)
 def test_every_second_lies_in_exactly_one_part_or_outside(start, end, moment) -> None:
     moment = moment.replace(microsecond=0)
