@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from cronwright_core.domain.ticks import spread_offset
@@ -43,6 +45,26 @@ def test_one_that_the_late_controller_has_not_made_yet() -> None:
         world.wait(10)
         assert [row.reason for row in world.database.rows.values()] == ["Suspended"]
         world.back_controller()
+        world.settle()
+    finally:
+        world.close()
+
+
+@pytest.mark.parametrize("edit", [{"suspend": True}, {"schedule": "30 * * * *"}], ids=["pause", "reschedule"])
+def test_one_whose_job_the_controller_makes_from_what_it_read_before(edit: dict[str, Any]) -> None:
+    world = World(step_in=False)
+    try:
+        world.create_task("task-0", scheduleType="Cron", schedule="* * * * *")
+        world.start_operator()
+        world.wait_until("10:00:59")
+        # From its look at the CronJob, a tenth of a second after the tick, to the Job.
+        world.cron.slow_seconds = 1.0
+        world.wait_until("10:01:00")
+        world.wait(0.3)
+        world.edit("task-0", **edit)
+        world.wait(20)
+        assert [job.name.rsplit("-", 1)[0] for job in world.jobs()], "the controller has made it"
+        assert [row.status for row in world.database.rows.values()] == ["SUCCESS"], "it ran, and nothing else is said"
         world.settle()
     finally:
         world.close()

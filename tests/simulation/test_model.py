@@ -196,6 +196,10 @@ class Launching(RuleBasedStateMachine):
     def replace_dead_operator(self) -> None:
         self.world.replace_dead_operator()
 
+    @step(slow=st.sampled_from([0.01, 0.3, 1.5]))
+    def slow_controller(self, slow: float) -> None:
+        self.world.cron.slow_seconds = slow
+
     @precondition(lambda self: self.world.controller_there)
     @step()
     def take_controller_away(self) -> None:

@@ -30,6 +30,9 @@ TOLD_AFTER = timedelta(seconds=1)
 """For so long at most it waits to be told that a run has begun: of one that takes less only its tick and its end are
 written to the task's status. Each write costs the API server, kopf and us about 5 ms."""
 TOLD_AFTER_BESIDE_A_CROWD = timedelta(seconds=5)
+GONE_AFTER = timedelta(seconds=3)
+"""So long after a first look the API server is asked again before a tick counts as one without a Job: a CronJob
+controller that had read the CronJob before it was changed makes its Job some moments later."""
 _GOES_ON = frozenset(status.value for status in ExecutionStatus if not status.ended)
 
 
@@ -80,11 +83,19 @@ class TaskSync:
         self._look_again_after = look_again_after
         self._wait_of = wait_of
         self._now = now
+        self._missing_since: dict[str, dict[datetime, datetime]] = {}
         self._gone: dict[str, frozenset[datetime]] = {}
         self._untold_since: dict[str, datetime] = {}
 
     def gone(self, uid: str, tick: datetime) -> None:
-        """Notes that the API server has no Job of a tick, and asks for a look."""
+        """Notes that the API server has no Job of a tick, and asks for a look: soon for a second answer, at once when
+        that is the same."""
+        now = self._now()
+        missing = self._missing_since.setdefault(uid, {})
+        left = GONE_AFTER - abs(now - missing.setdefault(tick, now))
+        if left > timedelta():
+            self._look_again_after(uid, left.total_seconds())
+            return
         self._gone[uid] = self._gone.get(uid, frozenset()) | {tick}
         self._look_again(uid)
 
@@ -100,6 +111,7 @@ class TaskSync:
             self._clock.set(uid, None)
             self._ledger.release(uid)
             self._gone.pop(uid, None)
+            self._missing_since.pop(uid, None)
             self._untold_since.pop(uid, None)
             await self._leftovers(uid)
             return
@@ -173,8 +185,11 @@ class TaskSync:
         )
 
     def _gone_ticks(self, task: ScheduledTask) -> frozenset[datetime]:
-        found = self._gone.pop(task.uid, frozenset())
-        found = frozenset(tick for tick in found if lags(task.status.last_schedule_time, tick))
+        watermark = task.status.last_schedule_time
+        missing = {tick: at for tick, at in self._missing_since.pop(task.uid, {}).items() if lags(watermark, tick)}
+        if missing:
+            self._missing_since[task.uid] = missing
+        found = frozenset(tick for tick in self._gone.pop(task.uid, ()) if lags(watermark, tick))
         if found:
             self._gone[task.uid] = found
         return found

@@ -36,15 +36,19 @@ class Row:
 
 @dataclass
 class Database:
-    """Outlives operators. `ends` counts how often each execution's end was committed, with its Job's uid."""
+    """Outlives operators. The first end of an execution stays, as in `store.merging`; `contradictions` are those that
+    had a Job although the history had said already that they did not run."""
 
     away: bool = False
     rows: dict[str, Row] = field(default_factory=dict)
+    contradictions: list[str] = field(default_factory=list)
 
     def store(self, execution_id: str, row: Row) -> None:
         if self.away:
             raise unavailable("it does not answer")
-        self.rows[execution_id] = row
+        first = self.rows.setdefault(execution_id, row)
+        if first.job_uid is None and row.job_uid is not None:
+            self.contradictions.append(f"{execution_id} is {row.status}, and the history says {first.reason}")
 
     async def status_of(self, execution_id: str) -> ExecutionStatus | None:
         if self.away:

@@ -267,6 +267,7 @@ class World:
 
     def check(self) -> None:
         assert self.history.violations == [], "\n".join(self.history.violations)
+        assert self.database.contradictions == []
         assert self.log.bugs == [], self.log.bugs
         assert self._life is None or not self._life.done(), self._life
         if self._operator is not None:
