@@ -58,6 +58,9 @@ def test_a_task_that_leaves_its_cronjob_and_job_behind(space: Space, alice: Rest
     (cronjob,) = space.items("cronjobs")
     assert "ownerReferences" not in cronjob["metadata"], "nobody's any more"
     assert cronjob["spec"]["suspend"] is True, "no further run begins"
+    # Its Job is recorded and held by nobody: it goes after a while like any other one, and may be deleted at once.
+    (job,) = space.names("jobs")
+    kubectl("delete", job, "-n", space.namespace, "--timeout=30s")
 
 
 def test_a_namespace_goes_with_what_runs_in_it_and_its_history_stays(cluster: Cluster, alice: Rest) -> None:

@@ -37,6 +37,7 @@ class Kind:
 
 _KINDS = (
     Kind("api/v1", "pods", "pod"),
+    Kind("api/v1", "resourcequotas", "resourcequota"),
     Kind("apis/batch/v1", "jobs", "job.batch"),
     Kind("apis/batch/v1", "cronjobs", "cronjob.batch"),
     Kind("apis/cronwright.dev/v1", "scheduledtasks", "scheduledtask.cronwright.dev"),
