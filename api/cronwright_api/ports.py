@@ -185,9 +185,15 @@ class LogReader(Protocol):
     """Stored output, portion by portion from the beginning on."""
 
     def follow(
-        self, execution_id: str, *, log_type: LogType, after: LogPosition | None, attempt: int | None
+        self,
+        execution_id: str,
+        *,
+        log_type: LogType,
+        after: LogPosition | None,
+        attempt: int | None,
+        owner: str | None = None,
     ) -> LogPortion:
-        """The lines behind `after`, or that there are none (yet); NotFound."""
+        """The lines behind `after`, or that there are none (yet); NotFound, also where it is not the owner's."""
 
 
 class System(Protocol):

@@ -443,11 +443,19 @@ class FakeLogReader:
         self.end: LogEnd | None = None
         self.portion = 2
         self.reads: list[LogPosition | None] = []
+        self.owners: list[str | None] = []
 
     def follow(
-        self, execution_id: str, *, log_type: LogType, after: LogPosition | None, attempt: int | None
+        self,
+        execution_id: str,
+        *,
+        log_type: LogType,
+        after: LogPosition | None,
+        attempt: int | None,
+        owner: str | None = None,
     ) -> LogPortion:
         self.reads.append(after)
+        self.owners.append(owner)
         self._switch.check()
         stream = "stdout" if log_type == "output" else "stderr"
         for number in sorted(self.attempts):

@@ -81,8 +81,8 @@ async def follow_log(
 ) -> AsyncGenerator[bytes, None]:
     """The events from `wanted.after` to the end of the log.
 
-    Ends without an event `end` if the process ends, the database stays away, or the token expires (with an event
-    `expired`): the client comes back with the last id that it has seen.
+    Ends without an event `end` if the process ends, the database stays away, the execution ceases to be this user's to
+    see, or the token expires (with an event `expired`): the client comes back with the last id that it has seen.
     """
     limits, position = live.limits, wanted.after
     trouble_since: float | None = None
@@ -97,7 +97,11 @@ async def follow_log(
             woken.clear()
             try:
                 portion = await live.read(
-                    wanted.execution_id, log_type=wanted.log_type, after=position, attempt=wanted.attempt
+                    wanted.execution_id,
+                    log_type=wanted.log_type,
+                    after=position,
+                    attempt=wanted.attempt,
+                    owner=user.owner_filter,
                 )
                 trouble_since = None
             except Unavailable as error:
@@ -107,7 +111,7 @@ async def follow_log(
                     return
                 portion = None
             except NotFound:
-                return  # retention has dropped the execution meanwhile
+                return  # retention has dropped the execution meanwhile, or its task has another owner now
             if portion is not None and portion.lines:
                 yield portion_events(portion, position)
                 position, sent = portion.position, time.monotonic()

@@ -72,12 +72,18 @@ class LiveLogs:
                 del self._open[user]
 
     async def read(
-        self, execution_id: str, *, log_type: LogType, after: LogPosition | None, attempt: int | None
+        self,
+        execution_id: str,
+        *,
+        log_type: LogType,
+        after: LogPosition | None,
+        attempt: int | None,
+        owner: str | None,
     ) -> LogPortion:
         """The next portion of a log; see `store.log_following`."""
 
         def read() -> LogPortion:
-            return self._reader.follow(execution_id, log_type=log_type, after=after, attempt=attempt)
+            return self._reader.follow(execution_id, log_type=log_type, after=after, attempt=attempt, owner=owner)
 
         # A client that leaves does not wait for the database; the thread is given back when the statement is over.
         return await anyio.to_thread.run_sync(read, limiter=self._threads, abandon_on_cancel=True)

@@ -10,6 +10,7 @@ from cronwright_core.domain import naming
 from cronwright_core.domain.execution import ExecutionStatus
 from cronwright_core.domain.log_position import LogPosition, Pause, StreamState, next_read
 from cronwright_core.store.columns import AnyRow
+from cronwright_core.store.execution_rows import owned_by
 from cronwright_core.store.executions import no_such_execution
 from cronwright_core.store.log_streams import PodState, is_over, stream_rows
 from cronwright_core.store.log_text import CHUNK_BYTES, cut_marker, decode_line
@@ -32,14 +33,21 @@ class LogReader:
         self._database = database
 
     def follow(
-        self, execution_id: str, *, log_type: LogType, after: LogPosition | None, attempt: int | None
+        self,
+        execution_id: str,
+        *,
+        log_type: LogType,
+        after: LogPosition | None,
+        attempt: int | None,
+        owner: str | None = None,
     ) -> LogPortion:
-        """The lines behind `after` (None: from the first on), about 256 KiB of them, of one attempt at a time.
+        """The lines behind `after` (None: from the first on), about 256 KiB of them, of one attempt at a time, for a
+        user (None: an administrator).
 
         `end` is set when there is nothing left and nothing more will come. `attempt` limits the reader to one attempt.
 
         Raises:
-            NotFound: there is no such execution any more.
+            NotFound: there is no such execution any more, or its task was handed on to somebody else.
             Unavailable: the database is away.
         """
         time = naming.execution_time(execution_id)
@@ -48,7 +56,9 @@ class LogReader:
         with self._database.transaction() as connection:
             # The status comes first: what was stored before an execution's end is seen by the reads after this one.
             execution = connection.execute(
-                select(*_STATUS).where(executions.c.execution_time == time, executions.c.execution_id == execution_id)
+                select(*_STATUS).where(
+                    executions.c.execution_time == time, executions.c.execution_id == execution_id, owned_by(owner)
+                )
             ).one_or_none()
             if execution is None:
                 raise no_such_execution()

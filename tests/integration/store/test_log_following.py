@@ -5,13 +5,14 @@ from __future__ import annotations
 import threading
 
 import pytest
-from sqlalchemy import event
+from sqlalchemy import event, update
 
 from cronwright_core.domain.errors import NotFound
 from cronwright_core.domain.execution import ExecutionStatus
 from cronwright_core.domain.log_position import LogPosition
 from cronwright_core.store import log_following
 from cronwright_core.store.log_following import LogReader
+from cronwright_core.store.models import tasks
 from cronwright_core.store.records import LogPortion
 from cronwright_core.store.session import Database
 from support.written_execution import WrittenExecution
@@ -51,6 +52,21 @@ def test_an_execution_that_is_not_there(run) -> None:
     for id_ in ("no id", run.id):
         with pytest.raises(NotFound):
             run.reader.follow(id_, log_type="output", after=None, attempt=None)
+
+
+def test_a_task_that_is_handed_on_takes_its_log_from_the_former_owner(database, run) -> None:
+    run.attempt(1)
+    run.write("one\n")
+
+    def lines_for(owner: str | None) -> tuple[str, ...]:
+        return run.reader.follow(run.id, log_type="output", after=None, attempt=None, owner=owner).lines
+
+    assert (lines_for("alice"), lines_for(None)) == (("one",), ("one",))
+    with database.transaction() as connection:
+        connection.execute(update(tasks).values(owner="bob"))
+    assert lines_for("bob") == ("one",)
+    with pytest.raises(NotFound):
+        lines_for("alice")
 
 
 def test_while_it_runs_more_may_come(run) -> None:

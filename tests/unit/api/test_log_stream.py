@@ -239,6 +239,16 @@ class TestWhileItRuns:
 
         following(reader, SLOW, steps)
 
+    @pytest.mark.parametrize(("user", "owner"), [(ALICE, "alice"), (User("root", is_admin=True), None)])
+    def test_each_portion_is_read_as_the_user(self, reader: FakeLogReader, user: User, owner: str | None) -> None:
+        reader.attempts, reader.end = {1: ["one", "two", "three"]}, DONE
+
+        async def steps(live: LiveLogs, events: AsyncGenerator[bytes, None]) -> None:
+            await rest(events)
+            assert reader.owners == [owner] * 3
+
+        following(reader, SLOW, steps, user=user)
+
     def test_a_token_that_expires_ends_it_with_a_word(self, reader: FakeLogReader) -> None:
         async def steps(live: LiveLogs, events: AsyncGenerator[bytes, None]) -> None:
             (event,) = parse_events((await rest(events))[-1].decode())
