@@ -13,7 +13,7 @@ from fastapi import Depends, Header, Request
 
 from cronwright_api import messages
 from cronwright_core.domain.errors import FieldError, InvalidInput, Message
-from cronwright_core.store.records import CreationKey
+from cronwright_core.store.records.tasks import CreationKey
 
 HEADER = "Idempotency-Key"
 MAX_LENGTH = 255

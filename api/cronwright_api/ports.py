@@ -13,30 +13,32 @@ from cronwright_core.domain.execution import Attempt, Execution, ExecutionStatus
 from cronwright_core.domain.log_position import LogPosition
 from cronwright_core.domain.schedule import ScheduleType
 from cronwright_core.store.listed import ListedExecution, ListedTask
-from cronwright_core.store.records import (
-    CreationKey,
+from cronwright_core.store.records.executions import (
     ExecutionRecord,
     ExecutionSort,
+    RequestedExecution,
+    RunningExecutions,
+)
+from cronwright_core.store.records.logs import LogFile, LogPortion, LogType
+from cronwright_core.store.records.pages import Page
+from cronwright_core.store.records.projects import (
     LiveProject,
-    LogFile,
-    LogPortion,
-    LogType,
-    Page,
     ProjectDraft,
     ProjectProjection,
     ProjectRecord,
-    RequestedExecution,
     ReservedProject,
+)
+from cronwright_core.store.records.system import SystemSnapshot
+from cronwright_core.store.records.tasks import (
+    CreationKey,
     ReservedTask,
-    RunningExecutions,
-    SystemSnapshot,
     TaskDraft,
     TaskProjection,
     TaskRecord,
     TaskSort,
     TaskStatistics,
-    WorkspaceCleanup,
 )
+from cronwright_core.store.records.workspaces import WorkspaceCleanup
 
 
 class Tasks(Protocol):

@@ -31,7 +31,7 @@ sys.path[:0] = PATHS
 from cronwright_core.domain import naming  # noqa: E402
 from cronwright_core.domain.execution import ExecutionKind  # noqa: E402
 from cronwright_core.store.logs import LogStore  # noqa: E402
-from cronwright_core.store.records import LogAppend  # noqa: E402
+from cronwright_core.store.records.logs import LogAppend  # noqa: E402
 from cronwright_core.store.session import Database  # noqa: E402
 from support.postgres import PostgresServer, execute, find_binaries, migrate  # noqa: E402
 

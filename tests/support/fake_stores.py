@@ -12,34 +12,35 @@ from cronwright_core.domain.log_position import LogPosition
 from cronwright_core.domain.project import ProjectSpec
 from cronwright_core.domain.schedule import ScheduleType
 from cronwright_core.store.listed import ListedExecution, ListedTask
-from cronwright_core.store.records import (
-    CreationKey,
-    DayCounts,
+from cronwright_core.store.records.executions import (
     ExecutionRecord,
     ExecutionSort,
+    RequestedExecution,
+    RunningExecution,
+    RunningExecutions,
+)
+from cronwright_core.store.records.logs import LogEnd, LogFile, LogPortion, LogType
+from cronwright_core.store.records.pages import Page
+from cronwright_core.store.records.projects import (
     LiveProject,
-    LogEnd,
-    LogFile,
-    LogPortion,
-    LogType,
-    Page,
     ProjectDraft,
     ProjectProjection,
     ProjectRecord,
-    RequestedExecution,
     ReservedProject,
+)
+from cronwright_core.store.records.system import SystemSnapshot
+from cronwright_core.store.records.tasks import (
+    CreationKey,
+    DayCounts,
     ReservedTask,
-    RunningExecution,
-    RunningExecutions,
-    SystemSnapshot,
     TaskDraft,
     TaskProjection,
     TaskRecord,
     TaskSort,
     TaskStatistics,
     TaskStats,
-    WorkspaceCleanup,
 )
+from cronwright_core.store.records.workspaces import WorkspaceCleanup
 
 NOT_FOUND = Message("不存在", "not there")
 AWAY = Unavailable(Message("数据库暂时不可用，请稍后重试", "the database is not available"))

@@ -9,7 +9,7 @@ from typing import Any
 
 from cronwright_core.domain.errors import Message
 from cronwright_core.store.errors import CursorMoved
-from cronwright_core.store.records import LogAppend, LogCursor, Stream
+from cronwright_core.store.records.logs import LogAppend, LogCursor, Stream
 from cronwright_operator.recording.pod_log import PodLog
 from cronwright_operator.recording.redaction import Redactor
 from cronwright_operator.recording.sources import LogSources

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from cronwright_core.domain.execution import ExecutionKind, ExecutionStatus
-from cronwright_core.store.records import ExecutionRecord
+from cronwright_core.store.records.executions import ExecutionRecord
 
 ID = "exec-20240101020000-0123456789abcdef"
 START = datetime(2024, 1, 1, 2, tzinfo=UTC)

@@ -19,7 +19,9 @@ from cronwright_core.domain.project import ContainerTemplate, ProjectSpec
 from cronwright_core.domain.schedule import ScheduleType
 from cronwright_core.domain.task import TaskSpec
 from cronwright_core.store.projects import ProjectStore
-from cronwright_core.store.records import LogAppend, ProjectProjection, TaskDraft, TaskProjection
+from cronwright_core.store.records.logs import LogAppend
+from cronwright_core.store.records.projects import ProjectProjection
+from cronwright_core.store.records.tasks import TaskDraft, TaskProjection
 from cronwright_core.store.session import Database
 from cronwright_core.store.tasks import TaskStore
 

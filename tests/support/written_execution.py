@@ -7,7 +7,7 @@ from dataclasses import replace
 from cronwright_core.domain.execution import ExecutionStatus
 from cronwright_core.store.executions import ExecutionStore
 from cronwright_core.store.logs import LogStore
-from cronwright_core.store.records import Stream
+from cronwright_core.store.records.logs import Stream
 from cronwright_core.store.session import Database
 from support.store_rows import NOW, add_task, make_append, make_attempt, make_execution
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from fastapi.sse import format_sse_event
 
 from cronwright_core.domain.log_position import LogPosition
-from cronwright_core.store.records import LogEnd, LogPortion
+from cronwright_core.store.records.logs import LogEnd, LogPortion
 
 END_ID = "end"
 RETRY_MILLISECONDS = 2000

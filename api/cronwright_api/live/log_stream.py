@@ -23,7 +23,7 @@ from cronwright_api.live.streams import LiveLogs
 from cronwright_api.tokens import User
 from cronwright_core.domain.errors import NotFound, Unavailable
 from cronwright_core.domain.log_position import LogPosition
-from cronwright_core.store.records import LogType
+from cronwright_core.store.records.logs import LogType
 
 logger = logging.getLogger(__name__)
 

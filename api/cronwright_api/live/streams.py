@@ -15,7 +15,7 @@ from cronwright_api.live.wakeups import Wakeups
 from cronwright_api.ports import LogReader
 from cronwright_core.domain.errors import Unavailable
 from cronwright_core.domain.log_position import LogPosition
-from cronwright_core.store.records import LogPortion, LogType
+from cronwright_core.store.records.logs import LogPortion, LogType
 
 READERS = 4
 """Threads in which all streams read the database in turn, apart from those that serve requests."""

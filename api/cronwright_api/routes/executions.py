@@ -14,7 +14,7 @@ from cronwright_api.rendering import RenderedRoute
 from cronwright_api.schemas.executions import AttemptOut, ExecutionDetail, LogOut
 from cronwright_api.schemas.fields import QueryInt, between
 from cronwright_api.services.cancels import cancel_execution
-from cronwright_core.store.records import LogType
+from cronwright_core.store.records.logs import LogType
 
 MAX_LINES = 10_000
 router = APIRouter(prefix="/executions", tags=["executions"], route_class=RenderedRoute)

@@ -17,7 +17,7 @@ from cronwright_api.services.executions import find_execution
 from cronwright_core.domain.errors import FieldError
 from cronwright_core.domain.log_position import LogPosition, parse_position
 from cronwright_core.store.logs import SHOWN
-from cronwright_core.store.records import LogType
+from cronwright_core.store.records.logs import LogType
 
 LAST_EVENT_ID = "Last-Event-ID"
 router = APIRouter(prefix="/executions", tags=["executions"])

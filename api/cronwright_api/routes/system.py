@@ -14,7 +14,7 @@ from cronwright_api.envelope import Envelope, success
 from cronwright_api.schemas.system import SystemMetrics
 from cronwright_api.services.system import midnight, reasons, system_metrics
 from cronwright_core.domain.errors import Unavailable
-from cronwright_core.store.records import SystemSnapshot
+from cronwright_core.store.records.system import SystemSnapshot
 
 router = APIRouter(tags=["system"])
 

@@ -27,7 +27,8 @@ from cronwright_api.services.time_window import time_window
 from cronwright_api.services.triggers import trigger_task
 from cronwright_core.domain.execution import ExecutionStatus
 from cronwright_core.domain.schedule import ScheduleType
-from cronwright_core.store.records import ExecutionSort, TaskSort
+from cronwright_core.store.records.executions import ExecutionSort
+from cronwright_core.store.records.tasks import TaskSort
 
 router = APIRouter(prefix="/tasks", tags=["tasks"], route_class=RenderedRoute)
 Status = Annotated[ExecutionStatus | None, Query(description="任务状态筛选")]

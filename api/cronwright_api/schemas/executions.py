@@ -11,7 +11,8 @@ from cronwright_api.envelope import Instant
 from cronwright_api.schemas.running import ProgressOut
 from cronwright_core.domain import naming
 from cronwright_core.domain.execution import Attempt, ExecutionKind, ExecutionStatus
-from cronwright_core.store.records import ExecutionRecord, LogFile, LogType, duration_seconds
+from cronwright_core.store.records.executions import ExecutionRecord, duration_seconds
+from cronwright_core.store.records.logs import LogFile, LogType
 
 
 class ExecutionItem(BaseModel):  # written by `schemas.lists`

@@ -16,7 +16,8 @@ from pydantic_core import to_json
 from cronwright_core.domain import naming
 from cronwright_core.domain.times import to_rfc3339
 from cronwright_core.store.listed import ListedExecution, ListedTask
-from cronwright_core.store.records import Page, duration_seconds
+from cronwright_core.store.records.executions import duration_seconds
+from cronwright_core.store.records.pages import Page
 
 Item = TypeVar("Item")
 

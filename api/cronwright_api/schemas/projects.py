@@ -13,7 +13,7 @@ from cronwright_api.schemas.fields import BODY, Text
 from cronwright_core.domain.project import ContainerTemplate, ProjectSpec, Workspace
 from cronwright_core.domain.retention import MAX_DAYS
 from cronwright_core.domain.validation import normalize_name
-from cronwright_core.store.records import ProjectRecord
+from cronwright_core.store.records.projects import ProjectRecord
 
 NAME_LENGTH = (1, 100)
 """As the CRD's `displayName`."""

@@ -8,7 +8,7 @@ from typing import Literal
 from pydantic import BaseModel, Field
 
 from cronwright_api.envelope import Instant
-from cronwright_core.store.records import RunningExecution
+from cronwright_core.store.records.executions import RunningExecution
 
 
 class ProgressOut(BaseModel):

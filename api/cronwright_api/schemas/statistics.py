@@ -7,7 +7,7 @@ from datetime import date
 from pydantic import BaseModel, Field
 
 from cronwright_api.schemas.tasks import LastExecutionOut
-from cronwright_core.store.records import TaskStatistics
+from cronwright_core.store.records.tasks import TaskStatistics
 
 
 class DailyCount(BaseModel):

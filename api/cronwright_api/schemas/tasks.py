@@ -20,7 +20,7 @@ from cronwright_core.domain.task import (
     TaskSpec,
 )
 from cronwright_core.domain.validation import BOUNDS, NAME_LENGTH, normalize_name
-from cronwright_core.store.records import LastExecution, TaskRecord
+from cronwright_core.store.records.tasks import LastExecution, TaskRecord
 
 ScheduleTypeName = Literal["ONCE", "CRON", "INTERVAL", "DATE"]
 ConcurrencyPolicyName = Literal["Forbid", "Queue", "Replace"]

@@ -6,7 +6,7 @@ from cronwright_api import messages
 from cronwright_api.deps import Backends
 from cronwright_api.tokens import User
 from cronwright_core.domain.errors import NotFound
-from cronwright_core.store.records import ExecutionRecord
+from cronwright_core.store.records.executions import ExecutionRecord
 
 
 def find_execution(backends: Backends, user: User, execution_id: str, attempt: int | None) -> ExecutionRecord:

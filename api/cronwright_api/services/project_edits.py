@@ -22,7 +22,7 @@ from cronwright_core.domain.project import Project, ProjectSpec
 from cronwright_core.kube import codec
 from cronwright_core.kube.errors import KubeConflict, KubeError, KubeInvalid, KubeNotFound, KubeUnreachable
 from cronwright_core.kube.resources import PROJECTS
-from cronwright_core.store.records import ProjectDraft, ProjectProjection, ProjectRecord
+from cronwright_core.store.records.projects import ProjectDraft, ProjectProjection, ProjectRecord
 
 _OWNERS_FIELDS_ONLY = Message(
     "权限不足：项目所有者只能修改members和description，其余字段仅管理员可修改",

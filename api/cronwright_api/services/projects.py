@@ -23,7 +23,8 @@ from cronwright_core.kube import codec
 from cronwright_core.kube.errors import KubeDenied, KubeForbidden, KubeNoRoom, KubeNotFound
 from cronwright_core.kube.ports import Json
 from cronwright_core.kube.resources import PROJECTS
-from cronwright_core.store.records import CreationKey, ProjectDraft, ProjectRecord, ReservedProject
+from cronwright_core.store.records.projects import ProjectDraft, ProjectRecord, ReservedProject
+from cronwright_core.store.records.tasks import CreationKey
 
 _PLACEHOLDERS = {"name": "placeholder", "image": "placeholder"}
 _ATTEMPTS = 5

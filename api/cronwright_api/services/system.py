@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 from cronwright_api.schemas.system import NodeMetrics, QueueStatus, SystemMetrics
 from cronwright_core.domain.errors import Message
 from cronwright_core.domain.times import from_rfc3339
-from cronwright_core.store.records import Heartbeat, SystemSnapshot
+from cronwright_core.store.records.system import Heartbeat, SystemSnapshot
 
 HEARTBEAT_LIMIT = timedelta(seconds=45)
 """The operator gives a sign of life every 10 s; a successor takes over within 10 s of the Lease."""

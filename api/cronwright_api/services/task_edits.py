@@ -36,7 +36,8 @@ from cronwright_core.domain.validation import (
 from cronwright_core.kube import codec
 from cronwright_core.kube.errors import KubeConflict, KubeInvalid, KubeNotFound, KubeUnreachable
 from cronwright_core.kube.resources import SCHEDULED_TASKS
-from cronwright_core.store.records import ProjectRecord, TaskDraft, TaskProjection, TaskRecord
+from cronwright_core.store.records.projects import ProjectRecord
+from cronwright_core.store.records.tasks import TaskDraft, TaskProjection, TaskRecord
 
 _PLACEHOLDERS: Mapping[str, Any] = {}
 _ALREADY_PAUSED = Message("任务已处于暂停状态", "the task is paused already")

@@ -30,7 +30,8 @@ from cronwright_core.kube import codec
 from cronwright_core.kube.errors import KubeNotFound
 from cronwright_core.kube.ports import Json
 from cronwright_core.kube.resources import SCHEDULED_TASKS
-from cronwright_core.store.records import CreationKey, ProjectRecord, ReservedTask, TaskDraft, TaskRecord
+from cronwright_core.store.records.projects import ProjectRecord
+from cronwright_core.store.records.tasks import CreationKey, ReservedTask, TaskDraft, TaskRecord
 
 _PLACEHOLDERS = {"name": "placeholder", "project_id": 0, "schedule_type": "ONCE"}
 _MAX_ID = 2**63 - 1

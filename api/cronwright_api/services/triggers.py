@@ -27,7 +27,7 @@ from cronwright_core.domain.parameters import Variables, check_parameters
 from cronwright_core.domain.times import to_rfc3339, whole_seconds
 from cronwright_core.kube.errors import KubeConflict, KubeInvalid, KubeNotFound, KubeRejected, is_out_of_annotations
 from cronwright_core.kube.resources import SCHEDULED_TASKS
-from cronwright_core.store.records import TaskRecord
+from cronwright_core.store.records.tasks import TaskRecord
 
 MAX_WAITING = 200
 """Manual runs of one task that may wait; every one is an annotation, and an object holds 256 KiB of these."""

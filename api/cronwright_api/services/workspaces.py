@@ -22,7 +22,8 @@ from cronwright_core.domain.usage import BYTES_PER_MB
 from cronwright_core.domain.workspaces import request_value
 from cronwright_core.kube.errors import KubeNotFound, KubeRejected, is_another_object
 from cronwright_core.kube.resources import PROJECTS
-from cronwright_core.store.records import LiveProject, WorkspaceCleanup
+from cronwright_core.store.records.projects import LiveProject
+from cronwright_core.store.records.workspaces import WorkspaceCleanup
 
 WAIT_SECONDS = 45.0
 """Proxies usually give up after 60 s."""

@@ -21,7 +21,8 @@ from cronwright_core.store.models import executions
 from cronwright_core.store.paging import offset_of
 from cronwright_core.store.prepared import Prepared, fetch
 from cronwright_core.store.projection import in_range
-from cronwright_core.store.records import ExecutionSort, Page
+from cronwright_core.store.records.executions import ExecutionSort
+from cronwright_core.store.records.pages import Page
 from cronwright_core.store.tasks import no_such_task
 
 _SECOND = timedelta(seconds=1)

@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, Select, func, select, true
 from cronwright_core.domain.execution import ExecutionKind, ExecutionStatus
 from cronwright_core.store.columns import AnyRow
 from cronwright_core.store.models import executions, projects, tasks
-from cronwright_core.store.records import ExecutionRecord
+from cronwright_core.store.records.executions import ExecutionRecord
 
 
 def select_executions() -> Select[*tuple[Any, ...]]:

@@ -19,15 +19,15 @@ from cronwright_core.store.listed import ListedExecution
 from cronwright_core.store.merging import to_execution_values
 from cronwright_core.store.models import attempts, executions, task_stats
 from cronwright_core.store.recording import announce, record_batch
-from cronwright_core.store.records import (
+from cronwright_core.store.records.executions import (
     ExecutionRecord,
     ExecutionSort,
-    Page,
     RecordResult,
     RequestedExecution,
     RunningExecutions,
     UnfinishedExecution,
 )
+from cronwright_core.store.records.pages import Page
 from cronwright_core.store.running import list_running
 from cronwright_core.store.session import Database
 

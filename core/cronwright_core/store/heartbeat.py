@@ -12,7 +12,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 
 from cronwright_core.store.columns import AnyRow
 from cronwright_core.store.models import operator_heartbeat
-from cronwright_core.store.records import Heartbeat
+from cronwright_core.store.records.system import Heartbeat
 from cronwright_core.store.session import Database
 
 _ROW = 1

@@ -15,7 +15,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from cronwright_core.domain.errors import Conflict, Message
 from cronwright_core.store.columns import AnyRow
 from cronwright_core.store.models import idempotency_keys, projects, tasks
-from cronwright_core.store.records import CreationKey
+from cronwright_core.store.records.tasks import CreationKey
 
 Kind = Literal["task", "project"]
 KEPT = timedelta(days=1)

@@ -8,7 +8,8 @@ from __future__ import annotations
 from datetime import datetime
 from typing import NamedTuple
 
-from cronwright_core.store.records import ExecutionRecord, TaskRecord, duration_seconds
+from cronwright_core.store.records.executions import ExecutionRecord, duration_seconds
+from cronwright_core.store.records.tasks import TaskRecord
 
 
 class ListedTask(NamedTuple):

@@ -16,7 +16,7 @@ from cronwright_core.store.log_streams import PodState, is_over, stream_rows
 from cronwright_core.store.log_text import CHUNK_BYTES, cut_marker, decode_line
 from cronwright_core.store.logs import SHOWN
 from cronwright_core.store.models import attempts, executions, log_chunks
-from cronwright_core.store.records import LogEnd, LogPortion, LogType
+from cronwright_core.store.records.logs import LogEnd, LogPortion, LogType
 from cronwright_core.store.session import Database
 
 MAX_CHUNKS = 256

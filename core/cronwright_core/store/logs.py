@@ -28,7 +28,7 @@ from cronwright_core.store.log_tail import CutMeanwhile, last_lines
 from cronwright_core.store.log_text import CHUNK_BYTES, chunks_of, stored_bytes, stored_lines
 from cronwright_core.store.models import executions, log_chunks, log_streams
 from cronwright_core.store.notifications import LOG_CHANNEL, notify
-from cronwright_core.store.records import LogAppend, LogCursor, LogFile, LogType, Stream
+from cronwright_core.store.records.logs import LogAppend, LogCursor, LogFile, LogType, Stream
 from cronwright_core.store.session import Database
 from cronwright_core.store.upserts import replace_rows
 

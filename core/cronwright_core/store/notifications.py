@@ -19,7 +19,7 @@ from psycopg2.extensions import connection as PsycopgConnection
 from sqlalchemy import Connection, text
 
 from cronwright_core.store.errors import unavailable
-from cronwright_core.store.records import Notification
+from cronwright_core.store.records.system import Notification
 from cronwright_core.store.session import connect_arguments, parse_url
 
 EXECUTION_CHANNEL = "cronwright_execution"

@@ -187,7 +187,7 @@ def register(
     now: datetime,
     only_newer: bool = False,
 ) -> int:
-    """Projects a resource and returns its row's id; the rules of ids are those of `records.TaskProjection`.
+    """Projects a resource and returns its row's id; the rules of ids are those of `records.tasks.TaskProjection`.
 
     `only_newer`: a row that is of this generation already stays as it is.
 

@@ -17,16 +17,16 @@ from cronwright_core.store.columns import AnyRow
 from cronwright_core.store.errors import StoreError
 from cronwright_core.store.models import projects, tasks
 from cronwright_core.store.paging import offset_of
-from cronwright_core.store.records import (
-    CreationKey,
+from cronwright_core.store.records.pages import Page
+from cronwright_core.store.records.projects import (
     LiveProject,
-    Page,
     PendingProject,
     ProjectDraft,
     ProjectProjection,
     ProjectRecord,
     ReservedProject,
 )
+from cronwright_core.store.records.tasks import CreationKey
 from cronwright_core.store.session import Database
 
 

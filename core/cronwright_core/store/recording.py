@@ -28,7 +28,7 @@ from cronwright_core.store.merging import (
 )
 from cronwright_core.store.models import attempts, executions
 from cronwright_core.store.notifications import EXECUTION_CHANNEL, notify
-from cronwright_core.store.records import RecordedExecution, RecordResult
+from cronwright_core.store.records.executions import RecordedExecution, RecordResult
 from cronwright_core.store.upserts import replace_rows
 
 Key = tuple[Any, str]

@@ -6,7 +6,7 @@ from sqlalchemy import func, select, text
 
 from cronwright_core.store.execution_rows import owned_by
 from cronwright_core.store.models import executions
-from cronwright_core.store.records import RunningExecution, RunningExecutions
+from cronwright_core.store.records.executions import RunningExecution, RunningExecutions
 from cronwright_core.store.session import Database
 
 _RUNNING = text("executions.status = 'RUNNING'")

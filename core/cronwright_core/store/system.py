@@ -9,7 +9,7 @@ from sqlalchemy import func, select, text, true
 from cronwright_core.store.ends import start_of_slot
 from cronwright_core.store.heartbeat import to_heartbeat
 from cronwright_core.store.models import execution_ends, executions, operator_heartbeat, tasks
-from cronwright_core.store.records import SystemSnapshot
+from cronwright_core.store.records.system import SystemSnapshot
 from cronwright_core.store.session import Database
 
 _UNFINISHED = text("executions.status IN ('PENDING', 'RUNNING')")

@@ -30,7 +30,8 @@ from cronwright_core.store.listed import ListedTask
 from cronwright_core.store.models import owner_tasks, task_stats, tasks
 from cronwright_core.store.paging import offset_of
 from cronwright_core.store.prepared import Prepared, fetch
-from cronwright_core.store.records import Page, TaskSort
+from cronwright_core.store.records.pages import Page
+from cronwright_core.store.records.tasks import TaskSort
 from cronwright_core.store.task_rows import STATUS
 
 _SHOWN_NEXT_RUN = case((and_(tasks.c.is_active, not_(tasks.c.completed)), tasks.c.next_run_time))

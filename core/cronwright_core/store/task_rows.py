@@ -11,7 +11,7 @@ from cronwright_core.domain.schedule import ScheduleType
 from cronwright_core.domain.task import ConcurrencyPolicy, Overrides, TaskSpec
 from cronwright_core.store.columns import AnyRow
 from cronwright_core.store.models import projects, task_stats, tasks
-from cronwright_core.store.records import LastExecution, TaskRecord, TaskStats
+from cronwright_core.store.records.tasks import LastExecution, TaskRecord, TaskStats
 
 STATUS: ColumnElement[str] = case(
     (func.coalesce(task_stats.c.running, 0) > 0, ExecutionStatus.RUNNING.value),

@@ -16,11 +16,11 @@ from cronwright_core.store import idempotency, projection
 from cronwright_core.store.columns import AnyRow
 from cronwright_core.store.listed import ListedTask
 from cronwright_core.store.models import projects, task_days, task_stats, tasks
-from cronwright_core.store.records import (
+from cronwright_core.store.records.pages import Page
+from cronwright_core.store.records.tasks import (
     CreationKey,
     DayCounts,
     LiveTask,
-    Page,
     PendingTask,
     ProjectedTask,
     ReservedTask,

@@ -11,7 +11,8 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 
 from cronwright_core.store.columns import AnyRow
 from cronwright_core.store.models import executions, projects, workspace_cleanups
-from cronwright_core.store.records import LiveProject, WorkspaceCleanup, WorkspaceDirectory
+from cronwright_core.store.records.projects import LiveProject
+from cronwright_core.store.records.workspaces import WorkspaceCleanup, WorkspaceDirectory
 from cronwright_core.store.session import Database
 
 _LEFT = text("executions.workspace_claim IS NOT NULL AND executions.workspace_removed_at IS NULL")

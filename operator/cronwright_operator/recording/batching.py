@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from cronwright_core.domain.errors import Unavailable
 from cronwright_core.domain.execution import Execution
 from cronwright_core.store.errors import unavailable
-from cronwright_core.store.records import RecordedExecution, RecordResult
+from cronwright_core.store.records.executions import RecordedExecution, RecordResult
 
 _GATHER_SECONDS = 0.02
 _MAX_BATCH = 200

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from cronwright_core.domain.cluster import JobFacts
-from cronwright_core.store.records import TaskIdentity
+from cronwright_core.store.records.tasks import TaskIdentity
 from cronwright_core.store.tasks import TaskStore
 from cronwright_operator.cache import DefinitionCache
 

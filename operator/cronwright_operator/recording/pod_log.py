@@ -22,7 +22,7 @@ from cronwright_core.kube.errors import (
 )
 from cronwright_core.store.errors import CursorMoved
 from cronwright_core.store.logs import LogStore
-from cronwright_core.store.records import Stream
+from cronwright_core.store.records.logs import Stream
 from cronwright_operator.recording.confirming import (
     SMALL,
     Reading,

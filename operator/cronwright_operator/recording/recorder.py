@@ -39,7 +39,7 @@ from cronwright_core.kube.workloads import to_job, to_pod
 from cronwright_core.store.errors import CursorMoved
 from cronwright_core.store.executions import ExecutionStore
 from cronwright_core.store.logs import LogStore
-from cronwright_core.store.records import LogAppend, LogFile, LogType
+from cronwright_core.store.records.logs import LogAppend, LogFile, LogType
 from cronwright_operator.observability.recording import RecordingMetrics
 from cronwright_operator.reconciling.observed import execution_id_of
 from cronwright_operator.recording.attempts import (

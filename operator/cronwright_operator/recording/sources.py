@@ -9,7 +9,7 @@ from typing import Literal
 from cronwright_core.kube.errors import KubeInvalid
 from cronwright_core.kube.kubelet_logs import NodeLogFiles
 from cronwright_core.kube.ports import LogClient
-from cronwright_core.store.records import Stream
+from cronwright_core.store.records.logs import Stream
 
 logger = logging.getLogger(__name__)
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection
 from datetime import datetime
 
 from cronwright_core.store.logs import LogStore
-from cronwright_core.store.records import LogAppend, LogCursor, Stream
+from cronwright_core.store.records.logs import LogAppend, LogCursor, Stream
 from cronwright_operator.recording.lines import NewLines, Position
 
 

@@ -15,7 +15,7 @@ from functools import wraps
 from typing import Any
 
 from cronwright_core.store.heartbeat import HeartbeatStore
-from cronwright_core.store.records import Heartbeat
+from cronwright_core.store.records.system import Heartbeat
 
 logger = logging.getLogger(__name__)
 

@@ -10,7 +10,8 @@ from dataclasses import replace
 from datetime import datetime
 
 from cronwright_core.domain.execution import Attempt, ExecutionState, ExecutionStatus
-from cronwright_core.store.records import ExecutionRecord, LogAppend, LogCursor, Stream, UnfinishedExecution
+from cronwright_core.store.records.executions import ExecutionRecord, UnfinishedExecution
+from cronwright_core.store.records.logs import LogAppend, LogCursor, Stream
 from cronwright_operator.recording.pod_log import gap_line
 
 REQUEST_LOST = "the request never reached the cluster, or its task was deleted; nothing was run"

@@ -17,7 +17,7 @@ from cronwright_core.store.errors import CursorMoved
 from cronwright_core.store.executions import ExecutionStore
 from cronwright_core.store.logs import LogStore
 from cronwright_core.store.projects import ProjectStore
-from cronwright_core.store.records import UnfinishedExecution
+from cronwright_core.store.records.executions import UnfinishedExecution
 from cronwright_core.store.tasks import TaskStore
 from cronwright_operator.cache import DefinitionCache
 from cronwright_operator.upkeep.lost import lost_state, missing_output

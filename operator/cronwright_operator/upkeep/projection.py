@@ -19,7 +19,8 @@ from cronwright_core.kube.ports import ObjectClient
 from cronwright_core.kube.resources import PROJECTS
 from cronwright_core.kube.status import replace_status
 from cronwright_core.store.projects import ProjectStore
-from cronwright_core.store.records import ProjectProjection, TaskProjection
+from cronwright_core.store.records.projects import ProjectProjection
+from cronwright_core.store.records.tasks import TaskProjection
 from cronwright_core.store.tasks import TaskStore
 from cronwright_operator.cache import DefinitionCache
 from cronwright_operator.reconciling.observed import Registration

@@ -24,7 +24,7 @@ from cronwright_core.kube.errors import KubeAlreadyExists, KubeForbidden, KubeIn
 from cronwright_core.kube.ports import Json, ListWatchClient, ObjectClient
 from cronwright_core.kube.resources import JOBS, PODS, PROJECTS
 from cronwright_core.kube.workloads import to_job
-from cronwright_core.store.records import WorkspaceCleanup, WorkspaceDirectory
+from cronwright_core.store.records.workspaces import WorkspaceCleanup, WorkspaceDirectory
 from cronwright_core.store.workspaces import WorkspaceStore
 from cronwright_operator.cache import DefinitionCache
 from cronwright_operator.workspaces import job as cleaning_job

@@ -11,7 +11,7 @@ from typing import Any
 from cronwright_core.domain import naming
 from cronwright_core.domain.project import Project
 from cronwright_core.kube.ports import Json
-from cronwright_core.store.records import WorkspaceDirectory
+from cronwright_core.store.records.workspaces import WorkspaceDirectory
 
 REQUEST_ANNOTATION = f"{naming.GROUP}/cleanup-request"
 ROOT = "/workspace"

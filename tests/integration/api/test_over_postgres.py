@@ -18,7 +18,7 @@ from cronwright_core.kube.errors import KubeUnreachable
 from cronwright_core.kube.resources import SCHEDULED_TASKS
 from cronwright_core.store.executions import ExecutionStore
 from cronwright_core.store.logs import LogStore
-from cronwright_core.store.records import ExecutionRecord
+from cronwright_core.store.records.executions import ExecutionRecord
 from cronwright_core.store.session import Database
 from cronwright_core.store.tasks import TaskStore
 from support.api import make_settings, running

@@ -15,7 +15,7 @@ from cronwright_core.domain.execution import Execution, ExecutionStatus
 from cronwright_core.store.executions import ExecutionStore
 from cronwright_core.store.logs import LogStore
 from cronwright_core.store.projects import ProjectStore
-from cronwright_core.store.records import RecordResult
+from cronwright_core.store.records.executions import RecordResult
 from cronwright_core.store.session import Database
 from cronwright_core.store.tasks import TaskStore
 from cronwright_operator.upkeep.lost import OUTPUT_LOST

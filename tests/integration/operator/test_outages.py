@@ -18,7 +18,7 @@ from cronwright_core.domain.errors import Unavailable
 from cronwright_core.domain.execution import Execution, ExecutionStatus
 from cronwright_core.store import session
 from cronwright_core.store.executions import ExecutionStore
-from cronwright_core.store.records import RecordResult
+from cronwright_core.store.records.executions import RecordResult
 from cronwright_core.store.session import Database
 from cronwright_operator.recording.batching import SOON_SECONDS, RecordBatcher
 from cronwright_operator.workqueue import WorkQueue

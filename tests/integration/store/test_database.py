@@ -20,7 +20,7 @@ from cronwright_core.store.heartbeat import HeartbeatStore
 from cronwright_core.store.logs import LogStore
 from cronwright_core.store.notifications import EXECUTION_CHANNEL, LOG_CHANNEL, listen
 from cronwright_core.store.partitions import detach_month
-from cronwright_core.store.records import Heartbeat
+from cronwright_core.store.records.system import Heartbeat
 from cronwright_core.store.session import Database
 from cronwright_core.store.tasks import TaskStore
 from support.postgres import PostgresServer, execute, migrate

@@ -6,7 +6,7 @@ import pytest
 
 from cronwright_core.domain.execution import ExecutionStatus
 from cronwright_core.store.log_following import LogReader
-from cronwright_core.store.records import LogType
+from cronwright_core.store.records.logs import LogType
 from cronwright_core.store.session import Database
 from support.written_execution import WrittenExecution
 

@@ -13,7 +13,7 @@ from cronwright_core.domain.log_position import LogPosition
 from cronwright_core.store import log_following
 from cronwright_core.store.log_following import LogReader
 from cronwright_core.store.models import tasks
-from cronwright_core.store.records import LogPortion
+from cronwright_core.store.records.logs import LogPortion
 from cronwright_core.store.session import Database
 from support.written_execution import WrittenExecution
 

@@ -15,7 +15,7 @@ from cronwright_core.store.errors import CursorMoved, StoreError
 from cronwright_core.store.executions import ExecutionStore
 from cronwright_core.store.log_following import LogReader
 from cronwright_core.store.logs import LogStore
-from cronwright_core.store.records import LogFile
+from cronwright_core.store.records.logs import LogFile
 from cronwright_core.store.session import Database
 from support.postgres import execute
 from support.store_rows import NOW, add_task, make_append, make_execution

@@ -12,7 +12,7 @@ from cronwright_core.store import logs
 from cronwright_core.store.errors import CursorMoved
 from cronwright_core.store.executions import ExecutionStore
 from cronwright_core.store.logs import LogStore
-from cronwright_core.store.records import LogAppend
+from cronwright_core.store.records.logs import LogAppend
 from cronwright_core.store.session import Database
 from support.postgres import execute
 from support.store_rows import NOW, add_task, later, make_append, make_attempt, make_execution

@@ -7,7 +7,7 @@ import pytest
 from cronwright_core.domain.errors import Conflict, NotFound
 from cronwright_core.domain.project import ContainerTemplate, Workspace
 from cronwright_core.store.projects import ProjectStore
-from cronwright_core.store.records import ProjectDraft, ProjectProjection
+from cronwright_core.store.records.projects import ProjectDraft, ProjectProjection
 from cronwright_core.store.session import Database
 from support.store_rows import NOW, add_project, later, make_project_spec
 

@@ -9,7 +9,7 @@ import pytest
 from cronwright_core.domain.errors import NotFound
 from cronwright_core.domain.execution import ExecutionStatus
 from cronwright_core.store.executions import ExecutionStore
-from cronwright_core.store.records import DayCounts, TaskStats
+from cronwright_core.store.records.tasks import DayCounts, TaskStats
 from cronwright_core.store.session import Database
 from cronwright_core.store.tasks import TaskStore
 from support.store_rows import NOW, add_task, make_execution

@@ -9,7 +9,7 @@ import pytest
 from cronwright_api.services.time_window import time_window
 from cronwright_core.domain.errors import InvalidInput
 from cronwright_core.domain.execution import Attempt, ExecutionStatus
-from cronwright_core.store.records import LogFile
+from cronwright_core.store.records.logs import LogFile
 from support.api import World
 from support.records import ID, START, make_execution
 

@@ -17,7 +17,7 @@ from cronwright_api.schemas.tasks import LastExecutionOut, TaskItem
 from cronwright_core.domain.execution import ExecutionKind, ExecutionStatus
 from cronwright_core.domain.schedule import ScheduleType
 from cronwright_core.store.listed import ListedExecution, ListedTask
-from cronwright_core.store.records import Page
+from cronwright_core.store.records.pages import Page
 
 NOON = datetime(2026, 3, 4, 12, 0, 0, 999_999, tzinfo=UTC)
 SHANGHAI = timezone(timedelta(hours=8))

@@ -19,7 +19,7 @@ from cronwright_api.tokens import LEEWAY_SECONDS, User
 from cronwright_core.domain.errors import NotFound, Unavailable
 from cronwright_core.domain.execution import Attempt, ExecutionStatus
 from cronwright_core.domain.log_position import LogPosition
-from cronwright_core.store.records import LogEnd, LogPortion
+from cronwright_core.store.records.logs import LogEnd, LogPortion
 from support.api import World
 from support.fake_stores import AWAY, FakeLogReader, Switch
 from support.records import ID, START, make_execution

@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
 from cronwright_core.domain.execution import ExecutionStatus
-from cronwright_core.store.records import DayCounts, LastExecution, TaskStats
+from cronwright_core.store.records.tasks import DayCounts, LastExecution, TaskStats
 from support.api import World
 
 START = datetime(2024, 1, 1, 2, tzinfo=UTC)

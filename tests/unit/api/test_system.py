@@ -10,7 +10,7 @@ import pytest
 
 from cronwright_api.services.system import midnight
 from cronwright_core.domain.errors import Message, Unavailable
-from cronwright_core.store.records import Heartbeat
+from cronwright_core.store.records.system import Heartbeat
 from support.api import NOW, World
 
 USAGE = {

@@ -13,7 +13,8 @@ from cronwright_api.services.workspaces import summary
 from cronwright_core.domain.errors import Message, Unavailable
 from cronwright_core.domain.workspaces import parse_request
 from cronwright_core.kube.resources import PROJECTS
-from cronwright_core.store.records import LiveProject, WorkspaceCleanup
+from cronwright_core.store.records.projects import LiveProject
+from cronwright_core.store.records.workspaces import WorkspaceCleanup
 from support.api import NOW, World
 
 OLDEST = datetime(2023, 12, 30, 10, 0, tzinfo=UTC)

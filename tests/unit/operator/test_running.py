@@ -11,7 +11,7 @@ from unittest.mock import MagicMock
 import pytest
 
 from cronwright_core.domain.errors import Message, Unavailable
-from cronwright_core.store.records import Heartbeat
+from cronwright_core.store.records.system import Heartbeat
 from cronwright_operator.launching.clock import system_now
 from cronwright_operator.running import Operator
 from cronwright_operator.settings import OperatorSettings

@@ -10,7 +10,7 @@ import pytest
 
 from cronwright_core.domain.errors import Message, Unavailable
 from cronwright_core.domain.execution import Execution, ExecutionKey, ExecutionKind, ExecutionState, ExecutionStatus
-from cronwright_core.store.records import RecordedExecution, RecordResult
+from cronwright_core.store.records.executions import RecordedExecution, RecordResult
 from cronwright_operator.recording.batching import AWAY_SECONDS, RecordBatcher
 from support.builders import CREATED
 

@@ -13,7 +13,8 @@ import pytest
 from cronwright_core.domain.execution import Attempt, Execution, ExecutionStatus
 from cronwright_core.domain.usage import Usage
 from cronwright_core.kube.ports import Json
-from cronwright_core.store.records import RecordedExecution, TaskIdentity
+from cronwright_core.store.records.executions import RecordedExecution
+from cronwright_core.store.records.tasks import TaskIdentity
 from cronwright_operator.recording.recorder import PodsStillEnding, Recorder
 from support.builders import CREATED, at, make_pod
 

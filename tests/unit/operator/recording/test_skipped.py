@@ -16,7 +16,7 @@ from cronwright_core.kube.codec import build_task, from_unrecorded_skips, to_unr
 from cronwright_core.kube.errors import KubeInvalid
 from cronwright_core.kube.ports import Json, PatchKind
 from cronwright_core.kube.resources import Resource
-from cronwright_core.store.records import RecordedExecution, RecordResult
+from cronwright_core.store.records.executions import RecordedExecution, RecordResult
 from cronwright_operator.cache import DefinitionCache
 from cronwright_operator.recording.batching import RecordBatcher
 from cronwright_operator.recording.skipped import SkippedTicks

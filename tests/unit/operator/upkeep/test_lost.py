@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from cronwright_core.domain.execution import Attempt, ExecutionKind, ExecutionStatus
-from cronwright_core.store.records import LogCursor, Stream, UnfinishedExecution
+from cronwright_core.store.records.executions import UnfinishedExecution
+from cronwright_core.store.records.logs import LogCursor, Stream
 from cronwright_operator.upkeep.lost import JOB_LOST, OUTPUT_LOST, lost_state, missing_output
 from support.builders import at
 

@@ -18,7 +18,10 @@ from cronwright_core.kube.errors import KubeUnreachable
 from cronwright_core.kube.ports import Json
 from cronwright_core.kube.resources import JOBS, SCHEDULED_TASKS, Resource
 from cronwright_core.store.errors import CursorMoved
-from cronwright_core.store.records import LogAppend, LogCursor, PendingProject, PendingTask, UnfinishedExecution
+from cronwright_core.store.records.executions import UnfinishedExecution
+from cronwright_core.store.records.logs import LogAppend, LogCursor
+from cronwright_core.store.records.projects import PendingProject
+from cronwright_core.store.records.tasks import PendingTask
 from cronwright_operator.upkeep.orphans import PATIENCE, Orphans
 from support.builders import at
 from support.fake_objects import FakeObjects

@@ -11,7 +11,7 @@ import pytest
 from cronwright_core.domain.errors import Message, Unavailable
 from cronwright_core.domain.project import Project
 from cronwright_core.domain.task import ScheduledTask, TaskStatus
-from cronwright_core.store.records import ProjectedTask
+from cronwright_core.store.records.tasks import ProjectedTask
 from cronwright_operator.upkeep.projection import Projector
 from support.builders import CREATED, at, make_project, make_task
 

@@ -11,7 +11,8 @@ import pytest
 
 from cronwright_core.kube.errors import KubeUnreachable
 from cronwright_core.kube.resources import PROJECTS, SCHEDULED_TASKS
-from cronwright_core.store.records import LiveProject, LiveTask
+from cronwright_core.store.records.projects import LiveProject
+from cronwright_core.store.records.tasks import LiveTask
 from cronwright_operator.upkeep.rows import RowReconciliation
 from cronwright_operator.watched import is_watched
 from support.builders import at
