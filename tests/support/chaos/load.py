@@ -36,19 +36,17 @@ class Kind:
     name: str
     exit_code: int
     retries: int
-    status: str
 
-    @property
-    def attempts(self) -> int:
-        return 1 if self.exit_code == 0 else self.retries + 1
+    def end(self, unstarted: int) -> tuple[str, int]:
+        """The status that is right, and how often the program ran, if so many attempts could not be started."""
+        attempts = self.retries + 1 - unstarted
+        if self.exit_code == 0 and attempts > 0:
+            return "SUCCESS", 1
+        return "FAILED", max(attempts, 0)
 
 
-KINDS = (
-    Kind("good", 0, 0, "SUCCESS"),
-    Kind("fine", 0, 2, "SUCCESS"),
-    Kind("bad", 3, 0, "FAILED"),
-    Kind("retried", 4, 1, "FAILED"),
-)
+KINDS = (Kind("good", 0, 0), Kind("fine", 0, 2), Kind("bad", 3, 0), Kind("retried", 4, 1))
+_TICK = Kind("tick", 0, 0)
 
 
 @dataclass
@@ -164,20 +162,21 @@ def compare(load: Load) -> Findings:
     by_task: dict[str, list[dict[str, Any]]] = {}
     for job in jobs:
         by_task.setdefault(job["metadata"]["labels"]["cronwright.dev/task"], []).append(job)
+    unstarted = _unstarted(load.space, jobs)
     for name, (kind, task_id, share) in load.tasks.items():
         runs = load.alice.executions(task_id)
         _compare_ids(found, name, runs, by_task.get(name, []))
         if len(runs) != share:
             found.wrong.append(f"{name}: {share} runs were asked for, {len(runs)} are recorded")
         for run in runs:
-            _compare_run(found, load.alice, run, kind.status, kind.attempts)
+            _compare_run(found, load.alice, run, *kind.end(unstarted[run["execution_id"]]))
         found.executions += len(runs)
     for name in TICKING:
         runs = load.alice.executions(load.space.task_id(name))
         ran = [run for run in runs if run["start_time"] is not None]
         _compare_ids(found, name, ran, by_task.get(name, []))
         for run in ran:
-            _compare_run(found, load.alice, run, "SUCCESS", 1)
+            _compare_run(found, load.alice, run, *_TICK.end(unstarted[run["execution_id"]]))
         for run in runs:
             if run["start_time"] is None and not run["error_message"]:
                 found.wrong.append(f"{name}: {run['execution_id']} did not run, and nothing says why")
@@ -198,6 +197,18 @@ def _compare_ids(found: Findings, name: str, runs: list[dict[str, Any]], jobs: l
         expected = ends.get(run["execution_id"])
         if expected is not None and run["status"] != expected:
             found.wrong.append(f"{name}: {run['execution_id']} is {run['status']}, its Job {expected}")
+
+
+def _unstarted(space: Space, jobs: list[dict[str, Any]]) -> Counter[str]:
+    """How many attempts of each execution containerd could not start, by their Pods: it kills the shim that it is about
+    to start when the kubelet that asked for it is killed, and for Kubernetes that is a failure like any other."""
+    ids = {job["metadata"]["uid"]: job["metadata"]["annotations"].get("cronwright.dev/execution", "") for job in jobs}
+    return Counter(
+        ids.get(pod["metadata"]["labels"].get("batch.kubernetes.io/controller-uid"), "")
+        for pod in space.items("pods")
+        for container in pod["status"].get("containerStatuses") or ()
+        if container["state"].get("terminated", {}).get("reason") == "StartError"
+    )
 
 
 def _compare_run(found: Findings, alice: Rest, run: dict[str, Any], status: str, attempts: int) -> None:
