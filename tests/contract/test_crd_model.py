@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 import yaml
 
+from cronwright_api.schemas.placement import Toleration
+from cronwright_core.domain import placement
 from cronwright_core.domain.execution import ExecutionStatus
 from cronwright_core.domain.project import ContainerTemplate, ProjectSpec, Workspace
 from cronwright_core.domain.schedule import ScheduleType
@@ -80,6 +82,9 @@ FULL_PROJECT = ProjectSpec(
     max_concurrent_executions=7,
     retention_days=30,
     allow_overrides=True,
+    node_selector={"disk": "ssd"},
+    tolerations=({"key": "dedicated", "operator": "Exists"},),
+    pod_annotations={"team": "data"},
 )
 
 
@@ -155,4 +160,21 @@ def test_no_field_of_the_model_is_forgotten() -> None:
     # A new field without a place in FULL_TASK would pass the round trip by its default.
     for full in (FULL_TASK, FULL_PROJECT):
         for field in fields(full):
-            assert getattr(full, field.name) not in (field.default, None, ()), field.name
+            assert getattr(full, field.name) not in (field.default, None, (), {}), field.name
+
+
+def test_bounds_of_placement_agree() -> None:
+    selector, tolerations, annotations = (
+        PROJECT_SPEC[name] for name in ("nodeSelector", "tolerations", "podAnnotations")
+    )
+    assert selector["maxProperties"] == placement.MAX_NODE_LABELS
+    assert tolerations["maxItems"] == placement.MAX_TOLERATIONS
+    assert annotations["maxProperties"] == placement.MAX_ANNOTATIONS
+    assert annotations["additionalProperties"]["maxLength"] == placement.ANNOTATION_LENGTH
+    toleration = tolerations["items"]["properties"]
+    for value in (selector["additionalProperties"], toleration["value"]):
+        assert value["maxLength"] == placement.LABEL_VALUE_LENGTH
+    assert toleration["tolerationSeconds"]["maximum"] == placement.MAX_TOLERATION_SECONDS
+    body = Toleration.model_json_schema()["properties"]
+    assert set(body) == set(toleration)
+    assert all(toleration[name]["enum"] == body[name]["anyOf"][0]["enum"] for name in ("operator", "effect"))

@@ -199,9 +199,10 @@ def test_a_pod_taken_away_without_retries_is_a_failure(space: Space, alice: Rest
     [
         ({"image": "localhost/of-nobody:1", "imagePullPolicy": "IfNotPresent"}, {}, "of-nobody:1"),
         ({}, {"overrides": {"resources": {"requests": {"cpu": "900"}}}}, "Unschedulable: "),
+        ({"nodeSelector": {"kubernetes.io/hostname": "nowhere"}}, {}, "Unschedulable: "),
         ({"serviceAccountName": "nobody"}, {}, "FailedCreate: Error creating: pods "),
     ],
-    ids=["image", "no node", "no Pod at all"],
+    ids=["image", "no node", "no such node", "no Pod at all"],
 )
 def test_what_can_never_start_ends_with_the_reason(
     space: Space, alice: Rest, project: dict[str, Any], task: dict[str, Any], words: str

@@ -21,6 +21,9 @@ def test_what_is_taken_away_from_task_or_project_leaves_it() -> None:
         "imagePullSecrets": ["registry"],
         "securityContext": {"fsGroup": 7},
         "workspace": {"claimName": "c"},
+        "nodeSelector": {"disk": "ssd"},
+        "tolerations": [{"key": "dedicated", "operator": "Exists"}],
+        "podAnnotations": {"team": "data"},
     }
     try:
         world.create_task("task", scheduleType="Cron", schedule="0 12 * * *")
@@ -31,6 +34,8 @@ def test_what_is_taken_away_from_task_or_project_leaves_it() -> None:
         world.patch(SCHEDULED_TASKS, "task", {"metadata": {"labels": {naming.KUEUE_QUEUE_LABEL: "q"}}})
         world.wait(2)
         assert template(world)["spec"]["template"]["spec"]["serviceAccountName"] == "deployer"
+        assert template(world)["spec"]["template"]["spec"]["nodeSelector"] == {"disk": "ssd"}
+        assert template(world)["spec"]["template"]["metadata"]["annotations"] == {"team": "data"}
         assert template(world)["metadata"]["labels"][naming.KUEUE_QUEUE_LABEL] == "q"
         world.patch(PROJECTS, "p", {"spec": dict.fromkeys(rights)})
         world.patch(SCHEDULED_TASKS, "task", {"metadata": {"labels": {naming.KUEUE_QUEUE_LABEL: None}}})

@@ -39,7 +39,18 @@ def _override(name: str, value: Any, place: str = "") -> Bad:
     return Bad({name: value}, {"overrides": {name: value}}, name, f"spec.overrides.{name}{place}")
 
 
+def _placement(field: str, kube_field: str, value: Any, place: str = "") -> Bad:
+    return Bad({field: value}, {kube_field: value}, field, f"spec.{kube_field}{place}")
+
+
+def _toleration(place: str, **toleration: Any) -> Bad:
+    return _placement("tolerations", "tolerations", [{"key": "ok", "operator": "Exists"}, toleration], f"[1]{place}")
+
+
 _LONG = "x" * 16385
+_NO_KEYS = ("", "a b", "-a", "a/b/c", "/a", "A.b/c", "a..b/c", "x" * 64, "x" * 254 + "/a", "a\n", "ä", "a/" + "x" * 64)
+"""No keys of labels, nor of annotations."""
+_NO_LABEL_VALUES = ("a b", "-a", "a.", "x" * 64, "a\n", "ä")
 TASKS: list[Bad] = [
     *(
         Bad({"name": name}, {"displayName": name}, "name", "spec.displayName")
@@ -231,4 +242,30 @@ PROJECTS: list[Bad] = [
         "spec.resources.limits.cpu",
     ),
     Bad({"args": ["a\0b"]}, {"args": ["a\0b"]}, "args", "spec.args[0]"),
+    *(
+        _placement(field, kube_field, value)
+        for field, kube_field, most in (
+            ("node_selector", "nodeSelector", 16),
+            ("pod_annotations", "podAnnotations", 32),
+        )
+        for value in (*({key: "v"} for key in _NO_KEYS), {"a": 1}, "a=b", ["a"], {f"k{n}": "" for n in range(most + 1)})
+    ),
+    *(_placement("node_selector", "nodeSelector", {"a": value}, ".a") for value in _NO_LABEL_VALUES),
+    *(_placement("pod_annotations", "podAnnotations", {"a": value}, ".a") for value in ("x" * 1025, "a\0b")),
+    *(
+        _placement("pod_annotations", "podAnnotations", {f"{domain}/name": "v"})
+        for domain in ("cronwright.dev", "a.cronwright.dev", "kubernetes.io", "a.b.kubernetes.io", "k8s.io", "a.k8s.io")
+    ),
+    *(_toleration(".key", key=key, operator="Exists") for key in _NO_KEYS if key),
+    *(_toleration(".value", key="a", value=value) for value in _NO_LABEL_VALUES),
+    *(_toleration("", **toleration) for toleration in ({}, {"value": "v"}, {"key": "", "operator": "Equal"})),
+    _toleration("", key="a", operator="Exists", value="v"),
+    *(_toleration("", key="a", effect=effect, tolerationSeconds=1) for effect in ("NoSchedule", "PreferNoSchedule")),
+    _toleration("", key="a", tolerationSeconds=1),
+    *(_toleration(".operator", key="a", operator=word) for word in ("", "exists", "Gt")),
+    *(_toleration(".effect", key="a", effect=word) for word in ("", "NoRun")),
+    *(_toleration(".tolerationSeconds", key="a", effect="NoExecute", tolerationSeconds=n) for n in (-1, 2**31, "1")),
+    _placement("tolerations", "tolerations", [{"key": "a"}] * 17),
+    _placement("tolerations", "tolerations", {"key": "a"}),
+    _placement("tolerations", "tolerations", ["a"], "[0]"),
 ]

@@ -10,6 +10,7 @@ from pydantic import BaseModel, Field
 from cronwright_api.envelope import Instant
 from cronwright_api.schemas.container import Env, Resources, env_to_kube, resources_to_kube
 from cronwright_api.schemas.fields import BODY, Text
+from cronwright_api.schemas.placement import NodeSelector, PodAnnotations, Tolerations, tolerations_to_kube
 from cronwright_core.domain.project import ContainerTemplate, ProjectSpec, Workspace
 from cronwright_core.domain.retention import MAX_DAYS
 from cronwright_core.domain.validation import normalize_name
@@ -69,6 +70,9 @@ class ProjectCreate(BaseModel):
         description="how long its executions are kept; default: as the installation says, 0: for ever",
     )
     allow_overrides: bool = Field(default=False, description="whether tasks may change image and command")
+    node_selector: NodeSelector = Field(default_factory=dict)
+    tolerations: Tolerations = Field(default_factory=list)
+    pod_annotations: PodAnnotations = Field(default_factory=dict)
     namespace: Text | None = Field(default=None, min_length=1, max_length=63, pattern="^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")
 
     def to_spec(self, *, creator: str) -> ProjectSpec:
@@ -93,6 +97,9 @@ class ProjectCreate(BaseModel):
             max_concurrent_executions=self.max_concurrent_executions,
             retention_days=self.retention_days,
             allow_overrides=self.allow_overrides,
+            node_selector=self.node_selector,
+            tolerations=tolerations_to_kube(self.tolerations),
+            pod_annotations=self.pod_annotations,
         )
 
 
@@ -130,6 +137,9 @@ _SPEC_FIELDS = {
     "max_concurrent_executions": "max_concurrent_executions",
     "retention_days": "retention_days",
     "allow_overrides": "allow_overrides",
+    "node_selector": "node_selector",
+    "tolerations": "tolerations",
+    "pod_annotations": "pod_annotations",
 }
 
 
@@ -154,6 +164,9 @@ class ProjectOut(BaseModel):
     max_concurrent_executions: int | None
     retention_days: int | None
     allow_overrides: bool
+    node_selector: dict[str, str]
+    tolerations: list[dict[str, Any]]
+    pod_annotations: dict[str, str]
     namespace: str | None
     resource_name: str | None = Field(description="metadata.name of the Project resource")
     ready: bool | None
@@ -188,6 +201,9 @@ class ProjectOut(BaseModel):
             max_concurrent_executions=spec.max_concurrent_executions,
             retention_days=spec.retention_days,
             allow_overrides=spec.allow_overrides,
+            node_selector=dict(spec.node_selector),
+            tolerations=[dict(toleration) for toleration in spec.tolerations],
+            pod_annotations=dict(spec.pod_annotations),
             namespace=project.namespace,
             resource_name=project.cr_name,
             ready=project.ready,

@@ -17,6 +17,7 @@ from cronwright_api.schemas.projects import NAME_LENGTH, ProjectCreate
 from cronwright_api.services.creation import NameOccupied, create_reserved
 from cronwright_api.tokens import User
 from cronwright_core.domain.errors import FieldError, Message, NotFound, Unavailable
+from cronwright_core.domain.placement import check_placement
 from cronwright_core.domain.project import ProjectSpec
 from cronwright_core.domain.validation import DESCRIPTION_LENGTH, check_image
 from cronwright_core.kube import codec
@@ -80,7 +81,7 @@ async def _complete(backends: Backends, namespace: str, reserved: ReservedProjec
 
 
 def check_project(spec: ProjectSpec) -> list[FieldError]:
-    """What the CRD also says of a project, with better words: its name, description and image."""
+    """What the CRD also says of a project, with better words: its name, description and image, and where it runs."""
     errors: list[FieldError] = []
     low, high = NAME_LENGTH
     if not low <= len(spec.display_name) <= high:
@@ -98,7 +99,7 @@ def check_project(spec: ProjectSpec) -> list[FieldError]:
     if spec.owner == "":  # of a change: whoever creates a project owns it if nobody is named
         message = Message("不能为空，该项目有所有者", "must not be null, as the project has an owner")
         errors.append(FieldError("owner", message, "spec.owner"))
-    return errors + check_image(spec.container.image)
+    return errors + check_image(spec.container.image) + check_placement(spec)
 
 
 def find_project(backends: Backends, user: User, project_id: int) -> ProjectRecord:

@@ -34,7 +34,10 @@ class Workspace:
 
 @dataclass(frozen=True, slots=True)
 class ProjectSpec:
-    """`spec` of a Project, defaults applied. `retention_days` None: the installation's setting; 0: for ever."""
+    """`spec` of a Project, defaults applied. `retention_days` None: the installation's setting; 0: for ever.
+
+    `tolerations` hold Kubernetes' own JSON, as `env` of the container does; `domain.placement` judges them.
+    """
 
     display_name: str
     container: ContainerTemplate
@@ -49,6 +52,9 @@ class ProjectSpec:
     max_concurrent_executions: int | None = None
     retention_days: int | None = None
     allow_overrides: bool = False
+    node_selector: Mapping[str, str] = field(default_factory=dict)
+    tolerations: tuple[Mapping[str, Any], ...] = ()
+    pod_annotations: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

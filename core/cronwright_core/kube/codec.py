@@ -268,6 +268,9 @@ def to_project_spec(spec: Mapping[str, Any], name: str) -> ProjectSpec:
         max_concurrent_executions=_int_or_none(spec.get("maxConcurrentExecutions")),
         retention_days=_int_or_none(spec.get("retentionDays")),
         allow_overrides=bool(spec.get("allowOverrides", False)),
+        node_selector=spec.get("nodeSelector") or {},
+        tolerations=tuple(spec.get("tolerations") or ()),
+        pod_annotations=spec.get("podAnnotations") or {},
     )
 
 
@@ -295,6 +298,18 @@ def from_project_spec(spec: ProjectSpec) -> Json:
             "maxConcurrentExecutions": spec.max_concurrent_executions,
             "retentionDays": spec.retention_days,
             "allowOverrides": spec.allow_overrides,
+            "podAnnotations": dict(spec.pod_annotations) or None,
+            **from_placement(spec),
+        }
+    )
+
+
+def from_placement(spec: ProjectSpec) -> Json:
+    """On which nodes the Pods run, in the words that Projects and Pods share; empty if the Project does not say."""
+    return _without_none(
+        {
+            "nodeSelector": dict(spec.node_selector) or None,
+            "tolerations": [dict(toleration) for toleration in spec.tolerations] or None,
         }
     )
 

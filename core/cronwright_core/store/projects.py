@@ -248,8 +248,19 @@ def from_project_spec(spec: ProjectSpec) -> dict[str, Any]:
             "workspace": {"claim_name": workspace.claim_name, "mount_path": workspace.mount_path}
             if workspace
             else None,
+            **_placement(spec),
         },
     }
+
+
+def _placement(spec: ProjectSpec) -> dict[str, Any]:
+    """Only what is set: else an upgrade would write, and date anew, the row of every project."""
+    given = {
+        "node_selector": dict(spec.node_selector),
+        "tolerations": [dict(toleration) for toleration in spec.tolerations],
+        "pod_annotations": dict(spec.pod_annotations),
+    }
+    return {name: value for name, value in given.items() if value}
 
 
 def to_project_record(row: AnyRow) -> ProjectRecord:
@@ -282,6 +293,9 @@ def to_project_record(row: AnyRow) -> ProjectRecord:
             # A row of the release before has none.
             retention_days=further.get("retention_days"),
             allow_overrides=row.allow_overrides,
+            node_selector=further.get("node_selector", {}),
+            tolerations=tuple(further.get("tolerations", ())),
+            pod_annotations=further.get("pod_annotations", {}),
         ),
         ready=row.ready,
         ready_reason=row.ready_reason,

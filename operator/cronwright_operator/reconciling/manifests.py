@@ -19,6 +19,7 @@ from cronwright_core.domain.parameters import Variables
 from cronwright_core.domain.project import ContainerTemplate, Project
 from cronwright_core.domain.task import ScheduledTask
 from cronwright_core.domain.times import to_rfc3339
+from cronwright_core.kube.codec import from_placement
 
 Json = dict[str, Any]
 
@@ -223,6 +224,9 @@ def build_job_spec(task: ScheduledTask, project: Project, priority_class: str | 
     deadline deletes the Pod with its output, so it is a back-stop for Pods that no kubelet ever takes.
     """
     timeout = task.spec.timeout_seconds
+    metadata: Json = {"labels": _labels(task)}
+    if project.spec.pod_annotations:
+        metadata["annotations"] = dict(project.spec.pod_annotations)
     return {
         "completions": 1,
         "parallelism": 1,
@@ -231,7 +235,7 @@ def build_job_spec(task: ScheduledTask, project: Project, priority_class: str | 
         "podReplacementPolicy": "Failed",
         "activeDeadlineSeconds": timeout + task.spec.pending_deadline_seconds + GRACE_SECONDS + BACKSTOP_SECONDS,
         "template": {
-            "metadata": {"labels": _labels(task)},
+            "metadata": metadata,
             "spec": _pod_spec(task, project, priority_class),
         },
     }
@@ -288,6 +292,7 @@ def _pod_spec(task: ScheduledTask, project: Project, priority_class: str | None)
         "containers": [body],
         # Without a ServiceAccount named by the Project, a task's program gets no right on the cluster.
         "automountServiceAccountToken": project.spec.service_account_name is not None,
+        **from_placement(project.spec),
     }
     if priority_class is not None:
         spec["priorityClassName"] = priority_class

@@ -10,6 +10,7 @@ from typing import Any
 
 from cronwright_core.domain import naming
 from cronwright_core.domain.project import Project
+from cronwright_core.kube.codec import from_placement
 from cronwright_core.kube.ports import Json
 from cronwright_core.store.records.workspaces import WorkspaceDirectory
 
@@ -97,6 +98,8 @@ def build_job(
             }
         ],
         "volumes": [{"name": naming.WORKSPACE_VOLUME, "persistentVolumeClaim": {"claimName": claim}}],
+        # The volume may be one of the nodes that the tasks run on, and can be had nowhere else.
+        **from_placement(project.spec),
     }
     if project.spec.image_pull_secrets:
         pod["imagePullSecrets"] = [{"name": name} for name in project.spec.image_pull_secrets]
@@ -123,7 +126,11 @@ def build_job(
             "backoffLimit": 0,
             "activeDeadlineSeconds": DEADLINE_SECONDS,
             "ttlSecondsAfterFinished": KEEP_SECONDS,
-            "template": {"metadata": {"labels": labels}, "spec": pod},
+            "template": {
+                # The tasks' annotations as well: a sidecar that they keep out would not let this Pod end.
+                "metadata": {"labels": labels, "annotations": dict(project.spec.pod_annotations)},
+                "spec": pod,
+            },
         },
     }
 

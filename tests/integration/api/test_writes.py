@@ -86,12 +86,19 @@ def test_a_key_is_kept_for_a_day_and_for_its_task(world: RealWorld) -> None:
 
 
 def test_projects_are_repeated_too(world: RealWorld) -> None:
-    body = {"name": "p", "image": "busybox"}
+    place = {"node_selector": {"disk": "ssd"}, "tolerations": [{"operator": "Exists", "effect": "NoExecute"}]}
+    body = {"name": "p", "image": "busybox", **place, "pod_annotations": {"team": "data"}}
     key = {"Idempotency-Key": "k"}
     answers = together(6, lambda _: world.call("POST", "/projects", user="root", admin=True, json=body, headers=key))
     assert {answer.status_code for answer in answers} == {200}
     assert len({answer.json()["data"]["id"] for answer in answers}) == 1
-    assert world.objects.only(PROJECTS)["spec"]["displayName"] == "p"
+    assert {name: answers[0].json()["data"][name] for name in body} == body
+    spec = world.objects.only(PROJECTS)["spec"]
+    assert (spec["displayName"], spec["nodeSelector"], spec["podAnnotations"]) == (
+        "p",
+        {"disk": "ssd"},
+        {"team": "data"},
+    )
 
 
 def test_changes_of_different_fields_at_once_all_survive(world: RealWorld) -> None:

@@ -242,7 +242,13 @@ def test_a_replaced_spec_keeps_what_the_server_defaults_and_nothing_of_the_old(n
     task, given = make_task(schedule="0 0 1 1 *"), make_project(service_account_name="deployer")
     kueue = replace(task, queue_labels={naming.KUEUE_QUEUE_LABEL: "q"})
     rich = replace(
-        given.spec, image_pull_secrets=("s",), security_context={"fsGroup": 7}, workspace=Workspace("c", "/w")
+        given.spec,
+        image_pull_secrets=("s",),
+        security_context={"fsGroup": 7},
+        workspace=Workspace("c", "/w"),
+        node_selector={"disk": "ssd"},
+        tolerations=({"key": "dedicated", "operator": "Exists"},),
+        pod_annotations={"team": "data"},
     )
     line = {"owner": "alice", "cron_line": "0 0 1 1 *", "suspend": True}
     before = build_cronjob(kueue, replace(given, spec=rich), priority_class="high", **line)

@@ -172,6 +172,23 @@ BAD_PROJECTS: list[tuple[dict[str, Any], str]] = [
     ({"retentionDays": -1}, "spec.retentionDays"),
     ({"securityContext": {"runAsUser": -1}}, "spec.securityContext.runAsUser"),
     ({"displayName": " x"}, "must not begin or end with white space"),
+    ({"nodeSelector": {"a b": "v"}}, "a key must be a label's"),
+    ({"nodeSelector": {"x" * 254 + "/a": "v"}}, "a key must be a label's"),
+    ({"nodeSelector": {"disk": "-"}}, "spec.nodeSelector.disk"),
+    ({"tolerations": [{}]}, "without a key the operator must be Exists"),
+    ({"tolerations": [{"key": "x" * 254 + "/a"}]}, "the part before the slash"),
+    ({"tolerations": [{"operator": "Exists", "value": "v"}]}, "the operator Exists has no value"),
+    ({"tolerations": [{"key": "a", "tolerationSeconds": 1}]}, "tolerationSeconds needs the effect NoExecute"),
+    ({"podAnnotations": {"a b": "v"}}, "a key must be an annotation's"),
+    ({"podAnnotations": {"seccomp.security.alpha.kubernetes.io/pod": "v"}}, "annotations of cronwright.dev"),
+]
+
+GOOD_PLACEMENTS: list[dict[str, Any]] = [
+    {"nodeSelector": {f"{'x' * 253}/{'k' * 60}{number:03}": "v" * 63 for number in range(16)}},
+    {"podAnnotations": {f"{'x' * 253}/{'k' * 60}{number:03}": "日" * 1024 for number in range(32)}},
+    {"podAnnotations": {"kueue.x-k8s.io/a": "", "kubernetes.io": ""}},
+    {"tolerations": [{"operator": "Exists"}, {"key": "gpu", "effect": "NoExecute", "tolerationSeconds": 0}]},
+    {"tolerations": [{"key": f"{'x' * 253}/{'k' * 63}", "value": "v" * 63, "effect": "NoSchedule"}] * 16},
 ]
 
 
@@ -194,6 +211,12 @@ def test_bad_projects_are_refused_with_their_reason(namespace: str, spec: dict[s
     answer = create(project(spec))
     assert answer.returncode != 0, answer.stdout
     assert reason in answer.stderr
+
+
+@pytest.mark.parametrize("spec", GOOD_PLACEMENTS, ids=range(len(GOOD_PLACEMENTS)))
+def test_the_largest_placement_is_accepted(namespace: str, spec: dict[str, Any]) -> None:
+    answer = create(project(spec))
+    assert answer.returncode == 0, answer.stderr
 
 
 def test_defaults_are_filled_in(namespace: str) -> None:

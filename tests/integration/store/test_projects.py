@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from sqlalchemy import text
 
 from cronwright_core.domain.errors import Conflict, NotFound
 from cronwright_core.domain.project import ContainerTemplate, Workspace
@@ -42,12 +43,24 @@ def test_round_trip_of_every_field(store) -> None:
         max_concurrent_executions=5,
         retention_days=90,
         allow_overrides=True,
+        node_selector={"disk": "ssd"},
+        tolerations=({"key": "gpu", "effect": "NoExecute", "tolerationSeconds": 5},),
+        pod_annotations={"team": "data"},
     )
     record = activate(store, store.reserve(ProjectDraft(spec=spec), NOW))
     assert record.spec == spec
     assert record == store.get(record.project_id) == store.get_by_cr("team", record.cr_name)
     assert record.may_use("bob")
     assert not record.may_use("mallory")
+
+
+def test_what_a_project_does_not_say_of_nodes_is_not_in_its_row(database, store) -> None:
+    """So the rows of the release before are as this one writes them, and keep their `updated_at` at an upgrade."""
+    record = store.get(add_project(database))
+    assert (record.spec.node_selector, record.spec.tolerations, record.spec.pod_annotations) == ({}, (), {})
+    with database.transaction() as connection:
+        (spec,) = connection.execute(text("SELECT spec FROM projects")).one()
+    assert not {"node_selector", "tolerations", "pod_annotations"} & spec.keys()
 
 
 def test_pending_is_invisible_and_can_be_discarded(store) -> None:

@@ -162,7 +162,13 @@ def test_an_owner_chooses_members_and_nothing_else(world: World) -> None:
     assert put(world, "/projects/1", user="olga", members=["alice", "bob"], description="d").status_code == 200
     read = world.call("GET", "/projects/1", user="bob").json()["data"]
     assert put(world, "/projects/1", user="olga", **read | {"members": ["bob"]}).status_code == 200
-    for body in ({"image": "alpine"}, {"allow_overrides": True}, {"owner": "bob"}, {"service_account_name": "x"}):
+    for body in (
+        {"image": "alpine"},
+        {"allow_overrides": True},
+        {"owner": "bob"},
+        {"service_account_name": "x"},
+        {"node_selector": {"a": "b"}},
+    ):
         assert put(world, "/projects/1", user="olga", **body).status_code == 403
     assert put(world, "/projects/1", user="bob", members=[]).status_code == 403, "a member"
     assert put(world, "/projects/1", user="alice", members=["alice"]).status_code == 404, "a stranger by now"

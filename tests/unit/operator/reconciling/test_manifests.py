@@ -11,8 +11,16 @@ from cronwright_core.domain import naming
 from cronwright_core.domain.project import ContainerTemplate
 from cronwright_core.domain.task import Overrides
 from cronwright_operator.reconciling import manifests
-from cronwright_operator.reconciling.manifests import CronJobOutline, build_cronjob, outline_cronjob, spec_hash
-from support.builders import make_project, make_task
+from cronwright_operator.reconciling.manifests import (
+    CronJobOutline,
+    build_cron_tick_job,
+    build_cronjob,
+    build_request_job,
+    build_tick_job,
+    outline_cronjob,
+    spec_hash,
+)
+from support.builders import CREATED, make_cronjob, make_project, make_task
 
 LINE: dict[str, Any] = {"owner": "alice", "cron_line": "* * * * *", "suspend": False, "priority_class": None}
 TASK, PROJECT = make_task(), make_project()
@@ -26,6 +34,9 @@ CHANGES = {
     "queue": (replace(TASK, queue_labels={naming.KUEUE_QUEUE_LABEL: "batch"}), PROJECT, LINE),
     "Project's image": (TASK, make_project(container=ContainerTemplate(image="busybox:2")), LINE),
     "Project's account": (TASK, make_project(service_account_name="runner"), LINE),
+    "Project's nodes": (TASK, make_project(node_selector={"disk": "ssd"}), LINE),
+    "Project's tolerations": (TASK, make_project(tolerations=({"operator": "Exists"},)), LINE),
+    "Project's annotations": (TASK, make_project(pod_annotations={"team": "data"}), LINE),
     "owner": (TASK, PROJECT, {**LINE, "owner": "bob"}),
     "line": (TASK, PROJECT, {**LINE, "cron_line": "0 9 * * *"}),
     "pause": (TASK, PROJECT, {**LINE, "suspend": True}),
@@ -36,6 +47,33 @@ CHANGES = {
 def test_the_hash_of_a_cronjob_is_of_what_it_says_in_any_order_and_any_text() -> None:
     assert spec_hash({"suspend": False, "env": "日"}) == spec_hash({"env": "日", "suspend": False})
     assert spec_hash({"env": "\ud800"}) != spec_hash({"env": "\ud801"}), "halves of a character, which kubectl takes"
+
+
+def test_the_hash_of_a_cronjob_whose_project_says_little_is_what_it_always_was() -> None:
+    """Another one, and at an upgrade every CronJob of every installation is written anew: what a Project may leave out
+    leaves no trace in the template."""
+    manifest = build_cronjob(TASK, PROJECT, **LINE)
+    assert manifest["metadata"]["annotations"] == {naming.SPEC_HASH_ANNOTATION: "faee53e76d1e8269"}
+
+
+def test_every_pod_of_a_project_is_placed_and_annotated_as_it_says() -> None:
+    taint = {"key": "dedicated", "operator": "Equal", "value": "batch", "effect": "NoSchedule"}
+    project = make_project(
+        node_selector={"disk": "ssd"}, tolerations=(taint,), pod_annotations={"sidecar.istio.io/inject": "false"}
+    )
+    given = {"owner": "alice"}
+    cronjob = build_cronjob(TASK, project, **LINE)
+    jobs = (
+        cronjob["spec"]["jobTemplate"],
+        build_tick_job(TASK, project, tick=CREATED, **given),
+        build_cron_tick_job(TASK, project, make_cronjob(), tick=CREATED, **given),
+        build_request_job(TASK, project, request_key="1", time=CREATED, requested_by="bob", **given),
+    )
+    for job in jobs:
+        pod = job["spec"]["template"]
+        assert (pod["spec"]["nodeSelector"], pod["spec"]["tolerations"]) == ({"disk": "ssd"}, [taint])
+        assert pod["metadata"]["annotations"] == {"sidecar.istio.io/inject": "false"}
+        assert "sidecar.istio.io/inject" not in job["metadata"]["annotations"]
 
 
 def _outline_of(manifest: dict[str, Any]) -> CronJobOutline:
