@@ -45,7 +45,7 @@ Tolerations = Annotated[list[Toleration], Field(json_schema_extra={"maxItems": M
 PodAnnotations = Annotated[
     dict[Text, Text],
     Field(
-        description="annotations of the Pods; not of cronwright.dev, kubernetes.io (but for cluster-autoscaler) and k8s.io",
+        description="annotations of the Pods; not of cronwright.dev, k8s.io, kubernetes.io but cluster-autoscaler's",
         json_schema_extra={"maxProperties": MAX_ANNOTATIONS},
         examples=[{"sidecar.istio.io/inject": "false"}],
     ),
