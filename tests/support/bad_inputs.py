@@ -266,6 +266,6 @@ PROJECTS: list[Bad] = [
     *(_toleration(".effect", key="a", effect=word) for word in ("", "NoRun")),
     *(_toleration(".tolerationSeconds", key="a", effect="NoExecute", tolerationSeconds=n) for n in (-1, 2**31, "1")),
     _placement("tolerations", "tolerations", [{"key": "a"}] * 17),
-    _placement("tolerations", "tolerations", {"key": "a"}),
+    _placement("tolerations", "tolerations", {}),
     _placement("tolerations", "tolerations", ["a"], "[0]"),
 ]
