@@ -131,6 +131,16 @@ class TestBetweenTwoTicks:
         assert create.tick == at("10:01:00")
         assert not of(decide(due, now="10:01:01", cronjob=cronjob, jobs=made(decision)), actions.CreateJob)
 
+    def test_a_tick_that_was_decided_early_does_not_come_again_after_a_pause(self) -> None:
+        # The controller's clock is ahead of ours: 10:01 has run, and its Job may be recorded and gone.
+        task = running(make_task(), last_schedule_time=at("10:01:00"))
+        paused = edited(task, suspend=True)
+        decision = decide(paused, now="10:00:56", cronjob=make_cronjob(last_schedule_time=at("10:01:00")))
+        resumed = edited(after(paused, decision), suspend=False)
+        decision = decide(resumed, now="10:00:58", cronjob=make_cronjob(last_schedule_time=at("10:01:00")))
+        assert status_of(decision).last_schedule_time == at("10:01:00")
+        assert status_of(decision).next_schedule_time == at("10:02:00")
+
     def test_an_edit_gives_back_the_slot_of_a_tick_that_does_not_come(self) -> None:
         task = running(make_task(), last_schedule_time=at("10:00:00"))
         cronjob = make_cronjob(last_schedule_time=at("10:00:00"))
@@ -307,6 +317,13 @@ class TestOpenTicks:
         kinds = [type(action) for action in decide(edited(self.task, schedule=HOURLY), cronjob=self.cronjob).actions]
         assert kinds == [actions.CheckTick]
 
+    def test_what_the_controller_has_made_is_accepted_before_the_answer(self) -> None:
+        job = make_job("nightly-copy-1", tick=at("10:01:00"), creation_time=at("10:01:00"))
+        for edit in ({"suspend": True}, {"schedule": HOURLY}):
+            decision = decide(edited(self.task, **edit), now="10:01:10", cronjob=self.cronjob, jobs=[job])
+            assert [accept.job for accept in of(decision, actions.AcceptJob)] == [job]
+            assert checked(decision) == [at("10:00:00")]
+
     def test_a_pause_that_is_taken_back_meanwhile_drops_nothing(self) -> None:
         task = edited(edited(self.task, suspend=True), suspend=False)
         decision = decide(task, now="10:00:12", cronjob=self.cronjob, gone_ticks=frozenset({at("10:00:00")}))
@@ -365,6 +382,14 @@ class TestWhatCannotRun:
         decision = decide(edited(wrong, schedule="30 10 * * *"), now="11:00:00")
         assert (of(decision, actions.CreateJob), skips(decision)) == ([], [])
 
+    def test_of_a_line_that_was_edited_meanwhile_nobody_knows_what_was_due(self) -> None:
+        task = running(make_task(schedule=HOURLY), last_schedule_time=CREATED)
+        task = after(task, decide(task, now="09:59:40", project=None))
+        other = edited(task, schedule="*/20 * * * *")
+        other = after(other, decide(other, now="10:30:00", project=None))
+        back = decide(other, now="11:10:00")
+        assert (of(back, actions.CreateJob), skips(back)) == ([], []), "10:20 was no tick then, and 10:00 is none now"
+
     def test_a_new_task_that_is_put_right_makes_up_for_nothing(self) -> None:
         wrong = make_task(schedule="0 25 * * *")
         wrong = after(wrong, decide(wrong))
@@ -422,6 +447,23 @@ class TestWhatComesOnce:
         resumed = edited(after(paused, decide(paused, now="10:00:00")), suspend=False)
         decision = decide(resumed, now="11:00:00")
         assert ready(decision) == (True, "Scheduled", "its time is over; no further run will come")
+
+    def test_a_date_that_is_over_runs_again_at_another_date(self) -> None:
+        over = running(self.DATE, last_schedule_time=at("10:30:00"), completion_time=at("10:30:00"))
+        task = edited(over, schedule="2026-03-02T12:00:00Z")
+        decision = decide(task, now="11:00:00")
+        assert (ready(decision)[2], decision.wake_at) == ("runs are started at their times", at("12:00:00"))
+        (create,) = of(decide(after(task, decision), now="12:00:00"), actions.CreateJob)
+        assert create.tick == at("12:00:00")
+
+    def test_a_date_that_is_changed_to_one_that_has_passed_is_refused(self) -> None:
+        # It lies after the task's creation, and before the moment at which the change is seen.
+        task = edited(running(self.DATE), schedule="2026-03-02T10:10:00Z")
+        decision = decide(task, now="10:20:00")
+        assert ready(decision)[:2] == (False, "InvalidSchedule")
+        assert decide(after(task, decision), now="10:25:00").actions == (), "and stays so"
+        in_time = decide(edited(running(self.DATE), schedule="2026-03-02T10:21:00Z"), now="10:20:00")
+        assert (ready(in_time)[0], in_time.wake_at) == (True, at("10:21:00"))
 
     def test_neither_is_one_that_was_skipped(self) -> None:
         decision = decide(running(edited(self.DATE, starting_deadline_seconds=60)), now="11:00:00")
