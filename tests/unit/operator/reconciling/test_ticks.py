@@ -154,6 +154,7 @@ class TestAtTheTick:
         task = seen_task(concurrency_policy=ConcurrencyPolicy.QUEUE, status={"claimed_time": TICK})
         found = decide(task, TICK, jobs=[made(BEFORE)], fired=TICK)
         assert len(of(found, actions.CreateJob)) == 1, "whether it waits is asked of the gate"
+        assert found.reserve is None, "it has no slot"
 
     def test_one_that_is_not_claimed_yet_is_noted_and_claimed_before_it_is_skipped(self) -> None:
         jobs = [made(BEFORE)]
@@ -194,6 +195,8 @@ class TestAfterAnAbsence:
         (check,) = found.actions
         assert isinstance(check, actions.CheckTick), "it may have run: no second Job before the API server has answered"
         assert (check.tick, found.status.last_schedule_time) == (TICK, BEFORE)
+        reserved = decide(seen_task(), at("10:05:55"), fired=TICK, reserved=TICK + MINUTE)
+        assert reserved.reserve == TICK + MINUTE, "meanwhile the next one keeps its slot"
         gone = decide(seen_task(), at("10:05:31"), fired=TICK, gone_ticks=frozenset({TICK}))
         assert skipped(gone) == [(TICK, "Deleted")]
         assert gone.status.last_schedule_time == TICK
@@ -300,6 +303,30 @@ class TestLeftToTheController:
         found = decide(seen_task(), TICK - LEAD, step_in=False)
         assert (found.actions, found.reserve, found.status.claimed_time) == ((), TICK, None)
 
+    def test_it_has_no_more_than_its_time_also_after_earlier_ticks_were_settled(self) -> None:
+        task = seen_task(schedule="4,5 10 * * *", status={"claimed_time": BEFORE})
+        found = decide(task, TICK + HANDS_OFF, jobs=[make_job("c", tick=BEFORE, complete_time=TICK)], step_in=False)
+        assert [create.tick for create in of(found, actions.CreateJob)] == [TICK]
+
+    def test_what_starts_later_is_not_its_own(self) -> None:
+        task = seen_task(spread_seconds=30)
+        found = decide(task, TICK + spread_offset(task.uid, 30), step_in=False)
+        assert [create.tick for create in of(found, actions.CreateJob)] == [TICK]
+
+
+class TestAheadOfOurClock:
+    """The controller's clock is ahead, or it has started on the minute what was to start later."""
+
+    @pytest.mark.parametrize("spec", [{}, {"spread_seconds": 50}], ids=["its clock", "the spread"])
+    def test_a_tick_whose_job_stands_is_decided_before_its_time(self, spec: dict[str, Any]) -> None:
+        # Recorded and deleted before its time it would run once more.
+        found = decide(seen_task(**spec), at("10:04:57"), jobs=[make_job("c", tick=TICK)], fired=TICK)
+        assert (found.status.last_schedule_time, of(found, actions.CreateJob)) == (TICK, [])
+
+    def test_but_not_over_one_that_is_open(self) -> None:
+        found = decide(seen_task(), at("10:04:57"), jobs=[make_job("c", tick=TICK + MINUTE)])
+        assert found.status.last_schedule_time == BEFORE
+
 
 class TestSuspended:
     def test_waiting_scheduled_runs_are_withdrawn_and_nothing_else(self) -> None:
@@ -314,11 +341,16 @@ class TestSuspended:
         assert [stop.job_uid for stop in of(found, actions.StopExecution)] == [waiting.uid]
         assert of(found, actions.StopExecution)[0].stop.reason is StopReason.SUSPENDED
         assert (of(found, actions.CreateJob), found.reserve, found.wake_at) == ([], None, None)
+        (cover,) = of(found, actions.CoverTick)
+        assert [name for name, _ in cover.active] == ["nightly-copy-1004", "nightly-copy-1003", "nightly-copy-1002"]
 
 
 class TestSingleTicks:
-    def test_a_date_is_complete_when_its_job_stands(self) -> None:
-        task = seen_task(ScheduleType.DATE, "2026-03-02T10:05:00Z")
+    @pytest.mark.parametrize("type_", [ScheduleType.DATE, ScheduleType.ONCE])
+    def test_a_date_is_complete_when_its_job_stands(self, type_: ScheduleType) -> None:
+        task = seen_task(type_, "2026-03-02T10:05:00Z")
+        before = decide(task, TICK - timedelta(seconds=1))
+        assert (before.actions, before.wake_at) == ((), TICK)
         first = decide(task, TICK)
         assert [create.tick for create in of(first, actions.CreateJob)] == [TICK]
         assert first.status.completion_time is None
