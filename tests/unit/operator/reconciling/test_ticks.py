@@ -103,6 +103,7 @@ class TestBeforeTheTick:
     def test_of_a_cronjob_that_makes_nothing_none_is_taken(self, changes: dict[str, Any]) -> None:
         found = decide(seen_task(), TICK - LEAD, cronjob=make_cronjob(**changes), room=False)
         assert (found.actions, found.reserve, found.wake_at) == ((), None, TICK)
+        assert found.status.claimed_time is None, "nor is it noted"
 
     def test_a_claim_is_never_lowered(self) -> None:
         later = at("10:09:00")
@@ -235,6 +236,14 @@ class TestWhileJobsAreRefused:
         messages = [skip.message for skip in of(found, actions.RecordSkipped)]
         assert all(("nobody was there" in text) is (at_ < 3) for at_, text in enumerate(messages))
 
+    def test_one_that_starts_later_is_refused_at_its_start(self) -> None:
+        spread = next(n for n in range(100, 4000) if spread_offset(make_task().uid, n) == timedelta(seconds=90))
+        since = Condition("Ready", False, "JobRefused", "exceeded quota: jobs", at("10:06:30"), 1)
+        task = self.refused(last_schedule_time=at("10:03:00"), conditions=(since,))
+        task = replace(task, spec=replace(task.spec, spread_seconds=spread))
+        found = decide(task, at("10:08:30"), jobs=[made(at("10:07:00"))])
+        assert skipped(found) == [(BEFORE, "MissedSchedule"), (TICK, "JobRefused"), (at("10:06:00"), "JobRefused")]
+
     def test_of_many_one_row_says_how_many(self) -> None:
         task = self.refused(last_schedule_time=BEFORE)
         summary, *rows = of(decide(task, at("12:00:30"), jobs=[made(at("12:00:00"))]), actions.RecordSkipped)
@@ -274,7 +283,8 @@ class TestLeftToTheController:
 
     def test_a_late_tick_without_a_slot_gets_one_or_is_claimed(self) -> None:
         now = TICK + timedelta(seconds=5)
-        assert decide(seen_task(), now, step_in=False).reserve == TICK
+        found = decide(seen_task(), now, step_in=False)
+        assert (found.reserve, found.next_start) == (TICK, TICK + MINUTE)
         noted = decide(seen_task(), now, step_in=False, room=False)
         assert (noted.reserve, noted.actions, noted.status.claimed_time) == (None, (), TICK)
         claimed = decide(seen_task(status={"claimed_time": TICK}), now, step_in=False, room=False)
