@@ -202,7 +202,7 @@ def _upcoming(seen: Observed, schedule: Schedule, status: TaskStatus, due: DueTi
             claim = nominal
     elif nominal is not None:
         wakes.append(nominal)  # it is claimed, and the one after it may come before it starts
-    return TickDecision((), status, reserve, claim, start, min(wake for wake in wakes if wake > now))
+    return TickDecision((), status, reserve, claim, start, min(wakes))
 
 
 def _late(

@@ -133,6 +133,12 @@ class TestAtTheTick:
         second = decide(seen_task(status={"claimed_time": TICK}), TICK)
         assert [type(action) for action in second.actions] == [actions.CoverTick, actions.CreateJob]
 
+    def test_while_its_job_is_refused_the_next_tick_is_claimed(self) -> None:
+        # A slot would be of no use: which of the two runs is decided when the next one is due.
+        found = decide(seen_task(status={"claimed_time": TICK}), TICK + MINUTE - LEAD, fired=TICK)
+        assert [create.tick for create in of(found, actions.CreateJob)] == [TICK]
+        assert (found.reserve, found.status.claimed_time) == (None, TICK + MINUTE)
+
     def test_without_a_cronjob_it_waits_for_one(self) -> None:
         found = decide(seen_task(), TICK, cronjob=make_cronjob(deleting=True))
         assert (found.actions, found.status.last_schedule_time) == ((), BEFORE)
@@ -174,6 +180,12 @@ class TestAtTheTick:
         assert kinds == [actions.StopExecution, actions.CreateJob], "the intent first"
         (stop,) = of(found, actions.StopExecution)
         assert (stop.job_uid, stop.stop.reason) == (jobs[0].uid, StopReason.REPLACED)
+
+    def test_replace_ends_a_manual_run_that_is_the_oldest(self) -> None:
+        task = seen_task(concurrency_policy=ConcurrencyPolicy.REPLACE, max_instances=2)
+        by_hand = make_job("by-hand", request_key="k", creation_time=at("10:03:30"), has_finalizer=True)
+        found = decide(task, TICK, jobs=[made(BEFORE), by_hand])
+        assert [stop.job_uid for stop in of(found, actions.StopExecution)] == [by_hand.uid]
 
     def test_replace_ends_none_more_once_one_is_ending(self) -> None:
         task = seen_task(concurrency_policy=ConcurrencyPolicy.REPLACE)
@@ -270,6 +282,7 @@ class TestLeftToTheController:
         assert (waits.actions, waits.wake_at) == ((), TICK + HANDS_OFF)
         found = decide(task, TICK + HANDS_OFF, step_in=False)
         assert [create.tick for create in of(found, actions.CreateJob)] == [TICK]
+        assert found.wake_at == TICK + timedelta(days=1), "its time is over: no more a time to look again"
 
     @pytest.mark.parametrize("late", [timedelta(), timedelta(milliseconds=1), timedelta(seconds=100)])
     def test_its_slot_is_held_until_its_job_comes(self, late: timedelta) -> None:
@@ -317,6 +330,16 @@ class TestLeftToTheController:
         task = seen_task(schedule="4,5 10 * * *", status={"claimed_time": BEFORE})
         found = decide(task, TICK + HANDS_OFF, jobs=[make_job("c", tick=BEFORE, complete_time=TICK)], step_in=False)
         assert [create.tick for create in of(found, actions.CreateJob)] == [TICK]
+
+    def test_what_starts_later_is_taken_from_it_also_when_it_is_late(self) -> None:
+        # Nobody was there to claim it ten seconds before, and there is room: it starts later all the same.
+        task = seen_task(spread_seconds=3000)
+        assert spread_offset(task.uid, 3000) > 2 * MINUTE
+        now = TICK + timedelta(seconds=5)
+        noted = decide(task, now, step_in=False)
+        assert (noted.status.claimed_time, noted.reserve, noted.actions) == (TICK, None, ())
+        claimed = decide(replace(task, status=noted.status), now, step_in=False)
+        assert [cover.time for cover in of(claimed, actions.CoverTick)] == [TICK]
 
     def test_what_starts_later_is_not_its_own(self) -> None:
         task = seen_task(spread_seconds=30)
