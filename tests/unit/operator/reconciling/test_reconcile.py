@@ -298,8 +298,9 @@ class TestOwnClock:
         assert status_of(due).next_schedule_time is None
         assert status_of(decide(task, now="10:30:00", jobs=made(due))).completion_time == at("10:30:00")
 
-    def test_date_that_passed_while_suspended_never_comes(self) -> None:
-        task = make_task(ScheduleType.DATE, "2026-03-02T10:30:00Z")
+    @pytest.mark.parametrize("type_", [ScheduleType.DATE, ScheduleType.ONCE])
+    def test_date_that_passed_while_suspended_never_comes(self, type_: ScheduleType) -> None:
+        task = make_task(type_, "2026-03-02T10:30:00Z")
         suspended = replace(task, spec=replace(task.spec, suspend=True))
         task = replace(task, status=settled(suspended))
         decision = decide(task, now="11:00:00")

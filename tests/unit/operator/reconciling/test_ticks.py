@@ -341,10 +341,13 @@ class TestLeftToTheController:
         claimed = decide(replace(task, status=noted.status), now, step_in=False)
         assert [cover.time for cover in of(claimed, actions.CoverTick)] == [TICK]
 
-    def test_what_starts_later_is_not_its_own(self) -> None:
+    def test_what_starts_later_is_not_its_own_and_its_age_counts_from_there(self) -> None:
         task = seen_task(spread_seconds=30)
-        found = decide(task, TICK + spread_offset(task.uid, 30), step_in=False)
-        assert [create.tick for create in of(found, actions.CreateJob)] == [TICK]
+        start = TICK + spread_offset(task.uid, 30)
+        assert start > TICK
+        (create,) = of(decide(task, start + timedelta(seconds=3), step_in=False), actions.CreateJob)
+        assert create.candidate is not None
+        assert (create.tick, create.candidate.since) == (TICK, start)
 
 
 class TestAheadOfOurClock:
@@ -403,6 +406,11 @@ class TestCover:
         jobs = [made(at("10:01:00"), complete_time=BEFORE), made(at("10:02:00"), deletion_time=BEFORE), made(BEFORE)]
         (cover,) = of(decide(seen_task(), at("10:04:10"), jobs=jobs, fired=at("10:03:00")), actions.CoverTick)
         assert [name for name, _ in cover.active] == ["nightly-copy-1004"]
+
+    def test_what_the_controller_has_listed_stays_listed(self) -> None:
+        cronjob = make_cronjob(last_schedule_time=BEFORE, active=(("runs", "uid-runs"),))
+        (cover,) = of(decide(seen_task(), at("10:04:10"), jobs=[made(BEFORE)], cronjob=cronjob), actions.CoverTick)
+        assert [name for name, _ in cover.active] == ["runs", "nightly-copy-1004"]
 
     def test_what_is_covered_is_not_written_again(self) -> None:
         job = made(BEFORE)
