@@ -192,6 +192,13 @@ class TestAtTheTick:
         found = decide(task, TICK, jobs=[made(BEFORE, stop=STOP)])
         assert (of(found, actions.StopExecution), len(of(found, actions.CreateJob))) == ([], 1)
 
+    @pytest.mark.parametrize("fired", [None, TICK])
+    def test_a_cronjob_of_an_earlier_type_says_nothing_of_an_interval(self, fired: datetime | None) -> None:
+        task = seen_task(ScheduleType.INTERVAL, "60", status={"anchor_time": BEFORE})
+        found = decide(task, TICK, cronjob=make_cronjob(suspend=True, last_schedule_time=fired))
+        assert [type(action) for action in found.actions] == [actions.CreateJob]
+        assert found.status.claimed_time is None
+
 
 class TestAfterAnAbsence:
     def test_the_newest_runs_and_what_the_controller_made_is_no_miss(self) -> None:
@@ -393,6 +400,11 @@ class TestSingleTicks:
         second = decide(task, at("10:05:01"), jobs=[made(TICK, stepped_in=False)])
         assert second.status.completion_time == at("10:05:01")
         assert decide(replace(task, status=second.status), at("11:00:00")).actions == ()
+
+    def test_a_date_whose_run_waits_for_its_turn_goes_on_waiting(self) -> None:
+        task = seen_task(ScheduleType.DATE, "2026-03-02T10:05:00Z", status={"completion_time": TICK})
+        waits = made(TICK, stepped_in=False, suspended=True)
+        assert decide(task, at("10:06:00"), jobs=[waits]).actions == ()
 
     def test_a_date_that_comes_too_late_is_complete_without_a_run(self) -> None:
         task = seen_task(ScheduleType.DATE, "2026-03-02T10:05:00Z", starting_deadline_seconds=60)
