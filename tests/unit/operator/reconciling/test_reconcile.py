@@ -390,7 +390,7 @@ class TestRequests:
         assert (record.request.key, record.stop.reason.value) == ("1", "InvalidRequest")
         assert record.annotations == ("trigger.cronwright.dev/1",)
         (event,) = decision.events
-        assert (event.type, event.reason) == ("Warning", "InvalidRequest")
+        assert (event.type, event.reason, event.of_record) == ("Warning", "InvalidRequest", True)
         assert "xxxx" not in event.message, "values may be secrets"
 
     def test_trigger_works_while_suspended(self) -> None:
