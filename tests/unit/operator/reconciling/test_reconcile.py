@@ -93,6 +93,13 @@ class TestCron:
         assert of(decision, actions.DeleteJob) == [actions.DeleteJob(again)]
         assert not of(decision, actions.AcceptJob)
 
+    def test_one_that_is_recorded_and_released_is_not_taken_again(self) -> None:
+        task = make_task()
+        task = replace(task, status=settled(task, last_schedule_time=at("10:00:00")))
+        recorded = make_job(tick=at("10:00:00"), complete_time=at("10:00:05"), recorded_time=at("10:00:06"))
+        decision = decide(task, jobs=[recorded])
+        assert (of(decision, actions.AcceptJob), of(decision, actions.DeleteJob)) == ([], [])
+
     def test_a_job_that_was_released_by_hand_is_taken_again(self) -> None:
         task = make_task()
         task = replace(task, status=settled(task, last_schedule_time=at("10:00:00")))
