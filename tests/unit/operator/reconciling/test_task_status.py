@@ -72,6 +72,7 @@ def test_a_job_that_was_deleted_before_it_was_accepted_is_no_run() -> None:
     pod = running("10:00:01")
     assert told((going, pod)) == TaskStatus()
     assert len(told((replace(going, has_finalizer=True), pod)).active) == 1, "one that was accepted is"
+    assert len(told((replace(going, deletion_time=None), pod)).active) == 1, "and one that is about to be"
 
 
 def test_only_one_that_waits_for_its_turn_says_for_what() -> None:

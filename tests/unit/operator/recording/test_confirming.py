@@ -7,13 +7,30 @@ from typing import Any
 
 import pytest
 
-from cronwright_operator.recording.confirming import SMALL, Reading, Shown, confirms_end, confirms_rotation
+from cronwright_operator.recording.confirming import (
+    SMALL,
+    Reading,
+    Shown,
+    confirms_end,
+    confirms_rotation,
+    same_lines,
+    since_time_after,
+)
 
 
 def read(**changes: Any) -> Reading:
     """A read of the whole file that showed ten lines, the last stored one among them."""
-    own = {name: changes.pop(name) for name in ("since_time", "rest", "grown") if name in changes}
-    fields = {"anchored": True, "overtaken": False, "complaint": None, "seen_lines": 10, "passed": 10, **changes}
+    own = {name: changes.pop(name) for name in ("since_time", "rest", "grown", "shown") if name in changes}
+    position = SimpleNamespace(since_time=lambda: "the last line's")
+    fields = {
+        "anchored": True,
+        "overtaken": False,
+        "complaint": None,
+        "seen_lines": 10,
+        "passed": 10,
+        "position": position,
+        **changes,
+    }
     splitter: Any = SimpleNamespace(**fields)
     return Reading(**{"since_time": None, **own}, splitter=splitter)
 
@@ -82,3 +99,45 @@ def test_a_small_log_is_kept_whole_and_a_larger_one_not_at_all() -> None:
     for _ in range(2):
         shown.take(b"x")
         assert shown.data is None
+
+
+@pytest.mark.parametrize(
+    ("before", "whole", "since"),
+    [
+        (SINCE, False, "the last line's"),
+        (SINCE, True, None),
+        ({**SINCE, **CUT}, False, None),
+        ({}, False, None),
+        ({"shown": Shown(None)}, False, "the last line's"),
+        (CUT, False, "the last line's"),
+    ],
+    ids=[
+        "the end again",
+        "asked for whole",
+        "cut off",
+        "a small one whole",
+        "a large one's end",
+        "a whole one, cut off",
+    ],
+)
+def test_what_the_next_read_begins_with(before: dict[str, Any], whole: bool, since: str | None) -> None:
+    assert since_time_after(read(**before), whole=whole) == since
+
+
+@pytest.mark.parametrize(
+    ("changes", "together", "same"),
+    [
+        ({}, b"b\na\nc", True),
+        ({}, b"b\na\n", False),
+        ({}, b"b\na\nc\n", False),
+        ({}, None, False),
+        ({"shown": Shown(None)}, b"b\n", False),
+        (SINCE, b"b\na\nc", False),
+        (CUT, b"b\na\nc", False),
+    ],
+)
+def test_two_streams_apart_show_what_both_together_do(
+    changes: dict[str, Any], together: bytes | None, same: bool
+) -> None:
+    apart = (read(shown=Shown(b"a\nc")), read(**{"shown": Shown(b"b\n"), **changes}))
+    assert same_lines(apart, together) is same
