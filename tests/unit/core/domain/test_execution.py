@@ -242,7 +242,9 @@ class TestStopping:
     def test_an_attempt_is_called_what_ended_it(self, reason: StopReason, status: ExecutionStatus) -> None:
         pod = make_pod(phase="Failed", reason="DeadlineExceeded", deadline_seconds=1, start_time=T0, end_time=T1)
         job = make_job(failed=failed(), stop=StopIntent(reason, "operator", T1, "because"))
-        assert execution_state(job, (pod,)).attempts[0].status is status
+        (attempt,) = execution_state(job, (pod,)).attempts
+        assert attempt.status is status
+        assert attempt.reason == ("DeadlineExceeded" if reason is StopReason.TIMEOUT else reason.value)
 
     def test_an_attempt_that_passed_its_own_limit_is_not_called_what_was_asked_for_later(self) -> None:
         pod = make_pod(phase="Failed", reason="DeadlineExceeded", deadline_seconds=3600, start_time=T0, end_time=T1)
@@ -274,6 +276,7 @@ class TestReasonsToActOn:
         ("changes", "reason", "words"),
         [
             ({"terminated_reason": "OOMKilled", "memory_limit": "48Mi"}, "OOMKilled", "its limit of 48Mi"),
+            ({"terminated_reason": "OOMKilled", "terminated_message": "at row 7"}, "OOMKilled", "at row 7"),
             ({"exit_code": 137, "memory_limit": "48Mi"}, "Killed", "Its limit is 48Mi"),
             ({"exit_code": 137, "memory_limit": "48Mi", "terminated_reason": "Error"}, "Killed", "Its limit is 48Mi"),
             ({"exit_code": 137, "memory_limit": "48Mi", "terminated_reason": "Lost"}, "Lost", "exit code 137"),

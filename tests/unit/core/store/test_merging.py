@@ -69,6 +69,11 @@ def test_a_manual_run_has_no_scheduled_time() -> None:
     assert (by_hand["scheduled_time"], by_hand["execution_time"]) == (None, NOW)
 
 
+def test_the_names_of_its_parameters_are_kept_and_none_is_null() -> None:
+    assert values(Status.PENDING, parameters=("DAY", "CITY"))["parameters"] == ["DAY", "CITY"]
+    assert values(Status.PENDING)["parameters"] is None
+
+
 def test_who_asked_is_not_overwritten_by_nobody() -> None:
     stored = values(Status.PENDING, requested_by="alice")
     assert merge_execution(stored, values(Status.RUNNING))["requested_by"] == "alice"

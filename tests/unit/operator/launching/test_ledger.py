@@ -184,6 +184,12 @@ class TestBooking:
         books.withdraw(entry.candidate.key, entry)
         assert books.count(Place.RUNNING) == 0
 
+    def test_a_run_whose_job_is_refused_gives_its_place_back(self) -> None:
+        books = ledger(total=1)
+        assert books.enter(candidate(), tick=T0)
+        books.withdraw(candidate().key)
+        assert books.enter(candidate("other", task="u"), tick=T0)
+
     def test_a_job_that_was_seen_is_not_withdrawn(self) -> None:
         books = ledger()
         books.enter(candidate(), tick=T0)
