@@ -493,6 +493,13 @@ class TestWhatComesOnce:
         in_time = decide(edited(running(self.DATE), schedule="2026-03-02T10:21:00Z"), now="10:20:00")
         assert (ready(in_time)[0], in_time.wake_at) == (True, at("10:21:00"))
 
+    def test_a_date_that_was_accepted_is_not_judged_again(self) -> None:
+        # Restored from a backup with its status, a task is younger than its date.
+        over = running(self.DATE, last_schedule_time=at("10:30:00"), completion_time=at("10:30:00"))
+        decision = decide(replace(over, creation_time=at("12:00:00")), now="12:00:10")
+        assert ready(decision)[:2] == (True, "Scheduled")
+        assert not of(decision, actions.CreateJob)
+
     def test_neither_is_one_that_was_skipped(self) -> None:
         decision = decide(running(edited(self.DATE, starting_deadline_seconds=60)), now="11:00:00")
         assert skips(decision) == [("10:30", "StartingDeadlineExceeded")]
