@@ -141,6 +141,13 @@ class TestBetweenTwoTicks:
         assert status_of(decision).last_schedule_time == at("10:01:00")
         assert status_of(decision).next_schedule_time == at("10:02:00")
 
+    def test_an_edit_never_moves_the_cronjobs_time_back(self) -> None:
+        task = running(make_task(), last_schedule_time=at("10:00:00"), claimed_time=at("10:01:00"))
+        ahead = make_cronjob(last_schedule_time=at("10:01:00"))
+        decision = decide(edited(task, schedule=HOURLY), now="10:00:53", cronjob=ahead)
+        assert not of(decision, actions.MoveCronJobWatermark)
+        assert len(of(decision, actions.UpdateCronJob)) == 1
+
     def test_an_edit_gives_back_the_slot_of_a_tick_that_does_not_come(self) -> None:
         task = running(make_task(), last_schedule_time=at("10:00:00"))
         cronjob = make_cronjob(last_schedule_time=at("10:00:00"))
