@@ -249,15 +249,13 @@ def _attempts(job: JobFacts, pods: Sequence[PodFacts], numbers: Mapping[str, int
 
 def _attempt(job: JobFacts, pod: PodFacts, number: int) -> Attempt:
     status = ExecutionStatus.PENDING
-    reason, message = pod.reason, pod.message
+    reason, message = pod.waiting_reason, pod.waiting_message
     if pod.phase == "Succeeded":
         status, reason, message = ExecutionStatus.SUCCESS, None, None
     elif pod.phase == "Failed":
         status, reason, message = _failed_attempt(job, pod)
     elif pod.start_time is not None:
         status, reason, message = ExecutionStatus.RUNNING, None, None
-    else:
-        reason, message = pod.waiting_reason, pod.waiting_message
     return Attempt(
         number=number,
         pod_name=pod.name,

@@ -98,10 +98,10 @@ def due_ticks(
         if missed.older_count > ran:
             span = f"{missed.older_count - ran} runs from {to_rfc3339(missed.older_first)} to "
             span += to_rfc3339(missed.older_last)
-            # The row stands at the newest of them that has no run of its own.
+            # The row stands at the newest of them, or, if that has a run of its own, a second before: that is no tick.
             place = missed.older_last
             if place in made:
-                place = max(missed.older_first, place - timedelta(seconds=1))
+                place -= timedelta(seconds=1)
             skipped.append(Skip(place, MISSED, f"{span}: {missed_message}", missed.older_count - ran))
     skipped += [Skip(tick, MISSED, missed_message) for tick in missed.newest[:-1] if tick not in made]
     if newest in made:

@@ -79,7 +79,7 @@ class Ledger:
         old = self._entries.get(key)
         place = _place(job)
         booked_at = old.booked_at if old is not None and old.job_uid == job.uid else None
-        if booked_at is not None and place is Place.WAITING and not job.stopping:
+        if booked_at is not None and place is Place.WAITING:
             place = Place.RUNNING  # let go, and this is an older picture of it
         else:
             booked_at = None

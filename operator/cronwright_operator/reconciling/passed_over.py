@@ -64,8 +64,6 @@ def passed_over(seen: Observed, schedule: Schedule, moved: TaskStatus, sure_afte
     if old.schedule_hash is None or moved.schedule_hash is None or moved.schedule_hash == old.schedule_hash:
         return PassedOver()
     (kind, before), (new_kind, after) = state_of(old.schedule_hash), state_of(moved.schedule_hash)
-    if moved.last_schedule_time is None or (before == ACTIVE and kind == new_kind and after != SUSPENDED):
-        return PassedOver()
     if before == ACTIVE and kind != new_kind:
         return _sorted_out(seen, _rescheduled(seen, schedule, moved), sure_after, asks=_live(seen))
     if kind != new_kind or before == SUSPENDED or (before == UNACCEPTED and after == SUSPENDED):

@@ -181,7 +181,6 @@ def _upcoming(seen: Observed, schedule: Schedule, status: TaskStatus, due: DueTi
     nominal = next_tick if offset == timedelta() else _next_tick(seen, schedule, status, now)
     wakes = [start]
     if not seen.step_in:
-        wakes.append(start + HANDS_OFF)
         # A tick whose Job stands is not open, also if the status that says so is not written yet: its slot goes back.
         made = due.watermark if due.run is None else None
         base = latest(status.last_schedule_time, status.anchor_time, made) or now
@@ -203,7 +202,7 @@ def _upcoming(seen: Observed, schedule: Schedule, status: TaskStatus, due: DueTi
             claim = nominal
     elif nominal is not None:
         wakes.append(nominal)  # it is claimed, and the one after it may come before it starts
-    return TickDecision((), status, reserve, claim, start, min(wake for wake in wakes if wake > now))
+    return TickDecision((), status, reserve, claim, start, min(wakes))
 
 
 def _late(

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from cronwright_api import messages
-from cronwright_api.idempotency import digest
+from cronwright_api.idempotency import digest, parse_key
 from cronwright_core.domain.errors import InvalidInput
 from cronwright_core.kube.errors import KubeInvalid, KubeUnreachable
 from support.api import World
@@ -112,3 +112,12 @@ def test_however_deep_a_body_is_nested_it_is_no_failure_of_ours(world: World) ->
         answers.add(answer.status_code)
     assert answers <= {200, 400, 409}
     assert 400 in answers
+
+
+def test_a_key_is_given_once_and_has_up_to_255_characters() -> None:
+    assert parse_key([]) is None
+    assert parse_key(["k" * 255]) == "k" * 255
+    for lines in (["k" * 256], ["a", "a"], [""]):
+        with pytest.raises(InvalidInput) as refused:
+            parse_key(lines)
+        assert [error.field for error in refused.value.errors] == ["Idempotency-Key"]

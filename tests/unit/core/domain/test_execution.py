@@ -32,23 +32,40 @@ def failed(reason: str = "BackoffLimitExceeded") -> JobFailure:
 
 
 def test_no_pod_yet() -> None:
-    assert execution_state(make_job(), ()).status is ExecutionStatus.PENDING
+    state = execution_state(make_job(), ())
+    assert (state.status, state.reason) == (ExecutionStatus.PENDING, None)
 
 
 def test_suspended_job_says_that_it_waits() -> None:
     state = execution_state(make_job(suspended=True), ())
-    assert (state.status, state.reason) == (ExecutionStatus.PENDING, "Queued")
+    assert (state.status, state.reason, state.message) == (ExecutionStatus.PENDING, "Queued", "waits for its turn")
 
 
 def test_pod_that_cannot_start_says_why() -> None:
     pod = make_pod(waiting_reason="ImagePullBackOff", waiting_message="Back-off pulling image")
     state = execution_state(make_job(), (pod,))
     assert (state.status, state.reason) == (ExecutionStatus.PENDING, "ImagePullBackOff")
+    assert state.message == "Back-off pulling image"
 
 
 def test_running() -> None:
-    state = execution_state(make_job(start_time=T0), (make_pod(phase="Running", start_time=T0),))
-    assert (state.status, state.start_time, state.end_time) == (ExecutionStatus.RUNNING, T0, None)
+    pod = make_pod(phase="Running", start_time=T1, node_name="node-a")
+    state = execution_state(make_job(start_time=T0), (pod,))
+    assert (state.status, state.start_time, state.end_time) == (ExecutionStatus.RUNNING, T1, None)
+    assert state.admitted_time == T0
+    (attempt,) = state.attempts
+    assert (attempt.status, attempt.node_name) == (ExecutionStatus.RUNNING, "node-a")
+
+
+def test_while_a_retry_runs_the_end_of_the_attempt_before_is_no_reason() -> None:
+    state = execution_state(make_job(), (ran("a", code=1), make_pod("b", phase="Running", start_time=T2)))
+    assert (state.status, state.reason, state.message) == (ExecutionStatus.RUNNING, None, None)
+
+
+def test_without_a_pod_that_tells_the_jobs_own_words_are_the_reason() -> None:
+    state = execution_state(make_job(failed=failed()), ())
+    assert (state.status, state.reason) == (ExecutionStatus.FAILED, "BackoffLimitExceeded")
+    assert state.message == "Job has reached the specified backoff limit"
 
 
 def test_a_pod_that_ended_is_not_the_end_until_the_job_says_so() -> None:
@@ -99,8 +116,12 @@ def test_back_stop_of_the_job() -> None:
 )
 def test_a_stop_intent_decides_what_the_end_is_called(reason: StopReason, status: ExecutionStatus) -> None:
     stop = StopIntent(reason, "alice", T1, "because")
-    pod = make_pod(phase="Failed", reason="DeadlineExceeded", start_time=T0, end_time=T1, exit_code=143)
-    assert execution_state(make_job(failed=failed(), stop=stop), (pod,)).status is status
+    ended_by_us = make_pod(phase="Failed", reason="DeadlineExceeded", start_time=T0, end_time=T1, exit_code=143)
+    told = ("DeadlineExceeded", "ended at its time limit of 3600 s")
+    for pod in (ended_by_us, ran(code=3)):
+        state = execution_state(make_job(failed=failed(), stop=stop), (pod,))
+        assert state.status is status
+        assert (state.reason, state.message) == (told if reason is StopReason.TIMEOUT else (reason.value, "because"))
 
 
 def test_what_ended_with_zero_meanwhile_is_a_success() -> None:
@@ -132,9 +153,15 @@ class TestEnd:
         lost = make_pod("pod-2", creation_time=at("10:00:09"), phase="Failed", start_time=at("10:00:10"))
         assert execution_state(make_job(deletion_time=T2), (self.FIRST, lost)).end_time == T2
 
-    def test_is_the_last_attempts_where_that_is_known(self) -> None:
+    @pytest.mark.parametrize("known", [{}, {"uid-pod-1": 1}, {"uid-pod-1": 1, "uid-pod-2": 2}])
+    def test_is_the_last_attempts_where_that_is_known(self, known: dict[str, int]) -> None:
         second = make_pod("pod-2", creation_time=at("10:00:09"), phase="Failed", end_time=at("10:00:15"), exit_code=1)
-        assert execution_state(make_job(failed=failed()), (self.FIRST, second)).end_time == at("10:00:15")
+        job = make_job(failed=failed(), failed_pods=2)
+        assert execution_state(job, (self.FIRST, second), known).end_time == at("10:00:15")
+
+    def test_of_a_success_is_the_jobs_where_its_pod_does_not_say(self) -> None:
+        pod = make_pod(phase="Succeeded", start_time=T0)
+        assert execution_state(make_job(complete_time=T2), (pod,)).end_time == T2
 
     def test_is_the_jobs_where_the_last_attempts_pod_is_gone(self) -> None:
         known = {self.FIRST.uid: 1, "uid-gone": 2}
@@ -163,6 +190,7 @@ class TestDeletedJob:
         pod = make_pod(phase="Failed", reason="DeadlineExceeded", start_time=T0, end_time=T1, exit_code=143)
         state = execution_state(make_job(deletion_time=T0), (pod,))
         assert (state.status, state.reason, state.end_time) == (ExecutionStatus.CANCELLED, "Deleted", T1)
+        assert state.message == "the Job was deleted"
 
     def test_is_a_success_if_a_pod_ended_with_zero(self) -> None:
         assert execution_state(make_job(deletion_time=T0), (ran(),)).status is ExecutionStatus.SUCCESS
@@ -196,7 +224,11 @@ class TestStopping:
 
     def test_between_the_intent_and_the_end_it_says_so(self) -> None:
         state = execution_state(make_job(stop=self.STOP), (make_pod(phase="Running", start_time=T0),))
-        assert (state.status, state.reason) == (ExecutionStatus.RUNNING, "Stopping")
+        assert (state.status, state.reason, state.message) == (
+            ExecutionStatus.RUNNING,
+            "Stopping",
+            "cancelled by alice",
+        )
         assert execution_state(make_job(stop=self.STOP), ()).status is ExecutionStatus.PENDING
 
     @pytest.mark.parametrize(
@@ -210,7 +242,14 @@ class TestStopping:
     def test_an_attempt_is_called_what_ended_it(self, reason: StopReason, status: ExecutionStatus) -> None:
         pod = make_pod(phase="Failed", reason="DeadlineExceeded", deadline_seconds=1, start_time=T0, end_time=T1)
         job = make_job(failed=failed(), stop=StopIntent(reason, "operator", T1, "because"))
-        assert execution_state(job, (pod,)).attempts[0].status is status
+        (attempt,) = execution_state(job, (pod,)).attempts
+        assert attempt.status is status
+        assert attempt.reason == ("DeadlineExceeded" if reason is StopReason.TIMEOUT else reason.value)
+
+    def test_an_attempt_that_passed_its_own_limit_is_not_called_what_was_asked_for_later(self) -> None:
+        pod = make_pod(phase="Failed", reason="DeadlineExceeded", deadline_seconds=3600, start_time=T0, end_time=T1)
+        job = make_job(failed=failed(), stop=self.STOP)
+        assert execution_state(job, (pod,)).attempts[0].status is ExecutionStatus.TIMEOUT
 
     def test_an_attempt_that_failed_before_keeps_its_own_end(self) -> None:
         job = make_job(failed=failed(), stop=self.STOP)
@@ -222,11 +261,14 @@ class TestStopping:
         for gone, reason in ((False, "Deleted"), (True, "TaskDeleted")):
             state = execution_state(with_deletion(job, task_gone=gone), ())
             assert (state.status, state.reason) == (ExecutionStatus.CANCELLED, reason)
+            assert state.message == ("its task was deleted" if gone else "its Job was deleted")
 
     def test_a_deletion_does_not_change_an_earlier_reason(self) -> None:
         job = make_job(deletion_time=T1, stop=self.STOP)
         assert with_deletion(job, task_gone=True) is job
         assert with_deletion(make_job(), task_gone=True).stop is None
+        ended = make_job(deletion_time=T2, complete_time=T1)
+        assert with_deletion(ended, task_gone=True) is ended, "nor the end that it had before"
 
 
 class TestReasonsToActOn:
@@ -234,8 +276,13 @@ class TestReasonsToActOn:
         ("changes", "reason", "words"),
         [
             ({"terminated_reason": "OOMKilled", "memory_limit": "48Mi"}, "OOMKilled", "its limit of 48Mi"),
+            ({"terminated_reason": "OOMKilled", "terminated_message": "at row 7"}, "OOMKilled", "at row 7"),
             ({"exit_code": 137, "memory_limit": "48Mi"}, "Killed", "Its limit is 48Mi"),
+            ({"exit_code": 137, "memory_limit": "48Mi", "terminated_reason": "Error"}, "Killed", "Its limit is 48Mi"),
+            ({"exit_code": 137, "memory_limit": "48Mi", "terminated_reason": "Lost"}, "Lost", "exit code 137"),
+            ({"exit_code": 1, "memory_limit": "48Mi"}, "Error", "exit code 1"),
             ({"exit_code": 137}, "Error", "exit code 137"),
+            ({"failed_by_another": ("InitError", "init: exit code 2")}, "InitError", "init: exit code 2"),
             ({"reason": "Evicted", "message": "low on memory"}, "Evicted", "low on memory"),
             ({"reason": "NodeLost", "message": "node a: gone"}, "NodeLost", "node a"),
             ({"exit_code": 143, "deletion_time": T1}, "PodDeleted", "exit code 143"),

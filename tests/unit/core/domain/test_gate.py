@@ -41,6 +41,11 @@ def test_without_limits_everything_starts_in_order() -> None:
     assert admission.blocked == {}
 
 
+def test_of_equals_the_order_is_always_the_same() -> None:
+    for waiting in ([waits("a"), waits("b")], [waits("b"), waits("a")]):
+        assert admit(waiting, Load(), Limits(total=1)).admitted == ("a",)
+
+
 def test_each_limit_holds_and_is_named() -> None:
     waiting = [
         waits("1", task="one"),
@@ -67,6 +72,13 @@ def test_what_runs_counts() -> None:
     assert admit([waits("a")], load, Limits(projects={"p": 3})).blocked == {"a": Block.PROJECT}
     assert admit([waits("a")], load, Limits(total=9)).blocked == {"a": Block.TOTAL}
     assert admit([waits("a")], load, Limits({"t": 2}, {"p": 4}, 10)).admitted == ("a",)
+
+
+def test_with_nothing_there_a_run_starts_at_once_under_a_limit_of_one() -> None:
+    one = Limits({"t": 1}, {"p": 1}, 1)
+    assert at_once(waits("a"), Load(), Queue(), one) is None
+    assert at_once(waits("a"), Load({"t": 1}), Queue(), one) is Block.TASK
+    assert at_once(waits("a"), Load(), Queue(projects={"p": 1}), one) is Block.PROJECT
 
 
 def test_nothing_starts_while_too_much_is_unrecorded() -> None:

@@ -29,7 +29,7 @@ def test_the_same_again_changes_nothing() -> None:
     account = UnrecordedSkips().with_more([tick(1), tick(2)])
     assert account.with_more([tick(2, "Other")]) == account
     full = account.with_more(tick(number) for number in range(3, MAX_TICKS + 9))
-    assert full.with_more([tick(1), tick(2), tick(50)]) == full
+    assert full.with_more([tick(1), tick(2), tick(8), tick(50)]) == full
 
 
 def test_what_has_no_room_is_counted_and_the_newest_stay() -> None:
@@ -45,10 +45,17 @@ def test_what_has_no_room_is_counted_and_the_newest_stay() -> None:
     assert to_unrecorded_skips(from_unrecorded_skips(account)) == account
 
 
+def test_in_whatever_order_they_come_the_newest_stay() -> None:
+    ticks = [tick(number) for number in range(MAX_TICKS + 5)]
+    account = UnrecordedSkips().with_more(reversed(ticks))
+    assert account == UnrecordedSkips().with_more(ticks)
+    assert account.older == OlderSkips(5, ticks[0].tick, ticks[4].tick)
+
+
 def test_many_different_messages_are_bounded_too() -> None:
-    account = UnrecordedSkips().with_more(tick(number, message=f"{number} runs" + "!" * 9999) for number in range(40))
+    account = UnrecordedSkips().with_more(tick(number, message=f"{number} runs" + "!" * 9999) for number in range(41))
     assert len(account.groups) == MAX_GROUPS
-    assert account.older == OlderSkips(40 - MAX_GROUPS, tick(0).tick, tick(39 - MAX_GROUPS).tick)
+    assert account.older == OlderSkips(41 - MAX_GROUPS, tick(0).tick, tick(40 - MAX_GROUPS).tick)
     assert {len(group.message) for group in account.groups} == {MESSAGE_LENGTH}
 
 

@@ -8,7 +8,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cronwright_core.domain.schedule import Schedule, ScheduleType, parse_schedule
-from cronwright_core.domain.ticks import MAX_SKIPPED_ROWS, due_ticks, is_spread, never_comes, next_start, spread_offset
+from cronwright_core.domain.ticks import (
+    MAX_SKIPPED_ROWS,
+    due_ticks,
+    is_spread,
+    never_comes,
+    next_start,
+    spread_offset,
+    start_offset,
+)
 
 T0 = datetime(2026, 3, 2, 10, 0, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -44,9 +52,13 @@ def test_a_summary_counts_only_what_did_not_run() -> None:
     due = due_ticks(MINUTELY, base=T0, anchor=T0, now=T0 + 301 * MINUTE, made=made)
     summary = due.skipped[0]
     assert summary.message.startswith("1 runs from ")
-    assert summary.tick not in made
+    assert (summary.count, summary.tick) == (1, T0 + 200 * MINUTE)
     everything = due_ticks(MINUTELY, base=T0, anchor=T0, now=T0 + 200 * MINUTE, made=made)
     assert (everything.run, everything.skipped) == (T0 + 200 * MINUTE, ())
+    # A run is known by its time, so the row must not stand at that of another one.
+    later = {T0 + n * MINUTE for n in range(2, 201)}
+    (summary, *_) = due_ticks(MINUTELY, base=T0, anchor=T0, now=T0 + 301 * MINUTE, made=later).skipped
+    assert (summary.count, summary.tick) == (1, T0 + 200 * MINUTE - timedelta(seconds=1))
 
 
 def test_too_late_is_skipped() -> None:
@@ -72,6 +84,10 @@ def test_the_share_is_within_the_spread_and_never_changes(uid: str, seconds: int
     assert offset == spread_offset(uid, seconds)
 
 
+def test_a_new_release_gives_no_task_another_share() -> None:
+    assert spread_offset("7f1c2c8e-0001", 3600) == timedelta(seconds=1838)
+
+
 def test_shares_are_even() -> None:
     shares = [spread_offset(f"uid-{n}", 60).total_seconds() for n in range(6000)]
     tenths = [sum(1 for share in shares if ten <= share < ten + 6) for ten in range(0, 60, 6)]
@@ -84,6 +100,8 @@ def test_once_at_once_is_not_spread() -> None:
         return parse_schedule(ScheduleType.ONCE, text, "UTC")
 
     assert not is_spread(once(""))
+    assert start_offset(once(""), "7f1c2c8e-0001", 3600) == timedelta()
+    assert start_offset(once("2026-03-02T10:00:00Z"), "7f1c2c8e-0001", 3600) > timedelta()
     assert is_spread(once("2026-03-02T10:00:00Z"))
 
 
@@ -92,6 +110,7 @@ def test_a_date_behind_the_watermark_never_comes() -> None:
     assert never_comes(date, base=T0, anchor=T0)
     assert not never_comes(date, base=T0 - MINUTE, anchor=T0)
     assert not never_comes(MINUTELY, base=T0, anchor=T0)
+    assert next_start(date, base=T0, anchor=T0, offset=MINUTE) is None
 
 
 @settings(deadline=None)  # a busy machine

@@ -46,6 +46,34 @@ def test_only_a_report_of_the_same_end_fills_in_the_reason() -> None:
     assert merge_execution(stored, values(Status.CANCELLED, reason="Requested"))["reason"] == "Requested"
 
 
+def test_what_is_known_is_never_forgotten_and_what_is_open_is_filled() -> None:
+    waits = values(Status.PENDING, seconds=None)
+    assert (waits["start_time"], waits["end_time"], waits["exit_code"]) == (None, None, None)
+    ran = values(Status.SUCCESS, seconds=45)
+    ended = merge_execution(waits, ran)
+    assert (ended["start_time"], ended["end_time"]) == (ran["start_time"], ran["end_time"])
+    told = merge_execution(ended, values(Status.SUCCESS, seconds=99, exit_code=0))
+    assert (told["end_time"], told["exit_code"]) == (ran["end_time"], 0), "the exit code came after the end"
+    assert merge_execution(told, waits) == told
+
+
+def test_a_record_without_a_job_does_not_take_away_the_jobs_name() -> None:
+    stored = values(Status.PENDING) | {"job_name": "nightly-1"}
+    assert merge_execution(stored, values(Status.CANCELLED) | {"job_name": ""})["job_name"] == "nightly-1"
+    assert merge_execution(stored, values(Status.RUNNING) | {"job_name": "nightly-2"})["job_name"] == "nightly-2"
+
+
+def test_a_manual_run_has_no_scheduled_time() -> None:
+    assert values(Status.PENDING)["scheduled_time"] == NOW
+    by_hand = values(Status.PENDING, request_key="k")
+    assert (by_hand["scheduled_time"], by_hand["execution_time"]) == (None, NOW)
+
+
+def test_the_names_of_its_parameters_are_kept_and_none_is_null() -> None:
+    assert values(Status.PENDING, parameters=("DAY", "CITY"))["parameters"] == ["DAY", "CITY"]
+    assert values(Status.PENDING)["parameters"] is None
+
+
 def test_who_asked_is_not_overwritten_by_nobody() -> None:
     stored = values(Status.PENDING, requested_by="alice")
     assert merge_execution(stored, values(Status.RUNNING))["requested_by"] == "alice"
@@ -66,6 +94,11 @@ def test_a_new_pod_never_takes_a_number_that_another_has() -> None:
     written, numbers = merge_attempts(stored, attempt_rows(make_attempt(1, "c"), make_attempt(2, "d")))
     assert numbers == {"c": 3, "d": 4}
     assert [(row["number"], row["pod_uid"]) for row in written] == [(3, "c"), (4, "d")]
+
+
+def test_attempts_are_numbered_in_their_order_however_they_are_told() -> None:
+    reported = attempt_rows(make_attempt(2, "b"), make_attempt(1, "a"))
+    assert merge_attempts([], reported)[1] == {"a": 1, "b": 2}
 
 
 def test_a_gap_in_numbers_is_kept() -> None:

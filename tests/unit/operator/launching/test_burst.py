@@ -54,6 +54,22 @@ def test_a_tick_is_noticed_within_milliseconds_of_its_time() -> None:
     assert minute.burst.lasts()
 
 
+def test_it_is_over_at_once_if_the_clock_jumps_back() -> None:
+    minute = Minute()
+    assert minute.burst.lasts()
+    minute.pass_seconds(-3600)
+    assert not minute.burst.lasts(), "its ticks lie ahead now; for an hour nothing would be told"
+
+
+def test_what_was_put_off_waits_for_nothing_once_it_is_over() -> None:
+    minute, task = Minute(), make_task()
+    assert minute.burst.lasts()
+    minute.burst.put_off(task, None)
+    minute.open = []
+    minute.pass_seconds(1)
+    assert not minute.burst.has_put_off(task)
+
+
 def test_who_waits_goes_on_and_what_was_put_off_is_looked_at_when_it_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_LOOK_SECONDS", 0.01)
 

@@ -79,6 +79,17 @@ def test_they_are_opened_anew_when_idle_ones_may_be_closed() -> None:
     assert opened.asked == [20, 20]
 
 
+@pytest.mark.parametrize(("next_due", "asked"), [(131, [20]), (132, [20, 20])])
+def test_they_last_until_the_tick_that_they_are_for(next_due: int, asked: list[int]) -> None:
+    # Opened at 58 and kept for 75 seconds: what is used at 133 has to be looked for a second and the lead before.
+    opened = Opened(due=20)
+    opened.look(58)
+    for key in range(20):
+        opened.clock.set(f"task-{key}", NOW + timedelta(seconds=next_due))
+    opened.look(next_due - AHEAD.total_seconds())
+    assert opened.asked == asked
+
+
 def test_an_api_server_that_does_not_answer_holds_nothing_up(monkeypatch: pytest.MonkeyPatch) -> None:
     async def never(_: int) -> None:
         await asyncio.Event().wait()

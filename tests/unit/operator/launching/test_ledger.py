@@ -103,9 +103,44 @@ class TestWhatTheClusterShows:
             "as it was changed": manual.creation_time,
         }
 
+    def test_the_age_of_a_run_stays_what_it_was_when_it_came(self) -> None:
+        spread = timedelta(minutes=5)
+        books = Ledger(Limits(), priority_of=lambda _: 0, offset_of=lambda _: spread)
+
+        def since() -> datetime:
+            (entry,) = books.entries()
+            return entry.candidate.since
+
+        books.enter(candidate(since=T0 + timedelta(minutes=1)), tick=T0)
+        books.see(job(suspended=True))
+        assert since() == T0 + timedelta(minutes=1), "as whoever made it said"
+        books.see(job(uid="made again", suspended=True))
+        assert since() == T0 + spread
+        spread = timedelta(hours=1)
+        books.see(job(uid="made again", suspended=True))
+        assert since() == T0 + timedelta(minutes=5), "an edit of the spread changes it for none that waits"
+
+    def test_one_that_somebody_suspends_again_waits_again(self) -> None:
+        books = ledger()
+        books.see(job(suspended=True))
+        books.admissions()
+        books.see(job())
+        books.see(job(suspended=True))
+        assert (books.count(Place.RUNNING), books.count(Place.WAITING)) == (0, 1)
+
+    def test_an_edit_of_the_priority_changes_the_place_in_the_order(self) -> None:
+        priorities = {"t": 0, "u": 0}
+        books = Ledger(Limits(total=1), priority_of=priorities.__getitem__)
+        for name, task in (("a", "t"), ("b", "u")):
+            books.see(job(name, task=task, suspended=True))
+        priorities["u"] = 1
+        assert [entry.candidate.key for entry in books.admissions()] == ["team-a/b"]
+        assert books.waiting_by_block() == {"GlobalLimit": 1}
+
     def test_what_kueue_admits_is_counted_and_not_let_go(self) -> None:
         books = ledger(total=1)
         assert not books.enter(candidate(), tick=T0, ours=False)
+        assert books.waiting_by_block() == {}, "no limit of ours holds it back"
         books.see(job(suspended=True, queue_name="team"))
         assert books.admissions() == ()
         books.see(job(queue_name="team"))
@@ -142,11 +177,18 @@ class TestBooking:
         books.enter(candidate(), tick=T0)
         books.withdraw(stale.candidate.key, stale)
         assert books.count(Place.RUNNING) == 1
+        timer.seconds = 150
         assert books.unresolved(60) == []
         timer.seconds = 200
         (entry,) = books.unresolved(60)
         books.withdraw(entry.candidate.key, entry)
         assert books.count(Place.RUNNING) == 0
+
+    def test_a_run_whose_job_is_refused_gives_its_place_back(self) -> None:
+        books = ledger(total=1)
+        assert books.enter(candidate(), tick=T0)
+        books.withdraw(candidate().key)
+        assert books.enter(candidate("other", task="u"), tick=T0)
 
     def test_a_job_that_was_seen_is_not_withdrawn(self) -> None:
         books = ledger()
@@ -155,13 +197,28 @@ class TestBooking:
         books.withdraw(candidate().key)
         assert books.count(Place.RUNNING) == 1
 
-    def test_who_comes_later_queues_behind_those_that_wait(self) -> None:
-        books = ledger(total=1)
+    def test_what_waits_goes_on_waiting_also_if_it_is_asked_for_anew(self) -> None:
+        books = ledger(total=0)
+        for _ in range(2):
+            assert not books.enter(candidate(), tick=T0)
+            books.see(job(suspended=True))
+        assert (books.count(Place.RUNNING), books.count(Place.WAITING)) == (0, 1)
+
+    @pytest.mark.parametrize(
+        ("limits", "block"),
+        [
+            ({"total": 1}, Block.TOTAL),
+            ({"projects": {"team-a/p": 1}}, Block.PROJECT),
+            ({"tasks": {"t": 1}}, Block.TASK),
+        ],
+    )
+    def test_who_comes_later_queues_behind_those_that_wait(self, limits: dict[str, Any], block: Block) -> None:
+        books = ledger(**limits)
         books.see(job("runs"))
-        assert not books.enter(candidate("first", task="a"), tick=None)
+        assert not books.enter(candidate("first"), tick=None)
         books.see(job("runs", complete_time=T0))
-        assert not books.enter(candidate("second", task="b"), tick=None)
-        assert books.block_of(candidate("second").key) is Block.TOTAL
+        assert not books.enter(candidate("second"), tick=None)
+        assert books.block_of(candidate("second").key) is block
 
     def test_one_that_queued_cautiously_is_looked_at_once_its_job_is_known(self) -> None:
         told: list[int] = []
@@ -174,7 +231,7 @@ class TestBooking:
         told.clear()
         for _ in range(2):
             books.see(job("new", task="v", suspended=True))
-        assert len(told) == 1
+            assert len(told) == 1
         assert [entry.candidate.key for entry in books.admissions()] == [candidate("new").key]
 
     def test_one_name_with_another_uid_is_another_run(self) -> None:
@@ -197,10 +254,11 @@ class TestBooking:
 
 class TestSlots:
     def test_a_slot_that_is_held_counts_for_all_but_its_own_tick(self) -> None:
-        books = ledger(tasks={"t": 1}, total=1)
+        books = ledger(tasks={"t": 1}, projects={"team-a/p": 1}, total=1)
         books.hold(candidate(""), T0)
         assert books.held("t") == T0
         assert books.load().total == 1
+        assert not books.enter(candidate("earlier"), tick=T0 - timedelta(minutes=1))
         assert not books.enter(candidate("manual"), tick=None)
         assert not books.enter(candidate("other", task="u"), tick=T0)
         assert books.enter(candidate("tick"), tick=T0), "it goes before those that came after it was held"

@@ -32,6 +32,8 @@ def test_each_limit_is_read_where_it_stands() -> None:
     assert sorted(limits.projects) == ["team-a/p", f"team-a/{LONG[:63]}"]
     assert len(limits.projects) == 2
     assert (limits.total, limits.unrecorded) == (None, 7), "0 is no limit"
+    other = build_limits(cache, total=5, unrecorded=0)
+    assert (other.total, other.unrecorded) == (5, None)
     cache.remove_project("p")
     assert limits.projects.get("team-a/p") is None
 

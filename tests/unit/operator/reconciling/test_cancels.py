@@ -68,14 +68,15 @@ def test_a_waiting_job_likewise() -> None:
 
 
 @pytest.mark.parametrize(
-    "changes",
+    ("changes", "events"),
     [
-        {"stop": StopIntent(StopReason.TIMEOUT, "operator", NOW, "m")},
-        {"deletion_time": NOW},
+        ({"stop": StopIntent(StopReason.TIMEOUT, "operator", NOW, "m")}, []),
+        ({"deletion_time": NOW}, ["CancelTooLate"]),
     ],
 )
-def test_one_that_is_being_ended_is_not_ended_again(changes: dict[str, Any]) -> None:
+def test_one_that_is_being_ended_is_not_ended_again(changes: dict[str, Any], events: list[str]) -> None:
     decision = decided(cancelled(), running(**changes))
+    assert [event.reason for event in decision.events] == events
     assert not [action for action in decision.actions if isinstance(action, StopExecution)]
     assert last(decision, 1) == (WithdrawRequest(ANNOTATION),)
 
@@ -94,7 +95,7 @@ def test_an_unknown_one_gets_a_warning() -> None:
     assert last(decision, 1) == (WithdrawRequest("cancel.cronwright.dev/exec-of-nobody"),)
 
 
-@pytest.mark.parametrize("value", ["", "now", "[]", '{"by": ""}', "{", "null"])
+@pytest.mark.parametrize("value", ["", "now", "[]", '{"by": ""}', "{}", "{", "null"])
 def test_an_annotation_by_hand_says_anything(value: str) -> None:
     (stop, _) = last(decided(cancelled(value=value), running()), 2)
     assert isinstance(stop, StopExecution)
@@ -115,10 +116,15 @@ class TestARunWithoutAJob:
         assert (record.request, record.time, record.requested_by) == (self.REQUEST, at("10:00:10"), "bob")
         assert record.annotations == ("trigger.cronwright.dev/k1", f"cancel.cronwright.dev/{self.EXECUTION}")
         assert not [action for action in decision.actions if isinstance(action, WithdrawRequest)]
+        (event,) = (event for event in decision.events if event.reason == "ExecutionCancelled")
+        assert event.of_record, "told when its record is committed"
 
     def test_holds_up_nothing_else(self) -> None:
         other = Request("k2", "now")
-        decision = decided(replace(cancelled(self.EXECUTION), triggers=(self.REQUEST, other)))
+        decision = decided(replace(cancelled(self.EXECUTION), triggers=(other, self.REQUEST)))
+        (record,) = last(decision, 1)
+        assert isinstance(record, RecordCancelled)
+        assert record.request == self.REQUEST
         kinds = [type(action) for action in decision.actions]
         assert kinds.index(CreateJob) < kinds.index(WriteStatus) < kinds.index(RecordCancelled)
 

@@ -131,6 +131,23 @@ class TestBetweenTwoTicks:
         assert create.tick == at("10:01:00")
         assert not of(decide(due, now="10:01:01", cronjob=cronjob, jobs=made(decision)), actions.CreateJob)
 
+    def test_a_tick_that_was_decided_early_does_not_come_again_after_a_pause(self) -> None:
+        # The controller's clock is ahead of ours: 10:01 has run, and its Job may be recorded and gone.
+        task = running(make_task(), last_schedule_time=at("10:01:00"))
+        paused = edited(task, suspend=True)
+        decision = decide(paused, now="10:00:56", cronjob=make_cronjob(last_schedule_time=at("10:01:00")))
+        resumed = edited(after(paused, decision), suspend=False)
+        decision = decide(resumed, now="10:00:58", cronjob=make_cronjob(last_schedule_time=at("10:01:00")))
+        assert status_of(decision).last_schedule_time == at("10:01:00")
+        assert status_of(decision).next_schedule_time == at("10:02:00")
+
+    def test_an_edit_never_moves_the_cronjobs_time_back(self) -> None:
+        task = running(make_task(), last_schedule_time=at("10:00:00"), claimed_time=at("10:01:00"))
+        ahead = make_cronjob(last_schedule_time=at("10:01:00"))
+        decision = decide(edited(task, schedule=HOURLY), now="10:00:53", cronjob=ahead)
+        assert not of(decision, actions.MoveCronJobWatermark)
+        assert len(of(decision, actions.UpdateCronJob)) == 1
+
     def test_an_edit_gives_back_the_slot_of_a_tick_that_does_not_come(self) -> None:
         task = running(make_task(), last_schedule_time=at("10:00:00"))
         cronjob = make_cronjob(last_schedule_time=at("10:00:00"))
@@ -253,14 +270,23 @@ class TestWhileTheOperatorWasAway:
         # A predecessor ended after it had written the CronJob and before it had written the task's status.
         task = edited(running(make_task(), last_schedule_time=at("08:00:00")), schedule=HOURLY)
         cronjob = make_cronjob(schedule=HOURLY, last_schedule_time=at("09:59:50"))
-        assert skips(decide(task, now="10:00:10", cronjob=cronjob)) == []
+        decision = decide(task, now="10:00:10", cronjob=cronjob)
+        assert (skips(decision), of(decision, actions.CheckTick)) == ([], [])
 
-    def test_a_line_that_nobody_knows_is_not_counted_from_before_it_was_in_force(self) -> None:
+    @pytest.mark.parametrize(("decided", "told"), [("08:00:00", ["09:30", "10:00"]), ("09:45:00", ["10:00"])])
+    def test_a_line_that_nobody_knows_is_not_counted_from_before_it_was_in_force(
+        self, decided: str, told: list[str]
+    ) -> None:
         # The same, and then the task was edited once more.
-        task = edited(running(make_task(schedule=HOURLY), last_schedule_time=at("08:00:00")), schedule="7 * * * *")
+        task = edited(running(make_task(schedule=HOURLY), last_schedule_time=at(decided)), schedule="7 * * * *")
         cronjob = make_cronjob(schedule="*/30 * * * *", last_schedule_time=at("09:15:10"))
         decision = decide(task, now="10:06:00", cronjob=cronjob)
-        assert skips(decision) == [("09:30", "Rescheduled"), ("10:00", "Rescheduled")]
+        assert skips(decision) == [(time, "Rescheduled") for time in told]
+
+    def test_the_old_line_is_read_in_its_own_zone(self) -> None:
+        cronjob = make_cronjob(schedule="0 18 * * *", time_zone="Asia/Shanghai", last_schedule_time=at("09:59:30"))
+        task = edited(running(make_task(schedule="0 18 * * *", time_zone="Asia/Shanghai")), schedule="30 20 * * *")
+        assert skips(decide(task, now="10:06:00", cronjob=cronjob)) == [("10:00", "Rescheduled")]
 
     def test_a_pause_and_a_resume_that_nobody_saw_are_none(self) -> None:
         task = running(make_task(ScheduleType.INTERVAL, "60"), last_schedule_time=at("10:00:30"))
@@ -299,6 +325,12 @@ class TestOpenTicks:
         assert status_of(decision).last_schedule_time == at("10:01:11")
         assert [accept.job for accept in of(decision, actions.AcceptJob)] == [job]
 
+    def test_one_that_was_noted_and_not_yet_taken_from_the_controller_is_asked_for_too(self) -> None:
+        task = running(make_task(), last_schedule_time=at("09:59:00"), claimed_time=at("10:00:00"))
+        for edit in ({"suspend": True}, {"schedule": HOURLY}):
+            decision = decide(edited(task, **edit), now="10:00:10", cronjob=self.cronjob)
+            assert checked(decision) == [at("10:00:00")]
+
     def test_a_pause_suspends_the_cronjob_before_it_asks(self) -> None:
         kinds = [type(action) for action in decide(edited(self.task, suspend=True), cronjob=self.cronjob).actions]
         assert kinds == [actions.UpdateCronJob, actions.CheckTick]
@@ -306,6 +338,13 @@ class TestOpenTicks:
     def test_another_schedule_is_asked_for_while_the_cronjob_still_has_the_old_one(self) -> None:
         kinds = [type(action) for action in decide(edited(self.task, schedule=HOURLY), cronjob=self.cronjob).actions]
         assert kinds == [actions.CheckTick]
+
+    def test_what_the_controller_has_made_is_accepted_before_the_answer(self) -> None:
+        job = make_job("nightly-copy-1", tick=at("10:01:00"), creation_time=at("10:01:00"))
+        for edit in ({"suspend": True}, {"schedule": HOURLY}):
+            decision = decide(edited(self.task, **edit), now="10:01:10", cronjob=self.cronjob, jobs=[job])
+            assert [accept.job for accept in of(decision, actions.AcceptJob)] == [job]
+            assert checked(decision) == [at("10:00:00")]
 
     def test_a_pause_that_is_taken_back_meanwhile_drops_nothing(self) -> None:
         task = edited(edited(self.task, suspend=True), suspend=False)
@@ -340,14 +379,14 @@ class TestWhatCannotRun:
         ("type_", "schedule", "rows"),
         [
             (ScheduleType.CRON, "*/20 * * * *", ["10:20", "10:40"]),
-            (ScheduleType.INTERVAL, "1200", ["10:19", "10:39"]),
+            (ScheduleType.INTERVAL, "1200", ["10:02", "10:22", "10:42"]),
             (ScheduleType.DATE, "2026-03-02T10:30:00Z", ["10:30"]),
         ],
     )
     def test_what_came_due_meanwhile_is_told_and_not_made_up_for(
         self, type_: ScheduleType, schedule: str, rows: list[str]
     ) -> None:
-        task = running(make_task(type_, schedule), last_schedule_time=at("10:00:00"))
+        task = running(make_task(type_, schedule), last_schedule_time=at("10:00:00"), anchor_time=at("09:42:00"))
         gone = decide(task, now="10:05:00", project=None, cronjob=make_cronjob(schedule=schedule))
         task = after(task, gone)
         assert decide(task, now="10:30:00", project=None, cronjob=make_cronjob(suspend=True)).actions == ()
@@ -358,12 +397,28 @@ class TestWhatCannotRun:
         again = decide(after(task, back), now="10:50:01", cronjob=make_cronjob(suspend=True))
         assert (of(again, actions.CreateJob), skips(again)) == ([], [])
 
+    def test_of_many_one_row_says_how_many_and_why(self) -> None:
+        task = running(make_task(), last_schedule_time=at("10:00:00"))
+        task = after(task, decide(task, now="10:00:30", project=None))
+        back = decide(task, now="12:00:30", cronjob=make_cronjob(suspend=True))
+        summary = of(back, actions.RecordSkipped)[0]
+        assert (summary.reason, summary.count) == ("NotReady", 19)
+        assert summary.message.endswith("the task could not run then; its condition Ready said why")
+
     def test_of_a_line_that_was_wrong_nobody_knows_what_was_due(self) -> None:
         task = running(make_task(schedule="0 10 * * *"), last_schedule_time=CREATED)
         wrong = edited(task, schedule="0 25 * * *")
         wrong = after(wrong, decide(wrong, now="09:59:40"))
         decision = decide(edited(wrong, schedule="30 10 * * *"), now="11:00:00")
         assert (of(decision, actions.CreateJob), skips(decision)) == ([], [])
+
+    def test_of_a_line_that_was_edited_meanwhile_nobody_knows_what_was_due(self) -> None:
+        task = running(make_task(schedule=HOURLY), last_schedule_time=CREATED)
+        task = after(task, decide(task, now="09:59:40", project=None))
+        other = edited(task, schedule="*/20 * * * *")
+        other = after(other, decide(other, now="10:30:00", project=None))
+        back = decide(other, now="11:10:00")
+        assert (of(back, actions.CreateJob), skips(back)) == ([], []), "10:20 was no tick then, and 10:00 is none now"
 
     def test_a_new_task_that_is_put_right_makes_up_for_nothing(self) -> None:
         wrong = make_task(schedule="0 25 * * *")
@@ -406,6 +461,11 @@ class TestWhatCannotRun:
         resumed = edited(after(task, decision), suspend=False)
         assert skips(decide(resumed, now="13:30:00", cronjob=make_cronjob(suspend=True))) == []
 
+    def test_one_that_was_paused_from_the_beginning_has_missed_nothing(self) -> None:
+        task = make_task(schedule=HOURLY, suspend=True)
+        task = after(task, decide(task, project=None))
+        assert skips(decide(task, now="12:30:00")) == []
+
     def test_manual_runs_wait_until_it_can_run(self) -> None:
         task = running(replace(make_task(), triggers=(Request("k", "now"),)), last_schedule_time=at("10:00:00"))
         assert not of(decide(task, project=None), actions.CreateJob)
@@ -422,6 +482,30 @@ class TestWhatComesOnce:
         resumed = edited(after(paused, decide(paused, now="10:00:00")), suspend=False)
         decision = decide(resumed, now="11:00:00")
         assert ready(decision) == (True, "Scheduled", "its time is over; no further run will come")
+
+    def test_a_date_that_is_over_runs_again_at_another_date(self) -> None:
+        over = running(self.DATE, last_schedule_time=at("10:30:00"), completion_time=at("10:30:00"))
+        task = edited(over, schedule="2026-03-02T12:00:00Z")
+        decision = decide(task, now="11:00:00")
+        assert (ready(decision)[2], decision.wake_at) == ("runs are started at their times", at("12:00:00"))
+        (create,) = of(decide(after(task, decision), now="12:00:00"), actions.CreateJob)
+        assert create.tick == at("12:00:00")
+
+    def test_a_date_that_is_changed_to_one_that_has_passed_is_refused(self) -> None:
+        # It lies after the task's creation, and before the moment at which the change is seen.
+        task = edited(running(self.DATE), schedule="2026-03-02T10:10:00Z")
+        decision = decide(task, now="10:20:00")
+        assert ready(decision)[:2] == (False, "InvalidSchedule")
+        assert decide(after(task, decision), now="10:25:00").actions == (), "and stays so"
+        in_time = decide(edited(running(self.DATE), schedule="2026-03-02T10:21:00Z"), now="10:20:00")
+        assert (ready(in_time)[0], in_time.wake_at) == (True, at("10:21:00"))
+
+    def test_a_date_that_was_accepted_is_not_judged_again(self) -> None:
+        # Restored from a backup with its status, a task is younger than its date.
+        over = running(self.DATE, last_schedule_time=at("10:30:00"), completion_time=at("10:30:00"))
+        decision = decide(replace(over, creation_time=at("12:00:00")), now="12:00:10")
+        assert ready(decision)[:2] == (True, "Scheduled")
+        assert not of(decision, actions.CreateJob)
 
     def test_neither_is_one_that_was_skipped(self) -> None:
         decision = decide(running(edited(self.DATE, starting_deadline_seconds=60)), now="11:00:00")
@@ -493,6 +577,8 @@ class TestSpread:
         once = edited(self.task, schedule_type=ScheduleType.ONCE, schedule="")
         assert skips(decide(once, now="10:00:00", cronjob=self.cronjob)) == []
         assert skips(decide(once, now="10:00:01", cronjob=self.cronjob)) == [("10:00", "Rescheduled")]
+        interval = edited(self.task, **INTERVAL)  # its grid begins then, and its first run comes later
+        assert skips(decide(interval, now="10:00:00", cronjob=self.cronjob)) == [("10:00", "Rescheduled")]
 
     @pytest.mark.parametrize(
         ("edit", "reason"),
@@ -536,6 +622,9 @@ class TestSpread:
         for edit in ({"suspend": True}, {"schedule": "30 * * * *"}):
             decision = decide(edited(self.task, **edit), now="10:40:00", cronjob=self.cronjob, jobs=[job])
             assert skips(decision) == []
+        # Its Job may be recorded and gone.
+        ran = running(self.task, last_schedule_time=at("10:00:00"), claimed_time=at("10:00:00"))
+        assert skips(decide(edited(ran, **INTERVAL), now="10:40:00", cronjob=self.cronjob)) == []
 
 
 def test_a_task_that_is_being_deleted_fires_no_more_and_all_that_it_has_ends() -> None:
@@ -544,7 +633,7 @@ def test_a_task_that_is_being_deleted_fires_no_more_and_all_that_it_has_ends() -
         make_job("waits", tick=at("10:00:00"), has_finalizer=True, suspended=True),
         make_job("controllers", tick=at("10:01:00")),
         make_job("ended", tick=at("09:58:00"), has_finalizer=True, complete_time=at("09:59:00")),
-        make_job("going", tick=at("09:59:00"), has_finalizer=True, deletion_time=at("10:01:00")),
+        make_job("going", tick=at("09:59:00"), deletion_time=at("10:01:00")),
     ]
     cronjob = make_cronjob()
     decision = decide(make_task(deleting=True), now="10:01:10", jobs=jobs, cronjob=cronjob)

@@ -94,14 +94,20 @@ def test_a_job_alone_is_ended_as_well() -> None:
     assert desk.look_later() == [StopExecution]
 
 
-@pytest.mark.parametrize("name", ["nightly-copy", "n" * 63], ids=["its name", "a name that was cut"])
+@pytest.mark.parametrize("name", ["nightly-copy", "n" * 63, ""], ids=["its name", "a name that was cut", "no name"])
 def test_nothing_ends_of_a_task_that_stands(name: str) -> None:
     desk = Desk(name=name)
-    desk.tasks = {"nightly-copy": UID}
+    desk.tasks = {"nightly-copy": UID, "beside-it": "another"}
     assert desk.look_later() == []
     desk.tasks = {"nightly-copy": "another of that name"}
     desk.now += timedelta(seconds=1)
     assert desk.look() == [UpdateCronJob, AcceptJob, StopExecution]
+
+
+def test_a_job_that_is_no_run_of_it_is_left_alone() -> None:
+    desk = Desk()
+    desk.cronjob, desk.jobs = None, [make_job(tick=None, request_key=None)]
+    assert desk.look_later() == []
 
 
 def test_what_has_come_to_its_end_is_left_alone() -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import datetime
 
 import pytest
 
 from cronwright_core.domain.execution import ExecutionStatus
-from cronwright_core.domain.project import ContainerTemplate
+from cronwright_core.domain.project import ContainerTemplate, Project
 from cronwright_core.domain.schedule import ScheduleType
 from cronwright_core.domain.task import Overrides, Request, ScheduledTask
 from cronwright_core.kube.workloads import to_job
@@ -31,6 +32,11 @@ class TestCron:
         assert "startingDeadlineSeconds" not in spec
         assert not of(decision, actions.CreateJob), "nothing is due"
         assert ready(decision)[:2] == (True, "Scheduled")
+
+    def test_one_that_is_being_deleted_is_left_alone_until_it_can_be_made_again(self) -> None:
+        for project in (make_project(), None):
+            decision = decide(make_task(), cronjob=make_cronjob(deleting=True), project=project)
+            assert [type(action) for action in decision.actions] == [actions.WriteStatus]
 
     def test_one_that_is_made_again_fires_nothing_before_it_knows_what_was_decided(self) -> None:
         task = make_task()
@@ -56,6 +62,15 @@ class TestCron:
         assert again.actions == ()
         assert again.wake_at == at("10:00:50"), "ten seconds before the tick it is settled whose it is"
 
+    def test_another_priority_class_is_written_once(self) -> None:
+        task = make_task()
+        (create,) = of(decide(task, priority_class="normal"), actions.CreateCronJob)
+        cronjob = make_cronjob(spec_hash=create.manifest["metadata"]["annotations"][HASH])
+        assert not of(decide(task, cronjob=cronjob, priority_class="normal"), actions.UpdateCronJob)
+        (update,) = of(decide(task, cronjob=cronjob, priority_class="urgent"), actions.UpdateCronJob)
+        template = update.patch["spec"]["jobTemplate"]["spec"]["template"]
+        assert template["spec"]["priorityClassName"] == "urgent"
+
     def test_allow_where_several_instances_may_run(self) -> None:
         (create,) = of(decide(make_task(max_instances=2)), actions.CreateCronJob)
         assert create.manifest["spec"]["concurrencyPolicy"] == "Allow"
@@ -78,6 +93,13 @@ class TestCron:
         assert of(decision, actions.DeleteJob) == [actions.DeleteJob(again)]
         assert not of(decision, actions.AcceptJob)
 
+    def test_one_that_is_recorded_and_released_is_not_taken_again(self) -> None:
+        task = make_task()
+        task = replace(task, status=settled(task, last_schedule_time=at("10:00:00")))
+        recorded = make_job(tick=at("10:00:00"), complete_time=at("10:00:05"), recorded_time=at("10:00:06"))
+        decision = decide(task, jobs=[recorded])
+        assert (of(decision, actions.AcceptJob), of(decision, actions.DeleteJob)) == ([], [])
+
     def test_a_job_that_was_released_by_hand_is_taken_again(self) -> None:
         task = make_task()
         task = replace(task, status=settled(task, last_schedule_time=at("10:00:00")))
@@ -95,21 +117,33 @@ class TestCron:
         broken = replace(task, spec=replace(task.spec, schedule="nonsense"))
         assert status_of(decide(broken, jobs=[accepted])).last_schedule_time == at("10:00:00")
 
-    def test_a_job_made_just_before_an_edit_moved_the_watermark_is_a_run(self) -> None:
+    @pytest.mark.parametrize(("made_at", "runs"), [("10:00:00", True), ("10:00:03", True), ("10:00:04", False)])
+    def test_a_job_made_just_before_an_edit_moved_the_watermark_is_a_run(self, made_at: str, runs: bool) -> None:
+        # Times of the cluster have whole seconds: one that looks a second younger may have stood before.
         task = make_task()
         task = replace(task, status=settled(task, last_schedule_time=at("10:00:02")))
-        job = make_job("nightly-copy-0", tick=at("10:00:00"), creation_time=at("10:00:00"))
-        decision = decide(task, now="10:00:03", jobs=[job])
-        assert [action.job for action in of(decision, actions.AcceptJob)] == [job]
+        job = make_job("nightly-copy-0", tick=at("10:00:00"), creation_time=at(made_at))
+        decision = decide(task, now="10:00:05", jobs=[job])
+        assert [action.job for action in of(decision, actions.AcceptJob)] == [job] * runs
+        assert [action.job for action in of(decision, actions.DeleteJob)] == [job] * (not runs)
 
-    def test_manual_job_from_kubectl_is_accepted(self) -> None:
+    def test_a_job_that_is_being_deleted_cannot_be_accepted_any_more(self) -> None:
+        # The API server takes no further finalizer on it.
+        going = make_job("nightly-copy-0", tick=at("10:00:00"), deletion_time=at("10:00:05"))
+        for project in (make_project(), None):
+            assert not of(decide(make_task(), jobs=[going], project=project), actions.AcceptJob)
+
+    @pytest.mark.parametrize("watermark", [None, at("10:00:00")])
+    def test_manual_job_from_kubectl_is_accepted(self, watermark: datetime | None) -> None:
         job = make_job("by-hand", request_key="uid-by-hand")
-        decision = decide(make_task(), jobs=[job])
+        task = make_task()
+        decision = decide(replace(task, status=settled(task, last_schedule_time=watermark)), jobs=[job])
         (accept,) = of(decision, actions.AcceptJob)
         assert accept.execution_id.startswith("exec-20260302095930-")
 
-    def test_edit_moves_the_cronjobs_status_before_its_spec(self) -> None:
-        task = make_task(schedule="*/5 * * * *")
+    @pytest.mark.parametrize("edit", [{"schedule": "*/5 * * * *"}, {"time_zone": "Asia/Shanghai"}])
+    def test_edit_moves_the_cronjobs_status_before_its_spec(self, edit: dict[str, str]) -> None:
+        task = make_task(**edit)
         task = replace(task, status=settled(make_task(), last_schedule_time=at("10:00:00")))
         decision = decide(task, cronjob=make_cronjob())
         kinds = [type(action) for action in decision.actions]
@@ -221,7 +255,17 @@ class TestOwnClock:
         paused = replace(done, spec=replace(done.spec, suspend=True))
         paused = replace(paused, status=status_of(decide(paused, now="11:00:00")))
         resumed = replace(paused, spec=replace(paused.spec, suspend=False))
-        assert not of(decide(resumed, now="11:05:00"), actions.CreateJob), "suspend and resume is no new run"
+        first = decide(resumed, now="11:05:00")
+        assert not of(first, actions.CreateJob), "suspend and resume is no new run"
+        resumed = replace(resumed, status=status_of(first))
+        assert not of(decide(resumed, now="11:05:01"), actions.CreateJob), "nor is it at the next look"
+
+    def test_with_a_job_the_status_is_written_as_a_refusal_is_told_there(self) -> None:
+        task = make_task(ScheduleType.ONCE, "")
+        first = status_of(decide(task))
+        again = decide(replace(task, status=first))
+        assert len(of(again, actions.CreateJob)) == 1
+        assert status_of(again) == first, "although nothing of it has changed"
 
     def test_once_waits_for_a_clock_that_is_behind(self) -> None:
         decision = decide(make_task(ScheduleType.ONCE, ""), now="09:59:28")
@@ -244,6 +288,12 @@ class TestOwnClock:
         jobs = made(decide(task))
         paused = replace(task, spec=replace(task.spec, suspend=True))
         assert status_of(decide(paused, jobs=jobs)).completion_time is not None
+        # Of one that was resumed before, the tick is the moment of that.
+        task = replace(task, status=settled(task, anchor_time=at("11:00:00")))
+        jobs = made(decide(task, now="11:00:02"))
+        paused = replace(task, spec=replace(task.spec, suspend=True))
+        assert status_of(decide(paused, now="11:00:03", jobs=jobs)).completion_time is not None
+        assert status_of(decide(paused, now="11:00:03")).completion_time is None, "it has not run"
 
     def test_date_runs_at_its_time(self) -> None:
         task = make_task(ScheduleType.DATE, "2026-03-02T10:30:00Z")
@@ -255,8 +305,9 @@ class TestOwnClock:
         assert status_of(due).next_schedule_time is None
         assert status_of(decide(task, now="10:30:00", jobs=made(due))).completion_time == at("10:30:00")
 
-    def test_date_that_passed_while_suspended_never_comes(self) -> None:
-        task = make_task(ScheduleType.DATE, "2026-03-02T10:30:00Z")
+    @pytest.mark.parametrize("type_", [ScheduleType.DATE, ScheduleType.ONCE])
+    def test_date_that_passed_while_suspended_never_comes(self, type_: ScheduleType) -> None:
+        task = make_task(type_, "2026-03-02T10:30:00Z")
         suspended = replace(task, spec=replace(task.spec, suspend=True))
         task = replace(task, status=settled(suspended))
         decision = decide(task, now="11:00:00")
@@ -346,7 +397,7 @@ class TestRequests:
         assert (record.request.key, record.stop.reason.value) == ("1", "InvalidRequest")
         assert record.annotations == ("trigger.cronwright.dev/1",)
         (event,) = decision.events
-        assert (event.type, event.reason) == ("Warning", "InvalidRequest")
+        assert (event.type, event.reason, event.of_record) == ("Warning", "InvalidRequest", True)
         assert "xxxx" not in event.message, "values may be secrets"
 
     def test_trigger_works_while_suspended(self) -> None:
@@ -377,6 +428,35 @@ class TestNotReady:
     def test_unknown_project(self) -> None:
         assert ready(decide(make_task(), project=None))[1] == "ProjectNotFound"
 
+    def test_a_project_that_is_being_deleted_begins_no_run_any_more(self) -> None:
+        # Somebody's finalizer may keep it for long.
+        decision = decide(make_task(), project=replace(make_project(), deleting=True))
+        assert ready(decision)[1] == "ProjectNotFound"
+
+    def test_of_several_faults_the_first_is_the_reason_and_all_are_told(self) -> None:
+        found = decide(make_task(schedule="0 25 * * *", overrides=Overrides(image="other")))
+        state, why, message = ready(found)
+        assert (state, why) == (False, "InvalidSchedule")
+        assert message.index("spec.schedule: ") < message.index("; spec.overrides.image: ")
+
+    def test_the_controllers_job_is_accepted_and_the_request_of_a_job_that_stands_goes(self) -> None:
+        # Both are runs of before: the one would never be recorded, the other asked for once more when it can run again.
+        task = make_task(triggers=(Request("k", "now"), Request("waits", "now")))
+        jobs = [make_job("controllers", tick=at("10:00:00")), make_job("by-hand", request_key="k", has_finalizer=True)]
+        decision = decide(replace(task, status=settled(task)), project=None, jobs=jobs)
+        assert [accept.job.name for accept in of(decision, actions.AcceptJob)] == ["controllers"]
+        assert of(decision, actions.RemoveRequest) == [actions.RemoveRequest("trigger.cronwright.dev/k")]
+
+    def test_its_status_shows_no_next_run_and_which_edit_was_seen(self) -> None:
+        task = make_task(generation=5)
+        task = replace(task, status=settled(task, next_schedule_time=at("10:01:00"), observed_generation=4))
+        status = status_of(decide(task, project=None))
+        assert (status.next_schedule_time, status.observed_generation) == (None, 5)
+
+    def test_the_event_comes_also_while_somebody_asks_for_a_run(self) -> None:
+        decision = decide(make_task(triggers=(Request("1", "now"),)), project=None)
+        assert [event.reason for event in decision.events] == ["ProjectNotFound"]
+
     def test_a_project_whose_name_is_taken(self) -> None:
         assert ready(decide(make_task(), project_refused=True))[1] == "ProjectNotReady"
 
@@ -387,6 +467,8 @@ class TestNotReady:
         task = make_task(schedule="0 25 * * *")
         task = replace(task, status=status_of(decide(task)))
         assert decide(task).events == ()
+        other = replace(task, spec=replace(task.spec, schedule="0 26 * * *"))
+        assert [event.reason for event in decide(other).events] == ["InvalidSchedule"], "another fault is told"
 
     def test_transition_time_stays_while_the_state_stays(self) -> None:
         task = make_task(schedule="0 25 * * *")
@@ -397,6 +479,22 @@ class TestNotReady:
     def test_launching_does_not_wait_for_the_database(self) -> None:
         decision = decide(make_task(ScheduleType.ONCE, ""), registration=Registration())
         assert len(of(decision, actions.CreateJob)) == 1
+
+
+@pytest.mark.parametrize("project", [make_project(), None], ids=["ready", "not ready"])
+def test_the_tasks_id_stands_in_its_status_also_while_the_database_is_away(project: Project | None) -> None:
+    task = make_task(generation=2)
+    known = replace(task, status=settled(task, task_id=7))
+    assert status_of(decide(known, project=project, registration=Registration())).task_id == 7
+    assert status_of(decide(task, project=project, registration=Registration(task_id=8))).task_id == 8
+
+
+def test_the_tasks_owner_goes_before_its_projects() -> None:
+    for owner, owned_by in (("bob", "bob"), (None, "alice")):
+        decision = decide(make_task(owner=owner, triggers=(Request("1", "now"),)), project=make_project(owner="alice"))
+        (cronjob,), (job,) = of(decision, actions.CreateCronJob), of(decision, actions.CreateJob)
+        for metadata in (cronjob.manifest["spec"]["jobTemplate"]["metadata"], job.manifest["metadata"]):
+            assert metadata["annotations"]["cronwright.dev/owner"] == owned_by
 
 
 def test_the_end_of_a_job_that_somebody_deleted_is_known_from_its_record() -> None:

@@ -103,6 +103,7 @@ class TestBeforeTheTick:
     def test_of_a_cronjob_that_makes_nothing_none_is_taken(self, changes: dict[str, Any]) -> None:
         found = decide(seen_task(), TICK - LEAD, cronjob=make_cronjob(**changes), room=False)
         assert (found.actions, found.reserve, found.wake_at) == ((), None, TICK)
+        assert found.status.claimed_time is None, "nor is it noted"
 
     def test_a_claim_is_never_lowered(self) -> None:
         later = at("10:09:00")
@@ -132,6 +133,12 @@ class TestAtTheTick:
         second = decide(seen_task(status={"claimed_time": TICK}), TICK)
         assert [type(action) for action in second.actions] == [actions.CoverTick, actions.CreateJob]
 
+    def test_while_its_job_is_refused_the_next_tick_is_claimed(self) -> None:
+        # A slot would be of no use: which of the two runs is decided when the next one is due.
+        found = decide(seen_task(status={"claimed_time": TICK}), TICK + MINUTE - LEAD, fired=TICK)
+        assert [create.tick for create in of(found, actions.CreateJob)] == [TICK]
+        assert (found.reserve, found.status.claimed_time) == (None, TICK + MINUTE)
+
     def test_without_a_cronjob_it_waits_for_one(self) -> None:
         found = decide(seen_task(), TICK, cronjob=make_cronjob(deleting=True))
         assert (found.actions, found.status.last_schedule_time) == ((), BEFORE)
@@ -154,6 +161,7 @@ class TestAtTheTick:
         task = seen_task(concurrency_policy=ConcurrencyPolicy.QUEUE, status={"claimed_time": TICK})
         found = decide(task, TICK, jobs=[made(BEFORE)], fired=TICK)
         assert len(of(found, actions.CreateJob)) == 1, "whether it waits is asked of the gate"
+        assert found.reserve is None, "it has no slot"
 
     def test_one_that_is_not_claimed_yet_is_noted_and_claimed_before_it_is_skipped(self) -> None:
         jobs = [made(BEFORE)]
@@ -173,10 +181,23 @@ class TestAtTheTick:
         (stop,) = of(found, actions.StopExecution)
         assert (stop.job_uid, stop.stop.reason) == (jobs[0].uid, StopReason.REPLACED)
 
+    def test_replace_ends_a_manual_run_that_is_the_oldest(self) -> None:
+        task = seen_task(concurrency_policy=ConcurrencyPolicy.REPLACE, max_instances=2)
+        by_hand = make_job("by-hand", request_key="k", creation_time=at("10:03:30"), has_finalizer=True)
+        found = decide(task, TICK, jobs=[made(BEFORE), by_hand])
+        assert [stop.job_uid for stop in of(found, actions.StopExecution)] == [by_hand.uid]
+
     def test_replace_ends_none_more_once_one_is_ending(self) -> None:
         task = seen_task(concurrency_policy=ConcurrencyPolicy.REPLACE)
         found = decide(task, TICK, jobs=[made(BEFORE, stop=STOP)])
         assert (of(found, actions.StopExecution), len(of(found, actions.CreateJob))) == ([], 1)
+
+    @pytest.mark.parametrize("fired", [None, TICK])
+    def test_a_cronjob_of_an_earlier_type_says_nothing_of_an_interval(self, fired: datetime | None) -> None:
+        task = seen_task(ScheduleType.INTERVAL, "60", status={"anchor_time": BEFORE})
+        found = decide(task, TICK, cronjob=make_cronjob(suspend=True, last_schedule_time=fired))
+        assert [type(action) for action in found.actions] == [actions.CreateJob]
+        assert found.status.claimed_time is None
 
 
 class TestAfterAnAbsence:
@@ -192,7 +213,10 @@ class TestAfterAnAbsence:
     def test_a_tick_of_the_controllers_whose_job_is_not_seen_is_asked_for(self) -> None:
         found = decide(seen_task(), at("10:05:30"), fired=TICK)
         (check,) = found.actions
+        assert isinstance(check, actions.CheckTick), "it may have run: no second Job before the API server has answered"
         assert (check.tick, found.status.last_schedule_time) == (TICK, BEFORE)
+        reserved = decide(seen_task(), at("10:05:55"), fired=TICK, reserved=TICK + MINUTE)
+        assert reserved.reserve == TICK + MINUTE, "meanwhile the next one keeps its slot"
         gone = decide(seen_task(), at("10:05:31"), fired=TICK, gone_ticks=frozenset({TICK}))
         assert skipped(gone) == [(TICK, "Deleted")]
         assert gone.status.last_schedule_time == TICK
@@ -231,6 +255,14 @@ class TestWhileJobsAreRefused:
         messages = [skip.message for skip in of(found, actions.RecordSkipped)]
         assert all(("nobody was there" in text) is (at_ < 3) for at_, text in enumerate(messages))
 
+    def test_one_that_starts_later_is_refused_at_its_start(self) -> None:
+        spread = next(n for n in range(100, 4000) if spread_offset(make_task().uid, n) == timedelta(seconds=90))
+        since = Condition("Ready", False, "JobRefused", "exceeded quota: jobs", at("10:06:30"), 1)
+        task = self.refused(last_schedule_time=at("10:03:00"), conditions=(since,))
+        task = replace(task, spec=replace(task.spec, spread_seconds=spread))
+        found = decide(task, at("10:08:30"), jobs=[made(at("10:07:00"))])
+        assert skipped(found) == [(BEFORE, "MissedSchedule"), (TICK, "JobRefused"), (at("10:06:00"), "JobRefused")]
+
     def test_of_many_one_row_says_how_many(self) -> None:
         task = self.refused(last_schedule_time=BEFORE)
         summary, *rows = of(decide(task, at("12:00:30"), jobs=[made(at("12:00:00"))]), actions.RecordSkipped)
@@ -257,6 +289,7 @@ class TestLeftToTheController:
         assert (waits.actions, waits.wake_at) == ((), TICK + HANDS_OFF)
         found = decide(task, TICK + HANDS_OFF, step_in=False)
         assert [create.tick for create in of(found, actions.CreateJob)] == [TICK]
+        assert found.wake_at == TICK + timedelta(days=1), "its time is over: no more a time to look again"
 
     @pytest.mark.parametrize("late", [timedelta(), timedelta(milliseconds=1), timedelta(seconds=100)])
     def test_its_slot_is_held_until_its_job_comes(self, late: timedelta) -> None:
@@ -270,7 +303,8 @@ class TestLeftToTheController:
 
     def test_a_late_tick_without_a_slot_gets_one_or_is_claimed(self) -> None:
         now = TICK + timedelta(seconds=5)
-        assert decide(seen_task(), now, step_in=False).reserve == TICK
+        found = decide(seen_task(), now, step_in=False)
+        assert (found.reserve, found.next_start) == (TICK, TICK + MINUTE)
         noted = decide(seen_task(), now, step_in=False, room=False)
         assert (noted.reserve, noted.actions, noted.status.claimed_time) == (None, (), TICK)
         claimed = decide(seen_task(status={"claimed_time": TICK}), now, step_in=False, room=False)
@@ -299,6 +333,43 @@ class TestLeftToTheController:
         found = decide(seen_task(), TICK - LEAD, step_in=False)
         assert (found.actions, found.reserve, found.status.claimed_time) == ((), TICK, None)
 
+    def test_it_has_no_more_than_its_time_also_after_earlier_ticks_were_settled(self) -> None:
+        task = seen_task(schedule="4,5 10 * * *", status={"claimed_time": BEFORE})
+        found = decide(task, TICK + HANDS_OFF, jobs=[make_job("c", tick=BEFORE, complete_time=TICK)], step_in=False)
+        assert [create.tick for create in of(found, actions.CreateJob)] == [TICK]
+
+    def test_what_starts_later_is_taken_from_it_also_when_it_is_late(self) -> None:
+        # Nobody was there to claim it ten seconds before, and there is room: it starts later all the same.
+        task = seen_task(spread_seconds=3000)
+        assert spread_offset(task.uid, 3000) > 2 * MINUTE
+        now = TICK + timedelta(seconds=5)
+        noted = decide(task, now, step_in=False)
+        assert (noted.status.claimed_time, noted.reserve, noted.actions) == (TICK, None, ())
+        claimed = decide(replace(task, status=noted.status), now, step_in=False)
+        assert [cover.time for cover in of(claimed, actions.CoverTick)] == [TICK]
+
+    def test_what_starts_later_is_not_its_own_and_its_age_counts_from_there(self) -> None:
+        task = seen_task(spread_seconds=30)
+        start = TICK + spread_offset(task.uid, 30)
+        assert start > TICK
+        (create,) = of(decide(task, start + timedelta(seconds=3), step_in=False), actions.CreateJob)
+        assert create.candidate is not None
+        assert (create.tick, create.candidate.since) == (TICK, start)
+
+
+class TestAheadOfOurClock:
+    """The controller's clock is ahead, or it has started on the minute what was to start later."""
+
+    @pytest.mark.parametrize("spec", [{}, {"spread_seconds": 50}], ids=["its clock", "the spread"])
+    def test_a_tick_whose_job_stands_is_decided_before_its_time(self, spec: dict[str, Any]) -> None:
+        # Recorded and deleted before its time it would run once more.
+        found = decide(seen_task(**spec), at("10:04:57"), jobs=[make_job("c", tick=TICK)], fired=TICK)
+        assert (found.status.last_schedule_time, of(found, actions.CreateJob)) == (TICK, [])
+
+    def test_but_not_over_one_that_is_open(self) -> None:
+        found = decide(seen_task(), at("10:04:57"), jobs=[make_job("c", tick=TICK + MINUTE)])
+        assert found.status.last_schedule_time == BEFORE
+
 
 class TestSuspended:
     def test_waiting_scheduled_runs_are_withdrawn_and_nothing_else(self) -> None:
@@ -313,17 +384,27 @@ class TestSuspended:
         assert [stop.job_uid for stop in of(found, actions.StopExecution)] == [waiting.uid]
         assert of(found, actions.StopExecution)[0].stop.reason is StopReason.SUSPENDED
         assert (of(found, actions.CreateJob), found.reserve, found.wake_at) == ([], None, None)
+        (cover,) = of(found, actions.CoverTick)
+        assert [name for name, _ in cover.active] == ["nightly-copy-1004", "nightly-copy-1003", "nightly-copy-1002"]
 
 
 class TestSingleTicks:
-    def test_a_date_is_complete_when_its_job_stands(self) -> None:
-        task = seen_task(ScheduleType.DATE, "2026-03-02T10:05:00Z")
+    @pytest.mark.parametrize("type_", [ScheduleType.DATE, ScheduleType.ONCE])
+    def test_a_date_is_complete_when_its_job_stands(self, type_: ScheduleType) -> None:
+        task = seen_task(type_, "2026-03-02T10:05:00Z")
+        before = decide(task, TICK - timedelta(seconds=1))
+        assert (before.actions, before.wake_at) == ((), TICK)
         first = decide(task, TICK)
         assert [create.tick for create in of(first, actions.CreateJob)] == [TICK]
         assert first.status.completion_time is None
         second = decide(task, at("10:05:01"), jobs=[made(TICK, stepped_in=False)])
         assert second.status.completion_time == at("10:05:01")
         assert decide(replace(task, status=second.status), at("11:00:00")).actions == ()
+
+    def test_a_date_whose_run_waits_for_its_turn_goes_on_waiting(self) -> None:
+        task = seen_task(ScheduleType.DATE, "2026-03-02T10:05:00Z", status={"completion_time": TICK})
+        waits = made(TICK, stepped_in=False, suspended=True)
+        assert decide(task, at("10:06:00"), jobs=[waits]).actions == ()
 
     def test_a_date_that_comes_too_late_is_complete_without_a_run(self) -> None:
         task = seen_task(ScheduleType.DATE, "2026-03-02T10:05:00Z", starting_deadline_seconds=60)
@@ -337,6 +418,11 @@ class TestCover:
         jobs = [made(at("10:01:00"), complete_time=BEFORE), made(at("10:02:00"), deletion_time=BEFORE), made(BEFORE)]
         (cover,) = of(decide(seen_task(), at("10:04:10"), jobs=jobs, fired=at("10:03:00")), actions.CoverTick)
         assert [name for name, _ in cover.active] == ["nightly-copy-1004"]
+
+    def test_what_the_controller_has_listed_stays_listed(self) -> None:
+        cronjob = make_cronjob(last_schedule_time=BEFORE, active=(("runs", "uid-runs"),))
+        (cover,) = of(decide(seen_task(), at("10:04:10"), jobs=[made(BEFORE)], cronjob=cronjob), actions.CoverTick)
+        assert [name for name, _ in cover.active] == ["runs", "nightly-copy-1004"]
 
     def test_what_is_covered_is_not_written_again(self) -> None:
         job = made(BEFORE)

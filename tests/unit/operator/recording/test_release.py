@@ -27,6 +27,7 @@ COVERED = make_cronjob(last_schedule_time=TICK)
         (TASK, COVERED, True),
         (DECIDED, make_cronjob(), True),
         (DECIDED, make_cronjob(suspend=True), False),
+        (DECIDED, make_cronjob(deleting=True), False),
         (DECIDED, make_cronjob(uid="another"), False),
         (DECIDED, None, False),
         (None, make_cronjob(), False),
@@ -49,6 +50,9 @@ def test_a_once_is_done_when_its_task_is_complete() -> None:
     task = replace(task, status=settled(task, last_schedule_time=at("10:00:05")))
     assert would_come_back(job, task, None), "its watermark may have been moved by an edit"
     assert not would_come_back(job, replace(task, status=replace(task.status, completion_time=TICK)), None)
+    resumed = replace(task, status=replace(task.status, anchor_time=TICK))
+    assert would_come_back(replace(job, tick=TICK), resumed, None), "its tick is the moment of the resume"
+    assert not would_come_back(job, resumed, None), "one of before is another run"
 
 
 def held(job: Any, task: Any, cronjob: Any, *, offset: float = 0, now: str = "10:00:05") -> float | None:

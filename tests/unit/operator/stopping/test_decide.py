@@ -48,7 +48,7 @@ def failed(name: str = "pod-1", taken: str = "10:00:00", **changes: Any) -> PodF
 
 
 def waiting(created: str = "10:00:00", **changes: Any) -> PodFacts:
-    return make_pod(creation_time=at(created), **changes)
+    return make_pod(**{"creation_time": at(created), **changes})
 
 
 def looked(now: str, job_: JobFacts, *pods: PodFacts, explanation: str | None = None) -> StopDecision:
@@ -74,8 +74,9 @@ class TestCancel:
     def test_a_failed_pod_that_is_not_counted_yet_counts(self) -> None:
         assert failed_attempts(job(failed_pods=0), (failed(),)) == 1
 
-    def test_the_backoff_limit_is_never_raised(self) -> None:
-        only = job(backoff_limit=0)
+    @pytest.mark.parametrize("failed_pods", [0, 1])
+    def test_the_backoff_limit_is_never_raised(self, failed_pods: int) -> None:
+        only = job(backoff_limit=0, failed_pods=failed_pods)
         (intent, _) = plan_stop(only, (running(),), STOP)
         assert intent == WriteIntent(only, STOP, 0)
 
@@ -132,8 +133,9 @@ class TestSuccessor:
     def test_after_the_pod_ended_the_controller_does_the_rest(self) -> None:
         assert looked("10:00:30", self.STOPPED, failed()) == StopDecision()
 
-    def test_after_the_pod_ended_a_job_with_retries_left_gets_no_other_attempt(self) -> None:
-        stopped = job(stop=STOP, backoff_limit=2, failed_pods=1)
+    @pytest.mark.parametrize("backoff_limit", [1, 2])
+    def test_after_the_pod_ended_a_job_with_retries_left_gets_no_other_attempt(self, backoff_limit: int) -> None:
+        stopped = job(stop=STOP, backoff_limit=backoff_limit, failed_pods=1)
         assert looked("10:00:30", stopped, failed()).actions == (FinishJob(stopped, STOP),)
 
     def test_after_the_job_was_told_to_finish(self) -> None:
@@ -162,6 +164,24 @@ class TestTimeLimit:
     def test_counts_from_admission_if_the_first_pod_is_gone(self) -> None:
         assert time_limit(job(failed_pods=1), (running("pod-2", "10:00:30"),)) == at("10:01:00")
 
+        assert time_limit(job(failed_pods=2), (failed("pod-2", "10:00:20"), running("pod-3", "10:00:40"))) == at(
+            "10:01:00"
+        )
+
+    def test_counts_from_the_first_pod_in_whatever_order_they_are_told(self) -> None:
+        pods = (running("a", "10:00:30"), failed("z", "10:00:07"))
+        assert time_limit(job(failed_pods=1), pods) == at("10:01:07")
+
+    def test_counts_from_admission_if_the_first_pod_ended_without_a_node(self) -> None:
+        evicted = make_pod(phase="Failed", reason="Evicted", creation_time=at("10:00:01"))
+        assert time_limit(job(failed_pods=1), (evicted, running("pod-2", "10:00:30"))) == at("10:01:00")
+
+    @pytest.mark.parametrize("changes", [{"pod_deadline_seconds": None}, {"start_time": None}])
+    def test_without_a_limit_or_before_its_controller_has_told_of_it_nothing_ends(
+        self, changes: dict[str, Any]
+    ) -> None:
+        assert looked("12:00:00", job(**changes), running()) == StopDecision()
+
     def test_the_first_attempt_keeps_the_templates_deadline(self) -> None:
         assert looked("10:00:10", job(), running()) == StopDecision((), at("10:01:00"))
 
@@ -171,6 +191,24 @@ class TestTimeLimit:
         assert decision == StopDecision((LowerDeadline(second, 25),), at("10:01:00"))
         limited = replace(second, deadline_seconds=25)
         assert looked("10:00:37", job(failed_pods=1), failed(), limited).actions == ()
+
+    @pytest.mark.parametrize(
+        "last",
+        [
+            waiting("10:00:20", name="pod-2"),
+            failed("pod-2", "10:00:20"),
+            running("pod-2", "10:00:20", deletion_time=at("10:00:25")),
+        ],
+        ids=["it has no node yet", "it has ended", "it is being deleted"],
+    )
+    def test_only_an_attempt_that_runs_gets_what_is_left(self, last: PodFacts) -> None:
+        assert looked("10:00:26", job(failed_pods=1), failed(), last).actions == ()
+
+    def test_a_last_attempt_without_a_node_is_ended_at_the_limit(self) -> None:
+        last = job(backoff_limit=1, failed_pods=1)
+        (action,) = looked("10:01:00", last, failed(), waiting("10:00:50", name="pod-2")).actions
+        assert isinstance(action, FinishJob)
+        assert action.stop.reason is StopReason.TIMEOUT
 
     def test_at_the_limit_no_retry_follows(self) -> None:
         pod = running()
@@ -209,6 +247,12 @@ class TestCannotStart:
         decision = looked("10:00:10", self.PATIENT, waiting(waiting_reason="Unschedulable"))
         assert decision == StopDecision((), at("10:00:30"))
 
+    @pytest.mark.parametrize(("patience", "end"), [(30, "10:00:30"), (90, "10:01:00")])
+    def test_of_its_patience_and_its_time_limit_the_first_counts(self, patience: int, end: str) -> None:
+        pulls = waiting(acknowledged_time=START, deadline_seconds=LIMIT, waiting_reason="ContainerCreating")
+        decision = looked("10:00:10", replace(self.PATIENT, pending_deadline_seconds=patience), pulls)
+        assert decision == StopDecision((), at(end))
+
     def test_no_node(self) -> None:
         pod = waiting(waiting_reason="Unschedulable", waiting_message="0/1 nodes are available")
         (action,) = looked("10:00:30", self.PATIENT, pod).actions
@@ -241,6 +285,16 @@ class TestCannotStart:
         (action,) = looked("10:00:30", self.PATIENT, explanation="").actions
         assert isinstance(action, FinishJob)
         assert action.stop.message == "no Pod could be made (given up after 30 s)"
+        (action,) = looked("10:00:30", self.PATIENT, waiting(), explanation="").actions
+        assert isinstance(action, FinishJob)
+        assert action.stop.message == "its Pod did not start (given up after 30 s)"
+
+    def test_an_attempt_that_ended_without_a_node_is_not_meant(self) -> None:
+        evicted = make_pod(phase="Failed", reason="Evicted", creation_time=START)
+        between = replace(self.PATIENT, failed_pods=1)
+        assert looked("10:00:45", between, evicted) == StopDecision((), at("10:01:00"))
+        # Nor is one that somebody deletes: another one follows.
+        assert looked("10:00:45", self.PATIENT, waiting(deletion_time=at("10:00:10"))) == StopDecision()
 
     def test_a_pod_that_started_is_not_meant(self) -> None:
         assert looked("10:00:45", self.PATIENT, running()) == StopDecision((), at("10:01:00"))
@@ -275,6 +329,7 @@ class TestDeletedJob:
         pod = running()
         assert looked("10:00:21", self.DELETED, pod).actions == (LowerDeadline(pod, 1),)
         assert looked("10:00:22", self.DELETED, replace(pod, deadline_seconds=1)) == StopDecision()
+        assert looked("10:00:22", self.DELETED, failed()) == StopDecision()
 
     def test_a_pod_without_a_node_is_deleted(self) -> None:
         assert looked("10:00:21", self.DELETED, waiting()).actions == (DeletePod(waiting()),)
