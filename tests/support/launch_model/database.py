@@ -26,12 +26,14 @@ from support.launch_model.link import Link
 
 @dataclass(frozen=True)
 class Row:
-    """What the history says of an execution. `job_uid` is None for a tick that never had a Job."""
+    """What the history says of an execution. `job_uid` is None for a tick or a request that never had a Job; `request`
+    is such a request's (task uid, key)."""
 
     status: str
     reason: str | None
     message: str | None
     job_uid: str | None
+    request: tuple[str, str] | None = None
 
 
 @dataclass
