@@ -293,7 +293,8 @@ def _cronjob(seen: Observed, project: Project, schedule: CronSchedule, owner: st
         or current.time_zone != wanted.time_zone
         or (current.suspend and not suspend)
     )
-    moment = whole_seconds(seen.now)
+    # Past what is decided also if our clock is behind that of whoever decided or made it.
+    moment = max(whole_seconds(seen.now), task.status.last_schedule_time or task.creation_time)
     if rescheduled and lags(current.last_schedule_time, moment):
         # Status before spec: the reverse lets the controller fire a stale run (kubernetes/kubernetes#130838).
         actions.append(MoveCronJobWatermark(current.namespace, current.name, current.resource_version, moment))
