@@ -67,7 +67,7 @@ def decide_ticks(seen: Observed, project: Project, schedule: Schedule, owner: st
     """Decides about all ticks of a task that is valid; `status` belongs to the schedule as it is now."""
     task = seen.task
     if task.spec.suspend or status.completion_time is not None:
-        return TickDecision((*_cover(seen, None), *_withdraw_waiting(seen)), _with_ran(seen, status))
+        return TickDecision((*_cover(seen, None), *_withdraw_waiting(seen)), _with_ran(seen, schedule, status))
     offset = start_offset(schedule, task.uid, task.spec.spread_seconds)
     due = _due(seen, schedule, status, offset)
     upcoming = _upcoming(seen, schedule, status, due, offset)
@@ -353,10 +353,15 @@ def _may_be_fired(seen: Observed, schedule: Schedule, tick: datetime) -> bool:
     return lags(cronjob.last_schedule_time, tick)
 
 
-def _with_ran(seen: Observed, status: TaskStatus) -> TaskStatus:
-    """The status of a suspended task past what ran all the same, as somebody let its CronJob go by hand: a Job whose
-    tick is not decided is kept for ever."""
-    ran = [view.job.tick for view in seen.jobs if view.job.accepted] if seen.task.spec.suspend else []
+def _with_ran(seen: Observed, schedule: Schedule, status: TaskStatus) -> TaskStatus:
+    """The status of a suspended task past what ran all the same - it was suspended before it was noted, or somebody let
+    its CronJob go by hand: a Job whose tick is not decided is kept for ever."""
+    if not seen.task.spec.suspend:
+        return status
+    ran = [view.job.tick for view in seen.jobs if view.job.accepted]
+    if isinstance(schedule, OnceSchedule) and schedule.at is None and status.completion_time is None:
+        anchor = status.anchor_time or seen.task.creation_time
+        status = replace(status, completion_time=whole_seconds(seen.now) if anchor in ran else None)
     return replace(status, last_schedule_time=latest(status.last_schedule_time, *ran))
 
 

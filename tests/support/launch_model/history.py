@@ -109,6 +109,8 @@ class History:
         if id_ is None:
             self._tell(f"a Pod of {uid}, which should not run")
             return
+        if uid in self.world.database.came_late:
+            return
         self.started[id_].add(uid)
         if len(self.started[id_]) > 1:
             self._tell(f"{id_} ran twice: {sorted(self.started[id_])}")
@@ -120,6 +122,8 @@ class History:
         job = new or old
         assert job is not None
         id_ = execution_id_of(job)
+        if old is None and LATE.get():
+            self.world.database.came_late.add(job.uid)
         if new is None and not job.accepted and job.owner_uid in self.cronjobs_gone and id_ is not None:
             # Nobody had taken it on, and who deleted its CronJob has taken away all that told of it: nobody can know.
             self.started[id_].discard(job.uid)
