@@ -108,3 +108,24 @@ def test_ticks_of_a_cronjob_that_a_predecessor_let_go_are_not_called_not_ready(c
         world.settle()  # each tick that is decided ran or has its reason, and none has both
     finally:
         world.close()
+
+
+def test_manual_runs_and_cancels_do_not_wait_for_a_cronjob_that_is_refused(world: World) -> None:
+    world.create_task("task", scheduleType="Cron", schedule="1 10 * * *", runs_for=200, maxInstances=2)
+    world.start_operator()
+    world.wait_until("10:01:05")
+    (run,) = world.task("task").status.active
+    world.weather.refuses_cronjobs = True
+    world.edit("task", activeDeadlineSeconds=1000)
+    world.wait(2)
+    world.trigger("task", "k")
+    world.cancel("task", run.execution_id)
+    world.wait(40)
+    task = world.task("task")
+    assert (task.triggers, task.cancels) == ((), ())
+    assert reasons(world) == ["Cancelled"]
+    assert task.status.ready is not None
+    assert (task.status.ready.status, task.status.ready.reason) == (False, "CronJobRefused")
+    assert task.status.observed_generation == 1, "the edit does not count yet"
+    world.settle()
+    assert world.task("task").status.observed_generation == 2
