@@ -55,3 +55,22 @@ def test_a_tick_that_we_made_early_does_not_run_again_from_a_new_cronjob() -> No
         world.settle()
     finally:
         world.close()
+
+
+def test_a_tick_that_the_controller_made_early_does_not_run_again_from_a_new_cronjob() -> None:
+    world = World(seed=0, total=0, step_in=True)
+    try:
+        world.create_task("task-0", scheduleType="Cron", schedule="* * * * *", maxInstances=1)
+        world.start_operator()
+        world.wait_until("10:01:20")
+        world.set_clock(-40.0)
+        world.wait_until("10:02:20")
+        # The tick of 10:02 has run, and by our clock it has not come yet. A second Job of it would have a Pod before we
+        # hear of it.
+        world.change_weather(lag=1.0, slow=0.02)
+        (cronjob,) = world.server.all(CRON_JOBS)
+        world.delete(CRON_JOBS, cronjob["metadata"]["name"])
+        world.wait_until("10:02:50")
+        world.settle()
+    finally:
+        world.close()

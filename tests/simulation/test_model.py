@@ -19,7 +19,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 
 from cronwright_core.domain.task import ScheduledTask
 from cronwright_core.domain.times import to_rfc3339
-from cronwright_core.kube.resources import CRON_JOBS, JOBS, SCHEDULED_TASKS
+from cronwright_core.kube.resources import CRON_JOBS, JOBS, PODS, SCHEDULED_TASKS
 from support.launch_model.world import World
 
 EXAMPLES = int(os.environ.get("CRONWRIGHT_MODEL_EXAMPLES", "0"))
@@ -48,8 +48,15 @@ SPECS = st.fixed_dictionaries(
         "suspend": st.sampled_from([False, False, False, True]),
         "projectName": st.sampled_from(["p", "p", "q"]),
         "startingDeadlineSeconds": st.sampled_from([None, None, 30]),
+        "pendingDeadlineSeconds": st.sampled_from([900, 900, 60]),
+        "activeDeadlineSeconds": st.sampled_from([3600, 3600, 40]),
+        "backoffLimit": st.sampled_from([0, 0, 1, 2]),
     }
 )
+TRIGGERS = st.sampled_from(
+    ["now", '{"by": "bob"}', '{"by": "bob", "env": {"A": "b"}}', '{"env": {"CRONWRIGHT_A": "b"}}', "{broken"]
+)
+"""What people write; the last two cannot be done."""
 RUNS_FOR = st.sampled_from([1.0, 5.0, 55.0, 130.0])
 AFTERWARDS = st.one_of(
     st.sampled_from([0.0, 0.01, 0.06, 0.25, 1.0, 3.0, 20.0, 70.0]).map(lambda seconds: ("in", seconds)),
@@ -92,6 +99,9 @@ class Launching(RuleBasedStateMachine):
 
     @step(name=NAMES, schedule=SCHEDULES, spec=SPECS, runs_for=RUNS_FOR)
     def create(self, name: str, schedule: tuple[str, str], spec: dict[str, Any], runs_for: float) -> None:
+        self._create_if_free(name, schedule, spec, runs_for)
+
+    def _create_if_free(self, name: str, schedule: tuple[str, str], spec: dict[str, Any], runs_for: float) -> None:
         if all(task.name != name for task in self.world.tasks()):
             self._create(name, schedule, spec, runs_for)
 
@@ -128,6 +138,32 @@ class Launching(RuleBasedStateMachine):
             self.keys += 1
             self.world.trigger(name, f"k{self.keys}")
 
+    @step(name=NAMES, value=TRIGGERS)
+    def annotate(self, name: str, value: str) -> None:
+        """A trigger by hand."""
+        self.keys += 1
+        self.world.trigger(name, f"k{self.keys}", value)
+
+    @step(name=NAMES, back=st.integers(0, 2), value=st.one_of(st.none(), TRIGGERS))
+    def trigger_again(self, name: str, back: int, value: str | None) -> None:
+        """Under a key that was used before, of this task or another; in another second, which makes it another run
+        where the request does not name its time."""
+        self.world.wait(1.0)
+        self.world.trigger(name, f"k{max(self.keys - back, 1)}", value)
+
+    @step(name=NAMES)
+    def run_from_cronjob(self, name: str) -> None:
+        self.keys += 1
+        self.world.run_from_cronjob(name, f"by-hand-{self.keys}")
+
+    @step(name=NAMES, suspend=st.booleans())
+    def suspend_cronjob(self, name: str, suspend: bool) -> None:
+        self.world.edit_cronjob(name, suspend=suspend)
+
+    @step(name=NAMES, line=st.sampled_from(["* * * * *", "*/2 * * * *", "0 0 1 1 *"]))
+    def reschedule_cronjob(self, name: str, line: str) -> None:
+        self.world.edit_cronjob(name, schedule=line)
+
     @step(name=NAMES, place=st.integers(0, 3))
     def cancel(self, name: str, place: int) -> None:
         active = next((task.status.active for task in self.world.tasks() if task.name == name), ())
@@ -140,21 +176,63 @@ class Launching(RuleBasedStateMachine):
         if task is not None:
             self.world.runs_for[task.uid] = runs_for
 
+    @step(name=NAMES, attempts=st.sampled_from([0, 1, 1, 5]))
+    def break_programs(self, name: str, attempts: int) -> None:
+        task = next((task for task in self.world.tasks() if task.name == name), None)
+        if task is not None:
+            self.world.fails[task.uid] = attempts
+
     @step(name=NAMES)
     def delete_task(self, name: str) -> None:
         self.world.delete(SCHEDULED_TASKS, name)
 
+    @step(name=NAMES)
+    def delete_task_alone(self, name: str) -> None:
+        self.world.orphan(name)
+
+    @step(name=NAMES, schedule=SCHEDULES, spec=SPECS, runs_for=RUNS_FOR)
+    def make_anew(self, name: str, schedule: tuple[str, str], spec: dict[str, Any], runs_for: float) -> None:
+        """Deleted, and created under the same name at once."""
+        self.world.delete(SCHEDULED_TASKS, name)
+        self._create_if_free(name, schedule, spec, runs_for)
+
+    @step(name=NAMES)
+    def hold_task(self, name: str) -> None:
+        self.world.hold(name)
+
+    @step()
+    def let_held_tasks_go(self) -> None:
+        self.world.let_held_go()
+
     @step(place=st.integers(0, 5))
     def delete_job(self, place: int) -> None:
-        jobs = [job for job in self.world.jobs() if job.accepted]
+        jobs = self.world.jobs()
         if jobs:
             self.world.delete(JOBS, jobs[place % len(jobs)].name)
+
+    @step(place=st.integers(0, 5))
+    def delete_pod(self, place: int) -> None:
+        names = [body["metadata"]["name"] for body in self.world.server.all(PODS)]
+        if names:
+            self.world.delete(PODS, names[place % len(names)])
+
+    @step(none=st.booleans())
+    def use_up_quota(self, none: bool) -> None:
+        self.world.weather.refuses_jobs = none
+
+    @step(refuses=st.booleans())
+    def refuse_cronjobs(self, refuses: bool) -> None:
+        self.world.weather.refuses_cronjobs = refuses
+
+    @step(quota=st.booleans(), full=st.booleans())
+    def fill_nodes(self, quota: bool, full: bool) -> None:
+        self.world.job_controller.quota, self.world.job_controller.full = quota, full
 
     @step(minutes=st.sampled_from([1, 3, 8]))
     def wait_long(self, minutes: int) -> None:
         self.world.wait(60 * minutes)
 
-    @step(faults=st.lists(st.sampled_from(["before", "after", "refuse"]), min_size=1, max_size=3))
+    @step(faults=st.lists(st.sampled_from(["before", "after", "late", "refuse"]), min_size=1, max_size=3))
     def fail_requests(self, faults: list[str]) -> None:
         self.world.weather.faults += faults
 
@@ -191,6 +269,14 @@ class Launching(RuleBasedStateMachine):
     @step(write=st.integers(1, 6), arrives=st.booleans())
     def let_operator_die(self, write: int, arrives: bool) -> None:
         self.world.let_operator_die(write, arrives)
+
+    @step(write=st.integers(1, 6), late=st.sampled_from([0.5, 3.0, 12.0, 20.0]))
+    def let_operator_freeze_while_it_writes(self, write: int, late: float) -> None:
+        self.world.let_operator_die(write, arrives=False, late_seconds=late)
+
+    @step(seconds=st.sampled_from([0.0, 0.5, 3.0, 12.0, 20.0]))
+    def keep_requests_back(self, seconds: float) -> None:
+        self.world.keep_requests_back(seconds)
 
     @step()
     def replace_dead_operator(self) -> None:

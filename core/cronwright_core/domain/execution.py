@@ -148,7 +148,8 @@ def _state(job: JobFacts, pods: Sequence[PodFacts], attempts: tuple[Attempt, ...
     if job.failed is not None:
         return _failed(job, running, last)
     if job.deletion_time is not None and all(pod.ended for pod in pods):
-        if any(a.status is ExecutionStatus.SUCCESS for a in attempts):
+        # The Pod may be gone, too, and was counted before.
+        if job.succeeded_pods or any(a.status is ExecutionStatus.SUCCESS for a in attempts):
             return _ended(running, ExecutionStatus.SUCCESS, last)
         message = "the Job was deleted" if job.stop is None else job.stop.message
         ended = _ended(running, ExecutionStatus.CANCELLED, last)

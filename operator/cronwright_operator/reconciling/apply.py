@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from cronwright_core.domain import naming
-from cronwright_core.domain.cluster import JobFacts, StopIntent
+from cronwright_core.domain.cluster import JobFacts, StopIntent, StopReason
 from cronwright_core.domain.skips import SkippedTick
 from cronwright_core.domain.task import Request, ScheduledTask, TaskStatus
 from cronwright_core.domain.ticks import MISSED_REASONS
@@ -20,6 +20,7 @@ from cronwright_core.kube.codec import from_task_status
 from cronwright_core.kube.errors import (
     KubeAlreadyExists,
     KubeConflict,
+    KubeDenied,
     KubeInvalid,
     KubeNotFound,
     KubeRejected,
@@ -49,7 +50,7 @@ from cronwright_operator.reconciling.actions import (
     WithdrawRequest,
     WriteStatus,
 )
-from cronwright_operator.reconciling.refused import JOB_REFUSED
+from cronwright_operator.reconciling.refused import CRONJOB_REFUSED, JOB_REFUSED
 from cronwright_operator.reconciling.task_status import with_ready
 
 logger = logging.getLogger(__name__)
@@ -117,7 +118,8 @@ class Applier:
         """Carries out the actions one after the other; trouble ends it, and the whole is decided anew.
 
         A Job that the API server refuses (a quota, an admission rule, somebody else's Job of the name) does not hold up
-        the rest: the condition says why. Nor does a record that cannot be committed. Both are told in what is returned.
+        the rest: the condition says why. Nor does a record that cannot be committed. A CronJob whose change is refused
+        holds up all but manual runs and cancels. All three are told in what is returned.
         """
         try:
             return await self._apply(task, actions, now)
@@ -128,11 +130,15 @@ class Applier:
 
     async def _apply(self, task: ScheduledTask, actions: tuple[Action, ...], now: datetime) -> Unfinished:
         refused: KubeRejected | NameNotOurs | None = None
+        stuck: KubeRejected | None = None
         unrecorded: Exception | None = None
         stands = task.status
         created = False
         skipped: list[SkippedTick] = []
         for action in actions:
+            if stuck is not None and not _is_asked_for(action):
+                # An edit that is not carried out does not count yet, nor does what was decided on its ground.
+                continue
             match action:
                 case CreateJob():
                     try:
@@ -156,7 +162,16 @@ class Applier:
                 case MoveCronJobWatermark():
                     await self._patch_cronjob_status(action)
                 case UpdateCronJob():
-                    await self._update_cronjob(action)
+                    try:
+                        await self._update_cronjob(action)
+                    except (KubeDenied, KubeInvalid) as error:
+                        if is_another_object(error):
+                            raise
+                        stuck = error
+                        status = _refused_status(task, stands, CRONJOB_REFUSED, error, now)
+                        if status != stands:
+                            await self._write_status(task, stands, status)
+                            stands = status
                 case RemoveRequest() | WithdrawRequest():
                     await self._patch_task(task, {"metadata": {"annotations": {action.annotation: None}}})
                 case RecordSkipped():
@@ -180,7 +195,9 @@ class Applier:
                         # The next pass, which the new Job wakes, sees more: where many are due at once their Jobs come
                         # first, and every status after.
                         continue
-                    status = action.status if refused is None else _refused_status(task, action.status, refused, now)
+                    status = action.status
+                    if refused is not None:
+                        status = _refused_status(task, status, JOB_REFUSED, refused, now)
                     status = await self._with_skips(task, status, skipped)
                     skipped = []
                     if status != stands:
@@ -190,7 +207,7 @@ class Applier:
             status = await self._with_skips(task, stands, skipped)
             if status != stands:
                 await self._write_status(task, stands, status)
-        return Unfinished(refused, unrecorded)
+        return Unfinished(stuck or refused, unrecorded)
 
     async def end(self, actions: Iterable[Action]) -> None:
         """Carries out the end of what a task has left behind that is gone (`leftovers.end_all`)."""
@@ -378,9 +395,20 @@ def _gone_when_not_found() -> Iterator[None]:
         raise
 
 
+def _is_asked_for(action: Action) -> bool:
+    """Whether somebody asks for this, and it needs no CronJob: a manual run, or a cancel."""
+    match action:
+        case CreateJob(tick=None) | RemoveRequest() | WithdrawRequest() | RecordCancelled():
+            return True
+        case StopExecution(stop=stop):
+            return stop.reason is StopReason.CANCELLED
+    return False
+
+
 def _refused_status(
-    task: ScheduledTask, new: TaskStatus, refused: KubeRejected | NameNotOurs, now: datetime
+    task: ScheduledTask, new: TaskStatus, reason: str, refused: KubeRejected | NameNotOurs, now: datetime
 ) -> TaskStatus:
-    """The status when a Job was refused, the condition says why. The watermark is as it was decided: a tick that runs
-    has not moved it, as its Job does not stand yet, and an edit or a skipped tick does not depend on the Job."""
-    return replace(new, conditions=with_ready(task, False, JOB_REFUSED, str(refused)[:1024], now))
+    """The status when a Job or the CronJob was refused, the condition says why. The watermark is as it was decided: a
+    tick that runs has not moved it, as its Job does not stand yet, and an edit or a skipped tick does not depend on the
+    Job."""
+    return replace(new, conditions=with_ready(task, False, reason, str(refused)[:1024], now))

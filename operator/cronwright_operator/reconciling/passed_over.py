@@ -71,7 +71,9 @@ def passed_over(seen: Observed, schedule: Schedule, moved: TaskStatus, sure_afte
     if before == ACTIVE:
         found = _due(seen, schedule, moved, StopReason.SUSPENDED.value, _WAS_SUSPENDED)
         return _sorted_out(seen, found, sure_after, asks=isinstance(schedule, CronSchedule))
-    return PassedOver(tuple(_due(seen, schedule, moved, NOT_READY, _WAS_NOT_READY)))
+    # A predecessor may have ended after it let the CronJob go and before it wrote so: then the controller runs ticks.
+    found = _due(seen, schedule, moved, NOT_READY, _WAS_NOT_READY)
+    return _sorted_out(seen, found, sure_after, asks=isinstance(schedule, CronSchedule) and _live(seen))
 
 
 def missed_before(

@@ -96,8 +96,10 @@ def _reconcile(seen: Observed) -> Decision:
         # A CronJob of an earlier type is kept, suspended: deleting it would take its Jobs and their output with it.
         actions += retire(seen.cronjob)
     if passed.unsure:
-        # A pause. The CronJob is suspended first, so that it makes no Job right after the answer; the status keeps the
-        # watermark until all is answered.
+        # A pause: the CronJob is suspended first, so that it makes no Job right after the answer. Or the task can run
+        # again, and its CronJob goes on already: its time is moved. The status keeps the watermark until all is
+        # answered.
+        actions += _taken(seen, passed.unsure[-1])
         return Decision((*actions, *check_ticks(seen, passed.unsure)), seen.now + HANDS_OFF)
     actions += passed.skipped
     ticks = decide_ticks(seen, seen.project, schedule, owner, status)
@@ -291,7 +293,8 @@ def _cronjob(seen: Observed, project: Project, schedule: CronSchedule, owner: st
         or current.time_zone != wanted.time_zone
         or (current.suspend and not suspend)
     )
-    moment = whole_seconds(seen.now)
+    # Past what is decided also if our clock is behind that of whoever decided or made it.
+    moment = max(whole_seconds(seen.now), task.status.last_schedule_time or task.creation_time)
     if rescheduled and lags(current.last_schedule_time, moment):
         # Status before spec: the reverse lets the controller fire a stale run (kubernetes/kubernetes#130838).
         actions.append(MoveCronJobWatermark(current.namespace, current.name, current.resource_version, moment))
@@ -303,6 +306,18 @@ def _cronjob(seen: Observed, project: Project, schedule: CronSchedule, owner: st
     }
     actions.append(UpdateCronJob(current.namespace, current.name, patch))
     return actions
+
+
+def _taken(seen: Observed, tick: datetime) -> list[Action]:
+    """Keeps a live CronJob's controller from making Jobs up to a tick. To a time that is no tick: one there that is not
+    claimed says that the controller has run it."""
+    current = seen.cronjob
+    if seen.task.spec.suspend or current is None or current.suspend or current.deleting:
+        return []
+    time = max(whole_seconds(seen.now), tick + timedelta(seconds=1))
+    if not lags(current.last_schedule_time, tick):
+        return []
+    return [MoveCronJobWatermark(current.namespace, current.name, current.resource_version, time)]
 
 
 def _with_status(task: ScheduledTask, new: TaskStatus, actions: list[Action], *, wake_at: datetime | None) -> Decision:

@@ -15,6 +15,8 @@ from cronwright_core.domain.ticks import MISSED, MISSED_MESSAGE, Skip
 
 JOB_REFUSED = "JobRefused"
 """The reason of the condition Ready, and of the ticks."""
+CRONJOB_REFUSED = "CronJobRefused"
+"""The reason of the condition Ready while the CronJob cannot follow an edit."""
 _MESSAGE = "the API server refused its Job until the next one was due; the task's condition Ready said why"
 
 

@@ -24,7 +24,7 @@ from cronwright_core.domain.gate import Candidate, Instance, TickVerdict, Verdic
 from cronwright_core.domain.project import Project
 from cronwright_core.domain.schedule import CronSchedule, OnceSchedule, Schedule, next_time, ticks_between
 from cronwright_core.domain.task import ScheduledTask, TaskStatus
-from cronwright_core.domain.ticks import DueTicks, Skip, due_ticks, is_single, never_comes, start_offset
+from cronwright_core.domain.ticks import TOO_LATE, DueTicks, Skip, due_ticks, is_single, never_comes, start_offset
 from cronwright_core.domain.times import lags, latest, to_rfc3339, whole_seconds
 from cronwright_operator.reconciling.actions import (
     Action,
@@ -67,7 +67,7 @@ def decide_ticks(seen: Observed, project: Project, schedule: Schedule, owner: st
     """Decides about all ticks of a task that is valid; `status` belongs to the schedule as it is now."""
     task = seen.task
     if task.spec.suspend or status.completion_time is not None:
-        return TickDecision((*_cover(seen, None), *_withdraw_waiting(seen)), status)
+        return TickDecision((*_cover(seen, None), *_withdraw_waiting(seen)), _with_ran(seen, schedule, status))
     offset = start_offset(schedule, task.uid, task.spec.spread_seconds)
     due = _due(seen, schedule, status, offset)
     upcoming = _upcoming(seen, schedule, status, due, offset)
@@ -94,19 +94,25 @@ def decide_ticks(seen: Observed, project: Project, schedule: Schedule, owner: st
             # The watermark stays: the tick is decided when its Job stands.
             return replace(upcoming, actions=(*_cover(seen, claim), *start), status=noted, reserve=reserve)
         if _may_be_fired(seen, schedule, due.run):
-            # Before the history says that it is skipped it is taken from the controller; noted first, as any claim. If
-            # the controller has made its Job meanwhile, the next pass sees it.
-            if lags(status.claimed_time, due.run):
-                noted = replace(upcoming.status, claimed_time=latest(upcoming.status.claimed_time, due.run))
-                return replace(upcoming, actions=_cover(seen, claim), status=noted)
-            return replace(upcoming, actions=_cover(seen, latest(claim, due.run)))
+            return _taken_first(seen, status, upcoming, due.run)
         skips.append(Skip(due.run, verdict.reason, verdict.message))
+    elif skips and skips[-1].reason == TOO_LATE and _may_be_fired(seen, schedule, skips[-1].tick):
+        return _taken_first(seen, status, upcoming, skips[-1].tick)
     recorded = tuple(RecordSkipped(skip.tick, skip.reason, skip.message, skip.count) for skip in skips)
     return replace(
         upcoming,
         actions=(*_cover(seen, claim), *recorded),
         status=_decided(seen, schedule, upcoming.status, due),
     )
+
+
+def _taken_first(seen: Observed, status: TaskStatus, upcoming: TickDecision, tick: datetime) -> TickDecision:
+    """Before the history says that a tick is skipped it is taken from the controller; noted first, as any claim. If the
+    controller has made its Job meanwhile, the next pass sees it."""
+    if lags(status.claimed_time, tick):
+        noted = replace(upcoming.status, claimed_time=latest(upcoming.status.claimed_time, tick))
+        return replace(upcoming, actions=_cover(seen, upcoming.claim), status=noted)
+    return replace(upcoming, actions=_cover(seen, latest(upcoming.claim, tick)))
 
 
 def check_ticks(seen: Observed, ticks: Iterable[datetime]) -> tuple[CheckTick, ...]:
@@ -344,6 +350,18 @@ def _may_be_fired(seen: Observed, schedule: Schedule, tick: datetime) -> bool:
     if cronjob is None or cronjob.deleting or not isinstance(schedule, CronSchedule):
         return False
     return lags(cronjob.last_schedule_time, tick)
+
+
+def _with_ran(seen: Observed, schedule: Schedule, status: TaskStatus) -> TaskStatus:
+    """The status of a suspended task past what ran all the same - it was suspended before it was noted, or somebody let
+    its CronJob go by hand: a Job whose tick is not decided is kept for ever."""
+    if not seen.task.spec.suspend:
+        return status
+    ran = [view.job.tick for view in seen.jobs if view.job.accepted]
+    if isinstance(schedule, OnceSchedule) and schedule.at is None and status.completion_time is None:
+        anchor = status.anchor_time or seen.task.creation_time
+        status = replace(status, completion_time=whole_seconds(seen.now) if anchor in ran else None)
+    return replace(status, last_schedule_time=latest(status.last_schedule_time, *ran))
 
 
 def _withdraw_waiting(seen: Observed) -> list[Action]:

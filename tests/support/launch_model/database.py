@@ -26,12 +26,14 @@ from support.launch_model.link import Link
 
 @dataclass(frozen=True)
 class Row:
-    """What the history says of an execution. `job_uid` is None for a tick that never had a Job."""
+    """What the history says of an execution. `job_uid` is None for a tick or a request that never had a Job; `request`
+    is such a request's (task uid, key)."""
 
     status: str
     reason: str | None
     message: str | None
     job_uid: str | None
+    request: tuple[str, str] | None = None
 
 
 @dataclass
@@ -42,12 +44,15 @@ class Database:
     away: bool = False
     rows: dict[str, Row] = field(default_factory=dict)
     contradictions: list[str] = field(default_factory=list)
+    came_late: set[str] = field(default_factory=set)
+    """Uids of Jobs whose creation arrived long after it was asked for: what they were made for may have been decided
+    otherwise meanwhile, and nothing could hold them back (docs/crash-points.md, "What is left")."""
 
     def store(self, execution_id: str, row: Row) -> None:
         if self.away:
             raise unavailable("it does not answer")
         first = self.rows.setdefault(execution_id, row)
-        if first.job_uid is None and row.job_uid is not None:
+        if first.job_uid is None and row.job_uid is not None and row.job_uid not in self.came_late:
             self.contradictions.append(f"{execution_id} is {row.status}, and the history says {first.reason}")
 
     async def status_of(self, execution_id: str) -> ExecutionStatus | None:

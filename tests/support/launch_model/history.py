@@ -21,6 +21,7 @@ from cronwright_operator.reconciling.observed import execution_id_of
 from cronwright_operator.reconciling.passed_over import state_of
 from cronwright_operator.reconciling.reconcile import schedule_hash
 from support.launch_model.database import Database
+from support.launch_model.link import LATE
 from support.launch_model.operator import DECIDED_ON
 
 RECENT_SECONDS = 4.0
@@ -38,6 +39,7 @@ class Present(Protocol):
     def seconds(self) -> float: ...
     def now(self) -> datetime: ...
     def last_disturbance(self) -> float: ...
+    def deaf_until(self) -> float: ...
 
 
 @dataclass
@@ -70,6 +72,9 @@ class History:
     let_go: dict[str, float] = field(default_factory=dict)
     """Job uid -> when it could first get a Pod."""
     excused: set[str] = field(default_factory=set)
+    unforeseen: dict[str, float] = field(default_factory=dict)
+    """Job uid -> when it began, of those that the operator could not foresee: a person made them, or a write that came
+    late. Each of these may pass a limit; once the operator has seen it, it counts for all others."""
     cronjobs_gone: set[str] = field(default_factory=set)
     limits: dict[str, Values] = field(default_factory=lambda: defaultdict(Values))
     schedules: dict[str, Schedule] = field(default_factory=dict)
@@ -104,6 +109,8 @@ class History:
         if id_ is None:
             self._tell(f"a Pod of {uid}, which should not run")
             return
+        if uid in self.world.database.came_late:
+            return
         self.started[id_].add(uid)
         if len(self.started[id_]) > 1:
             self._tell(f"{id_} ran twice: {sorted(self.started[id_])}")
@@ -115,6 +122,8 @@ class History:
         job = new or old
         assert job is not None
         id_ = execution_id_of(job)
+        if old is None and LATE.get():
+            self.world.database.came_late.add(job.uid)
         if new is None and not job.accepted and job.owner_uid in self.cronjobs_gone and id_ is not None:
             # Nobody had taken it on, and who deleted its CronJob has taken away all that told of it: nobody can know.
             self.started[id_].discard(job.uid)
@@ -134,16 +143,21 @@ class History:
     def _stopped(self, job: JobFacts, reason: StopReason) -> None:
         """What it waited for its turn is not its fault."""
         since = self.world.seconds() - self.let_go.get(job.uid, self.world.seconds())
+        if self.world.clock_was_wrong:
+            return  # its patience is counted from the cluster's time to ours
         if reason is StopReason.CANNOT_START and since < job.pending_deadline_seconds - 1:
             self._tell(f"{job.name} was ended as one that cannot start {since:.1f} s after it was let go")
 
     def _start(self, by: str, job: JobFacts) -> None:
+        if by == "user" or LATE.get():
+            self.unforeseen[job.uid] = self.world.seconds()
+            return
         if by == "controller" and job.tick is not None:
             age = (self.world.now() - job.tick).total_seconds()
             if self.world.last_disturbance() > self.world.seconds() - age - CALM_SECONDS:
                 self.excused.add(job.uid)
                 return
-        counted = [other for uid, other in self.running.items() if uid not in self.excused]
+        counted = [other for uid, other in self.running.items() if uid not in self.excused and self._is_seen(uid)]
         since = self.world.seconds() - RECENT_SECONDS
         key = f"{job.namespace}/{job.project}"
         for name, count, limit in (
@@ -153,6 +167,10 @@ class History:
         ):
             if limit is not None and count > limit:
                 self._tell(f"{job.name} was started by the {by}: {count} run, the {name}'s limit is {limit}")
+
+    def _is_seen(self, job_uid: str) -> bool:
+        began, now = self.unforeseen.get(job_uid), self.world.seconds()
+        return began is None or max(began, min(self.world.deaf_until(), now)) + RECENT_SECONDS < now
 
     def fits(self, job: JobFacts) -> bool:
         """Whether the Job's own task and Project have room for one more."""
@@ -185,7 +203,9 @@ class History:
             if new.status.schedule_hash == schedule_hash(new):
                 # Back to what the operator knows: an edit and its contrary that it has not seen are none.
                 self.edits[new.uid] = [edit for edit in self.edits[new.uid] if edit[0] <= seen]
-            elif not at_once:
+            elif at_once:
+                self.edits[new.uid].clear()  # it runs at once, at this very second
+            else:
                 self.edits[new.uid].append((new.generation, self.world.now()))
         before, after = (old.status if old else new.status), new.status
         if _is_pause(before.schedule_hash, after.schedule_hash):

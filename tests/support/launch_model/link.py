@@ -1,22 +1,29 @@
 """What lies between the operator and the API server: time that requests take, watches that lag, requests that fail
-before or after they took effect, and the operator's death at a certain write."""
+before or after they took effect or take effect long after, and the operator's death at a certain write."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any, TypeVar
 
 from cronwright_core.domain import naming
 from cronwright_core.domain.times import from_rfc3339
-from cronwright_core.kube.errors import KubeForbidden, KubeGone, KubeUnreachable
+from cronwright_core.kube.errors import KubeDenied, KubeGone, KubeNoRoom, KubeRejected, KubeUnreachable
 from cronwright_core.kube.ports import Json, Listing, PatchKind, WatchEvent
-from cronwright_core.kube.resources import JOBS, PODS, SCHEDULED_TASKS, Resource
+from cronwright_core.kube.resources import CRON_JOBS, JOBS, PODS, SCHEDULED_TASKS, Resource
 from support.launch_model.api_server import ApiServer
 
 Result = TypeVar("Result")
+
+UNSEEN_SECONDS = 4.0
+"""A write whose connection broke arrives so much later at most, while its operator goes on (`kube.sockets`)."""
+LATE: ContextVar[bool] = ContextVar("LATE", default=False)
+"""Whether what happens now was asked for long ago, by an operator that has gone on or ended since."""
 
 _OF_JOBS = {
     naming.STOP_ANNOTATION: "stop intent",
@@ -30,12 +37,19 @@ _OF_JOBS = {
 @dataclass
 class Weather:
     """How the network is; outlives the operators. `faults` are taken by the next requests: `before` and `after` it took
-    effect the connection is lost, `refuse` is a quota's no to a new Job."""
+    effect the connection is lost, `late` long before, `refuse` is a quota's no to a new Job. `late_seconds`: so much
+    later arrives what was under way when its operator ended, as it was frozen between its check of the lease and its
+    write, or as the API server kept the request waiting; 0: never."""
 
     random: Random
     lag_seconds: float = 0.02
     slow_seconds: float = 0.02
     faults: list[str] = field(default_factory=list)
+    late_seconds: float = 0.0
+    refuses_jobs: bool = False
+    """Whether a quota is used up, for as long as it is."""
+    refuses_cronjobs: bool = False
+    """Whether an admission policy refuses each new or changed CronJob."""
     outage_until: float = 0.0
     expiries: int = 0
     """How often all watches were too old to go on: each is answered by 410, and lists anew."""
@@ -43,11 +57,12 @@ class Weather:
 
 @dataclass
 class Death:
-    """Ends the operator at its write number `at` (from 1), which still arrives or does not. `writes` tells what each
-    one was."""
+    """Ends the operator at its write number `at` (from 1), which still arrives or does not, or does `late_seconds`
+    later. `writes` tells what each one was."""
 
     at: int | None = None
     arrives: bool = False
+    late_seconds: float | None = None
     writes: list[str] = field(default_factory=list)
     happened: bool = False
 
@@ -68,7 +83,7 @@ class Link:
         def act() -> Json:
             return self._server.create(resource, namespace, body, by="operator")
 
-        return await self._request(act, f"{resource.kind}'s creation", refusable=resource == JOBS)
+        return await self._request(act, f"{resource.kind}'s creation", resource=resource, create=True)
 
     async def patch(
         self,
@@ -85,7 +100,8 @@ class Link:
                 resource, namespace, name, patch, by="operator", subresource=subresource, kind=kind
             )
 
-        return await self._request(act, self._named(resource, namespace, name, subresource, patch))
+        named = self._named(resource, namespace, name, subresource, patch)
+        return await self._request(act, named, resource=resource if subresource is None else None)
 
     async def delete(
         self,
@@ -143,27 +159,44 @@ class Link:
 
     async def commit(self, act: Callable[[], Result], what: str) -> Result:
         """A transaction of PostgreSQL, which is a write as well; the network's weather is not its own."""
-        number = await self._begun(what)
+        number = await self._begun(what, None)
         await asyncio.sleep(self._weather.slow_seconds)
         result = act()
         await self._die(number, arrives=True)
         return result
 
-    async def _request(self, act: Callable[[], Result], write: str | None = None, *, refusable: bool = False) -> Result:
+    async def _request(
+        self,
+        act: Callable[[], Result],
+        write: str | None = None,
+        *,
+        resource: Resource | None = None,
+        create: bool = False,
+    ) -> Result:
         loop, weather = asyncio.get_running_loop(), self._weather
         number = 0
         if write is not None:
-            number = await self._begun(write)
+            number = await self._begun(write, act)
         elif self._death.happened:
             await asyncio.Event().wait()
         fault = weather.faults.pop(0) if weather.faults else None
         if fault is not None:
             self._disturbed()
-        await asyncio.sleep(weather.random.uniform(0.3, 1.0) * weather.slow_seconds)
+        try:
+            await asyncio.sleep(weather.random.uniform(0.3, 1.0) * weather.slow_seconds)
+        except asyncio.CancelledError:
+            if write is not None and weather.late_seconds:
+                self._arrive_late(weather.late_seconds, act)
+            raise
+        if fault == "late" and write is not None:
+            self._arrive_late(weather.random.uniform(0.0, UNSEEN_SECONDS), act)
+            fault = "before"
         if loop.time() < weather.outage_until or fault == "before":
             raise KubeUnreachable("the request got lost")
-        if fault == "refuse" and refusable:
-            raise KubeForbidden(403, "Forbidden", "exceeded quota: jobs")
+        if resource == JOBS and create and (fault == "refuse" or weather.refuses_jobs):
+            raise KubeNoRoom(403, "Forbidden", "exceeded quota: jobs")
+        if resource == CRON_JOBS and weather.refuses_cronjobs:
+            raise KubeDenied(403, "Forbidden", "a policy denied the request")
         result = act()
         if write is not None:
             await self._die(number, arrives=True)
@@ -194,11 +227,23 @@ class Link:
             )
         return "CronJob's watermark" if subresource == "status" else "CronJob's spec"
 
-    async def _begun(self, what: str) -> int:
+    def _arrive_late(self, seconds: float, act: Callable[[], Any]) -> None:
+        def arrive() -> None:
+            LATE.set(True)
+            self._disturbed()
+            with contextlib.suppress(KubeRejected):
+                act()
+
+        asyncio.get_running_loop().call_later(seconds, arrive)
+
+    async def _begun(self, what: str, act: Callable[[], Any] | None) -> int:
         """Returns the write's number."""
-        if not self._death.happened:
-            self._death.writes.append(what)
-        number = len(self._death.writes)
+        death = self._death
+        if not death.happened:
+            death.writes.append(what)
+        number = len(death.writes)
+        if number == death.at and death.late_seconds is not None and not death.happened and act is not None:
+            self._arrive_late(death.late_seconds, act)
         await self._die(number, arrives=False)
         return number
 

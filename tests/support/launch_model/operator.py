@@ -11,7 +11,9 @@ from datetime import datetime, timedelta
 from itertools import chain
 from typing import Any
 
+from cronwright_core.domain import naming
 from cronwright_core.domain.cluster import StopIntent
+from cronwright_core.domain.execution import ExecutionKind
 from cronwright_core.domain.task import ScheduledTask
 from cronwright_core.kube.errors import KubeError
 from cronwright_core.kube.ports import Json
@@ -245,9 +247,10 @@ class Operator:
 
     async def _record_cancelled(self, task: ScheduledTask, cancelled: RecordCancelled) -> None:
         stop: StopIntent = cancelled.stop
-        row = Row("CANCELLED", stop.reason.value, stop.message, None)
-        key = f"request-{task.uid}-{cancelled.request.key}"
-        await self._link.commit(lambda: self._database.store(key, row), "record's commit")
+        key = cancelled.request.key
+        row = Row("CANCELLED", stop.reason.value, stop.message, None, (task.uid, key))
+        id_ = naming.execution_id(task.uid, ExecutionKind.ADHOC, cancelled.time, key)
+        await self._link.commit(lambda: self._database.store(id_, row), "record's commit")
 
 
 DECIDED_ON: ContextVar[int] = ContextVar("DECIDED_ON", default=0)

@@ -12,7 +12,9 @@ from random import Random
 from typing import Any
 
 from cronwright_core.domain import naming
+from cronwright_core.domain.schedule import next_time, parse_schedule
 from cronwright_core.domain.task import ScheduledTask
+from cronwright_core.domain.ticks import start_offset
 from cronwright_core.domain.times import to_rfc3339
 from cronwright_core.kube.codec import to_task
 from cronwright_core.kube.ports import Json
@@ -26,6 +28,7 @@ from support.launch_model.history import History
 from support.launch_model.link import Death, Link, Weather
 from support.launch_model.operator import Operator
 from support.launch_model.order import Order
+from support.launch_model.outcomes import Outcomes
 from support.launch_model.virtual_loop import VirtualLoop
 
 BEGIN = at("10:00:20")
@@ -45,6 +48,8 @@ class World:
         """How far the operator's clock is ahead."""
         self.clock_was_wrong = False
         self.runs_for: dict[str, float] = {}
+        self.fails: dict[str, int] = {}
+        """How many attempts of each run end with an error, by task."""
         self.takeover_seconds = 0.0
         """So long nobody is there when an operator has died."""
         self._total, self._keep_seconds = total, keep_seconds
@@ -69,7 +74,9 @@ class World:
         )
         self.server.hooks.append(order.changed)
         self.cron = CronJobController(self.server, self.now)
-        self.job_controller = JobController(self.server, self.now, self._seconds_of)
+        self.outcomes = Outcomes()
+        self.server.hooks.append(self.outcomes.changed)
+        self.job_controller = JobController(self.server, self.now, self._seconds_of, self._failures_of)
         self._create_projects("p", "q")
         self._controller = self.loop.create_task(self.cron.run())
 
@@ -105,7 +112,11 @@ class World:
         # A clock that far behind is no moment's trouble: each reservation comes after the controller's tick.
         behind = self.jump <= timedelta(seconds=-8)
         blind = self._operator is None or self.death.happened or self.weather.lag_seconds > 1 or behind
+        blind = blind or self.weather.refuses_cronjobs
         return self.loop.time() if blind else max(self._disturbed, min(self.weather.outage_until, self.loop.time()))
+
+    def deaf_until(self) -> float:
+        return self.weather.outage_until
 
     def disturb(self) -> None:
         """From now on a slot may not have been reserved in time."""
@@ -150,10 +161,15 @@ class World:
             self.death = Death()
             self.start_operator()
 
-    def let_operator_die(self, write: int, arrives: bool) -> None:
-        """At its write number `write` from now on, which still arrives or does not."""
+    def let_operator_die(self, write: int, arrives: bool, late_seconds: float | None = None) -> None:
+        """At its write number `write` from now on, which still arrives or does not, or does so much later."""
         if self._operator is not None and not self.death.happened:
             self.death.at, self.death.arrives = len(self.death.writes) + write, arrives
+            self.death.late_seconds = late_seconds
+
+    def keep_requests_back(self, seconds: float) -> None:
+        """What is under way when an operator ends arrives so much later; 0: never."""
+        self.weather.late_seconds = seconds
 
     def set_clock(self, ahead_seconds: float) -> None:
         """The operator's wall clock jumps to so far ahead of all others."""
@@ -227,13 +243,87 @@ class World:
                 body = {"metadata": {"name": name}, "spec": {"image": "i", "owner": "a"}}
                 self.server.create(PROJECTS, NAMESPACE, body, by="user")
 
-    def trigger(self, name: str, key: str) -> None:
-        """As the API asks for a manual run."""
-        value = json.dumps({"by": "alice", "time": to_rfc3339(self.now())})
+    def trigger(self, name: str, key: str, value: str | None = None) -> None:
+        """As the API asks for a manual run, or as a person does who writes something else."""
+        if value is None:
+            value = json.dumps({"by": "alice", "time": to_rfc3339(self.now())})
         self.patch(SCHEDULED_TASKS, name, {"metadata": {"annotations": {naming.TRIGGER_PREFIX + key: value}}})
 
     def cancel(self, name: str, execution_id: str) -> None:
         self.patch(SCHEDULED_TASKS, name, {"metadata": {"annotations": {naming.CANCEL_PREFIX + execution_id: "now"}}})
+
+    def run_from_cronjob(self, task: str, name: str) -> None:
+        """`kubectl create job --from=cronjob/...` (kubectl, create_job.go: labels and annotations of the template, its
+        owner, and no limit of ours). Nothing where the task has no CronJob."""
+
+        async def act() -> None:
+            cronjob = self._cronjob_of(task)
+            if cronjob is None or self.server.find(JOBS, NAMESPACE, name) is not None:
+                return
+            template, metadata = cronjob["spec"]["jobTemplate"], cronjob["metadata"]
+            owner = {"apiVersion": "batch/v1", "kind": "CronJob", "name": metadata["name"], "uid": metadata["uid"]}
+            annotations = {**template["metadata"].get("annotations", {}), naming.CRONJOB_MANUAL_ANNOTATION: "manual"}
+            body = {
+                "metadata": {
+                    "name": name,
+                    "labels": template["metadata"]["labels"],
+                    "annotations": annotations,
+                    "ownerReferences": [{**owner, "controller": True}],
+                },
+                "spec": template["spec"],
+            }
+            self.server.create(JOBS, NAMESPACE, body, by="user")
+
+        self.loop.play(act())
+
+    def edit_cronjob(self, task: str, **spec: Any) -> None:
+        """By hand, past the task that owns it."""
+        self.disturb()
+        cronjob = self._cronjob_of(task)
+        if cronjob is not None:
+            self.patch(CRON_JOBS, cronjob["metadata"]["name"], {"spec": spec})
+
+    def _cronjob_of(self, task: str) -> Json | None:
+        uids = {
+            body["metadata"]["uid"] for body in self.server.all(SCHEDULED_TASKS) if body["metadata"]["name"] == task
+        }
+        return next(
+            (body for body in self.server.all(CRON_JOBS) if body["metadata"]["labels"][naming.TASK_UID_LABEL] in uids),
+            None,
+        )
+
+    def hold(self, name: str) -> None:
+        """Somebody else's controller puts its finalizer on a task."""
+        body = self.server.find(SCHEDULED_TASKS, NAMESPACE, name)
+        if body is not None and "deletionTimestamp" not in body["metadata"]:
+            self.patch(SCHEDULED_TASKS, name, {"metadata": {"finalizers": ["example.com/audit"]}})
+
+    def let_held_go(self) -> None:
+        """And takes it off again."""
+        for body in list(self.server.all(SCHEDULED_TASKS)):
+            self.patch(SCHEDULED_TASKS, body["metadata"]["name"], {"metadata": {"finalizers": None}})
+
+    def orphan(self, name: str) -> None:
+        """`kubectl delete scheduledtask --cascade=orphan`: the garbage collector takes the owner off what the task
+        owned (garbagecollector.go, orphanDependents), then the task goes."""
+        self.let_held_go()
+
+        async def act() -> None:
+            task = self.server.find(SCHEDULED_TASKS, NAMESPACE, name)
+            if task is None:
+                return
+            uid = task["metadata"]["uid"]
+            for (plural, _, owned), body in list(self.server.objects.items()):
+                owners = body["metadata"].get("ownerReferences") or []
+                left = [owner for owner in owners if owner["uid"] != uid]
+                if left != owners:
+                    resource = next(known for known in (CRON_JOBS, JOBS) if known.plural == plural)
+                    patch = {"metadata": {"ownerReferences": left or None}}
+                    self.server.patch(resource, NAMESPACE, owned, patch, by="garbage collector")
+            self.server.delete(SCHEDULED_TASKS, NAMESPACE, name, by="user")
+
+        self.disturb()
+        self.loop.play(act())
 
     def delete(self, resource: Any, name: str) -> None:
         async def delete() -> None:
@@ -254,6 +344,9 @@ class World:
 
     def _seconds_of(self, job: Json) -> float:
         return self.runs_for.get(to_job(job).task_uid, 5.0)
+
+    def _failures_of(self, job: Json) -> int:
+        return self.fails.get(to_job(job).task_uid, 0)
 
     # Time, and looking
 
@@ -288,10 +381,13 @@ class World:
         self.weather.faults.clear()
         self.weather.outage_until = 0.0
         self.change_weather(0.02, 0.02)
+        self.weather.refuses_jobs = self.weather.refuses_cronjobs = False
+        self.job_controller.quota = self.job_controller.full = False
         self.database.away = False
         self.jump = timedelta()
         self.replace_dead_operator()
         self.death.at = None
+        self.let_held_go()
         self.loop.play(self._restore_projects())
         self.start_operator()
         self.back_controller()
@@ -312,30 +408,64 @@ class World:
         overdue = any(
             self.history.overdue(task, timedelta(seconds=task.spec.spread_seconds)) is not None for task in self.tasks()
         )
-        return open_ or overdue or any(task.triggers or task.cancels for task in self.tasks())
+        asked = any(task.triggers or task.cancels for task in self.tasks())
+        # A task that cannot run keeps its requests for when it can.
+        return open_ or overdue or asked or any(task.status.active for task in self.tasks())
 
     def check_settled(self) -> None:
         """To be asked when load has ended, everybody is there and nothing fails: all has come to its end."""
         self.check()
         patience = timedelta(seconds=10) if self.step_in else timedelta(minutes=6)
+        late = {self.outcomes.accepted.get(uid) for uid in self.database.came_late}
         for task in self.tasks():
             spread = timedelta(seconds=task.spec.spread_seconds)
             assert self.history.overdue(task, patience + spread) is None, (task.name, task.status)
             assert self.history.unaccounted(task.uid) == [], task.name
-            refused = task.status.ready is not None and not task.status.ready.status
-            # Of a task that cannot run - it became a Date that had passed when somebody looked - its triggers wait.
-            assert (() if refused else task.triggers, task.cancels) == ((), ()), task.name
+            ready = task.status.ready
+            waits = ready is not None and not ready.status  # it cannot run: manual runs wait until it can
+            assert task.cancels == (), (task.name, task.cancels)
+            assert waits or task.triggers == (), (task.name, task.triggers)
+            self._check_status(task, patience)
             last = self.database.rows.get(task.status.last_execution_id or "")
             shown = task.status.last_execution_status
-            assert last is None or shown == last.status, (task.name, task.status.last_execution_id)
+            decided_otherwise = task.status.last_execution_id in late
+            assert last is None or decided_otherwise or shown == last.status, (task.name, task.status.last_execution_id)
         jobs = self.jobs()
         waiting = [job.name for job in jobs if job.suspended and not job.finished]
-        assert waiting == [], "these starve"
-        assert [job.name for job in jobs if job.has_finalizer and job.finished] == [], "not recorded"
+        assert waiting == [], f"these starve: {waiting}"
+        unrecorded = [job.name for job in jobs if job.has_finalizer and job.finished]
+        assert unrecorded == [], f"not recorded: {unrecorded}"
+        waiting = {(task.uid, request.key) for task in self.tasks() for request in task.triggers}
+        wrong = self.outcomes.wrong(self.database.rows, waiting)
+        assert wrong == [], "\n".join(wrong)
         for cronjob in self.server.all(CRON_JOBS):
             active = (cronjob.get("status") or {}).get("active") or ()
             known = {job.uid for job in jobs}
             assert all(item["uid"] in known for item in active) or not active
+
+    def _check_status(self, task: ScheduledTask, patience: timedelta) -> None:
+        """What the task's status says of its runs is so, and its next start is one."""
+        known = {job.name: job for job in self.jobs()}
+        for run in task.status.active:
+            job = known.get(run.job_name)
+            assert job is not None, (task.name, run)
+            assert not job.finished, (task.name, run)
+        start = task.status.next_schedule_time
+        ready = task.status.ready
+        if task.spec.suspend or task.status.completion_time is not None or ready is None or not ready.status:
+            assert start is None, (task.name, task.status)
+            return
+        assert start is None or start > self.now() - patience, (task.name, task.status)
+        schedule = parse_schedule(task.spec.schedule_type, task.spec.schedule, task.spec.time_zone)
+        offset = start_offset(schedule, task.uid, task.spec.spread_seconds)
+        anchor = task.status.anchor_time or task.creation_time
+        following = next_time(schedule, base=self.now() - offset, anchor=anchor)
+        # It may just have come, and stand there until it is decided.
+        assert (start is None) == (following is None) or start is not None, (task.name, task.status)
+        if start is not None:
+            before = start - offset - timedelta(seconds=1)
+            assert next_time(schedule, base=before, anchor=anchor) == start - offset, (task.name, task.status)
+            assert following is None or start <= following + offset, (task.name, task.status)
 
 
 async def _cancelled(work: asyncio.Task[None] | None) -> None:
