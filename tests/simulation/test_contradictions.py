@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from cronwright_core.domain.ticks import spread_offset
-from cronwright_core.kube.resources import JOBS, PODS
+from cronwright_core.kube.resources import CRON_JOBS, JOBS, PODS
 from support.launch_model.world import World
 
 
@@ -129,3 +129,25 @@ def test_manual_runs_and_cancels_do_not_wait_for_a_cronjob_that_is_refused(world
     assert task.status.observed_generation == 1, "the edit does not count yet"
     world.settle()
     assert world.task("task").status.observed_generation == 2
+
+
+def test_a_job_that_is_deleted_before_it_is_accepted_is_told() -> None:
+    world = World(step_in=False)
+    try:
+        world.create_task("task", scheduleType="Cron", schedule="1-2 10 * * *")
+        world.start_operator()
+        world.wait(10)
+        world.end_operator()
+        for body in list(world.server.all(CRON_JOBS)):
+            world.delete(CRON_JOBS, body["metadata"]["name"])
+        world.wait_until("10:01:10")  # one is missed, so that no slot is held for the next
+        world.change_weather(lag=2.0, slow=0.005)
+        world.start_operator()
+        world.wait_until("10:02:02")
+        (job,) = world.jobs()
+        world.delete(JOBS, job.name)  # the operator hears of the Job first, and then of this
+        world.wait(320)  # the controller has five minutes for a tick without a Job
+        assert "Deleted" in reasons(world)
+        world.settle()
+    finally:
+        world.close()

@@ -331,19 +331,21 @@ class Applier:
         try:
             body = await self._client.patch(JOBS, job.namespace, job.name, patch, kind=PatchKind.STRATEGIC)
         except (KubeNotFound, KubeConflict, KubeInvalid) as error:
-            if await self._stands(job):
-                raise  # refused for another reason, by a webhook maybe; its tick is not decided before it is accepted
-            # Deleted meanwhile (no finalizer may be added to such an object): its tick is decided all the same.
-            logger.warning("Job %s/%s went away before it could be accepted: %s", job.namespace, job.name, error)
+            if not await self._is_being_deleted(job):
+                # Refused for another reason, by a webhook maybe: its tick is not decided before it is accepted. Or it
+                # is gone: once we have heard of that, the CronJob's status tells that it ran, and the history does.
+                raise
+            # No finalizer may be added to such an object: its tick is decided all the same.
+            logger.warning("Job %s/%s was deleted before it could be accepted: %s", job.namespace, job.name, error)
             return
         self._jobs.remember(body)
 
-    async def _stands(self, job: JobFacts) -> bool:
+    async def _is_being_deleted(self, job: JobFacts) -> bool:
         try:
             current = await self._client.get(JOBS, job.namespace, job.name)
         except KubeNotFound:
             return False
-        return current["metadata"]["uid"] == job.uid and "deletionTimestamp" not in current["metadata"]
+        return current["metadata"]["uid"] == job.uid and "deletionTimestamp" in current["metadata"]
 
     async def _write_status(self, task: ScheduledTask, stands: TaskStatus, status: TaskStatus) -> None:
         """Only onto what was decided on: one that was frozen and sends this late must not put the watermark of its

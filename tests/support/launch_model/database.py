@@ -13,6 +13,7 @@ from cronwright_core.domain import naming
 from cronwright_core.domain.cluster import JobFacts, PodFacts
 from cronwright_core.domain.errors import Unavailable
 from cronwright_core.domain.execution import Execution, ExecutionStatus, execution_state, with_deletion
+from cronwright_core.domain.ticks import TOO_LATE
 from cronwright_core.domain.times import to_rfc3339
 from cronwright_core.kube.errors import KubeConflict, KubeInvalid, KubeNotFound
 from cronwright_core.kube.ports import Json, PatchKind
@@ -48,11 +49,19 @@ class Database:
     """Uids of Jobs whose creation arrived long after it was asked for: what they were made for may have been decided
     otherwise meanwhile, and nothing could hold them back (docs/crash-points.md, "What is left")."""
 
+    from_old_looks: set[str] = field(default_factory=set)
+    """Uids of Jobs that the CronJob controller made although the tick was taken from it since it had looked."""
+
+    def is_excused(self, job_uid: str, row: Row) -> bool:
+        """Whether nobody could know of the Job when the row was written (docs/crash-points.md, "What is left")."""
+        taken = row.reason in ("AlreadyRunning", "QueueFull", TOO_LATE)
+        return job_uid in self.came_late or (taken and job_uid in self.from_old_looks)
+
     def store(self, execution_id: str, row: Row) -> None:
         if self.away:
             raise unavailable("it does not answer")
         first = self.rows.setdefault(execution_id, row)
-        if first.job_uid is None and row.job_uid is not None and row.job_uid not in self.came_late:
+        if first.job_uid is None and row.job_uid is not None and not self.is_excused(row.job_uid, first):
             self.contradictions.append(f"{execution_id} is {row.status}, and the history says {first.reason}")
 
     async def status_of(self, execution_id: str) -> ExecutionStatus | None:

@@ -76,6 +76,8 @@ class History:
     """Job uid -> when it began, of those that the operator could not foresee: a person made them, or a write that came
     late. Each of these may pass a limit; once the operator has seen it, it counts for all others."""
     cronjobs_gone: set[str] = field(default_factory=set)
+    cronjob_times: dict[str, datetime] = field(default_factory=dict)
+    """CronJob uid -> its lastScheduleTime."""
     limits: dict[str, Values] = field(default_factory=lambda: defaultdict(Values))
     schedules: dict[str, Schedule] = field(default_factory=dict)
     """By the first part of `scheduleHash`, which outlasts an edit while the task cannot run."""
@@ -85,7 +87,11 @@ class History:
 
     def changed(self, plural: str, by: str, old: Json | None, new: Json | None) -> None:
         """A hook of the API server."""
-        if plural == CRON_JOBS.plural and new is None and old is not None:
+        if plural == CRON_JOBS.plural and new is not None:
+            last = (new.get("status") or {}).get("lastScheduleTime")
+            if last is not None:
+                self.cronjob_times[new["metadata"]["uid"]] = from_rfc3339(last)
+        elif plural == CRON_JOBS.plural and old is not None:
             self.cronjobs_gone.add(old["metadata"]["uid"])
         elif plural == JOBS.plural:
             self._job(by, to_job(old) if old else None, to_job(new) if new else None)
@@ -115,13 +121,17 @@ class History:
         if len(self.started[id_]) > 1:
             self._tell(f"{id_} ran twice: {sorted(self.started[id_])}")
         row = self.world.database.rows.get(id_)
-        if row is not None:
+        if row is not None and not self.world.database.is_excused(uid, row):
             self._tell(f"{id_} runs although the history says {row.status} {row.reason}")
 
     def _job(self, by: str, old: JobFacts | None, new: JobFacts | None) -> None:
         job = new or old
         assert job is not None
         id_ = execution_id_of(job)
+        if old is None and by == "controller" and job.tick is not None and job.owner_uid is not None:
+            last = self.cronjob_times.get(job.owner_uid)
+            if last is not None and last >= job.tick:
+                self.world.database.from_old_looks.add(job.uid)
         if old is None and LATE.get():
             self.world.database.came_late.add(job.uid)
         if new is None and not job.accepted and job.owner_uid in self.cronjobs_gone and id_ is not None:

@@ -20,6 +20,7 @@ from cronwright_core.kube.codec import to_task
 from cronwright_core.kube.ports import Json
 from cronwright_core.kube.resources import CRON_JOBS, JOBS, PROJECTS, SCHEDULED_TASKS
 from cronwright_core.kube.workloads import to_job
+from cronwright_operator.leadership import RENEW_DEADLINE_SECONDS
 from support.builders import at
 from support.launch_model.api_server import ApiServer
 from support.launch_model.controllers import CronJobController, JobController
@@ -56,6 +57,7 @@ class World:
         self._disturbed = -1000.0
         self._operator: Operator | None = None
         self._life: asyncio.Task[None] | None = None
+        self._losses: list[asyncio.Task[None]] = []
         self._controller: asyncio.Task[None] | None = None
         self.log = _Errors()
         logging.getLogger("cronwright_operator").addHandler(self.log)
@@ -88,7 +90,7 @@ class World:
         asyncio.set_event_loop(None)
 
     async def _end(self) -> None:
-        for work in (self._life, self._controller):
+        for work in (*self._losses, self._life, self._controller):
             await _cancelled(work)
         await self.loop.shutdown_asyncgens()
 
@@ -183,8 +185,20 @@ class World:
         self.weather.lag_seconds, self.weather.slow_seconds = lag, slow
 
     def disturb_for(self, seconds: float) -> None:
-        """The operator, and it alone, does not reach the API server."""
+        """The operator, and it alone, does not reach the API server. It ends when it could not renew its lease for so
+        long, and the next one has to list everything."""
         self.weather.outage_until = self.loop.time() + seconds
+        if seconds > RENEW_DEADLINE_SECONDS and self._operator is not None:
+            self._losses.append(self.loop.create_task(self._lose_lease(self._operator)))
+
+    async def _lose_lease(self, operator: Operator) -> None:
+        await asyncio.sleep(RENEW_DEADLINE_SECONDS)
+        if self._operator is not operator or self.death.happened:
+            return
+        await _cancelled(self._life)
+        self.log.bugs += operator.bugs
+        self._operator, self._life = None, None
+        await self._start()
 
     def expire_watches(self) -> None:
         """The operator lists everything anew."""
@@ -420,7 +434,8 @@ class World:
         for task in self.tasks():
             spread = timedelta(seconds=task.spec.spread_seconds)
             assert self.history.overdue(task, patience + spread) is None, (task.name, task.status)
-            assert self.history.unaccounted(task.uid) == [], task.name
+            untold = self.history.unaccounted(task.uid)
+            assert untold == [], (task.name, untold)
             ready = task.status.ready
             waits = ready is not None and not ready.status  # it cannot run: manual runs wait until it can
             assert task.cancels == (), (task.name, task.cancels)

@@ -244,9 +244,11 @@ def test_a_job_that_stands_and_may_not_be_accepted_leaves_its_tick_undecided() -
     accept = actions.AcceptJob(job, "exec-1")
     with pytest.raises(KubeInvalid):
         apply(Client(refused, {"metadata": {"uid": job.uid}}), accept, actions.WriteStatus(STATUS))
-    gone = Client(refused, None)
-    apply(gone, accept, actions.WriteStatus(STATUS))
-    assert gone.calls[-1][1] == "ScheduledTask", "a Job that is gone is decided"
+    with pytest.raises(KubeInvalid):  # gone: the watch tells of it, and the tick is judged without it
+        apply(Client(refused, None), accept, actions.WriteStatus(STATUS))
+    deleted = Client(refused, {"metadata": {"uid": job.uid, "deletionTimestamp": "2026-03-02T10:00:00Z"}})
+    apply(deleted, accept, actions.WriteStatus(STATUS))
+    assert deleted.calls[-1][1] == "ScheduledTask", "no finalizer can be added to it any more"
     assert JOBS.kind == "Job"
 
 
