@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
 
@@ -39,47 +41,56 @@ def test_a_job_that_a_quota_refuses_is_made_once_there_is_room(space: Space, ali
     eventually(lambda: space.ready("limited")["status"] == "True", seconds=30, what="the refusal to be taken back")
 
 
-@pytest.fixture
-def policy(space: Space) -> Iterator[str]:
-    """A policy of the cluster's administrator for the namespace alone: names begin with the team."""
-    name = f"names-{uuid.uuid4().hex[:6]}"
-    api = "admissionregistration.k8s.io/v1"
-    rule = {"apiGroups": ["cronwright.dev"], "apiVersions": ["v1"], "operations": ["CREATE"]}
-    here = {"matchLabels": {"kubernetes.io/metadata.name": space.namespace}}
-    space.apply(
-        {
-            "apiVersion": api,
-            "kind": "ValidatingAdmissionPolicy",
-            "metadata": {"name": name},
-            "spec": {
+@dataclass
+class Policies:
+    """Policies of the cluster's administrator for one namespace alone."""
+
+    space: Space
+    names: list[str] = field(default_factory=list)
+
+    def forbid(self, resource: str, operation: str, unless: str, message: str) -> str:
+        """Refuses what does not fit the CEL expression; returns the policy's name. `resource` is `group/plural`."""
+        name = f"e2e-{uuid.uuid4().hex[:8]}"
+        self.names.append(name)
+        group, plural = resource.split("/")
+        rule = {"apiGroups": [group], "apiVersions": ["v1"], "operations": [operation], "resources": [plural]}
+        here = {"matchLabels": {"kubernetes.io/metadata.name": self.space.namespace}}
+        self._apply(
+            "ValidatingAdmissionPolicy",
+            name,
+            {
                 "failurePolicy": "Fail",
-                "matchConstraints": {
-                    "namespaceSelector": here,
-                    "resourceRules": [{**rule, "resources": ["scheduledtasks"]}],
-                },
-                "validations": [
-                    {
-                        "expression": "object.spec.displayName.startsWith('team-')",
-                        "message": "names begin with the team",
-                    }
-                ],
+                "matchConstraints": {"namespaceSelector": here, "resourceRules": [rule]},
+                "validations": [{"expression": unless, "message": message}],
             },
-        }
-    )
-    space.apply(
-        {
-            "apiVersion": api,
-            "kind": "ValidatingAdmissionPolicyBinding",
-            "metadata": {"name": name},
-            "spec": {"policyName": name, "validationActions": ["Deny"]},
-        }
-    )
-    yield name
-    kubectl("delete", "validatingadmissionpolicybinding,validatingadmissionpolicy", name)
+        )
+        spec = {"policyName": name, "validationActions": ["Deny"]}
+        self._apply("ValidatingAdmissionPolicyBinding", name, spec)
+        return name
+
+    def allow(self) -> None:
+        for name in self.names:
+            kubectl("delete", "validatingadmissionpolicybinding,validatingadmissionpolicy", name)
+        self.names.clear()
+
+    def _apply(self, kind: str, name: str, spec: Mapping[str, Any]) -> None:
+        body = {"apiVersion": "admissionregistration.k8s.io/v1", "kind": kind, "metadata": {"name": name}}
+        self.space.apply({**body, "spec": spec})
 
 
-def test_a_policy_of_the_clusters_own_refuses_rest_and_kubectl_alike(space: Space, alice: Rest, policy: str) -> None:
+@pytest.fixture
+def policies(space: Space) -> Iterator[Policies]:
+    found = Policies(space)
+    yield found
+    found.allow()
+
+
+def test_a_policy_of_the_clusters_own_refuses_rest_and_kubectl_alike(
+    space: Space, alice: Rest, policies: Policies
+) -> None:
     project_id = space.project_id()
+    begin = "object.spec.displayName.startsWith('team-')"
+    policy = policies.forbid("cronwright.dev/scheduledtasks", "CREATE", begin, "names begin with the team")
 
     def refused_by_kubectl() -> bool:
         try:
@@ -101,6 +112,46 @@ def test_a_policy_of_the_clusters_own_refuses_rest_and_kubectl_alike(space: Spac
     assert alice.call("GET", "/tasks", params={"search": name}).json()["total"] == 0
     made = alice.data("POST", "/tasks", json={**body, "name": f"team-{name}"})
     assert made["name"] == f"team-{name}"
+
+
+def test_a_cronjob_that_may_not_change_holds_up_the_edit_and_no_manual_run(
+    space: Space, alice: Rest, policies: Policies
+) -> None:
+    space.project_id()
+    space.apply_task("kept", "echo ran", scheduleType="Cron", schedule="0 0 1 1 *")
+    task_id = space.task_id("kept")
+    (cronjob,) = eventually(lambda: space.names("cronjobs"), seconds=30, what="its CronJob")
+    policies.forbid("batch/cronjobs", "UPDATE", "object.spec == oldObject.spec", "CronJobs stay as they are")
+
+    def in_force() -> bool:
+        try:
+            patch = '{"spec":{"failedJobsHistoryLimit":7}}'
+            kubectl("patch", cronjob, "-n", space.namespace, "--type=merge", "-p", patch, "--dry-run=server")
+        except KubectlFailed as error:
+            return "CronJobs stay as they are" in str(error)
+        return False
+
+    eventually(in_force, seconds=60, what="the policy to be in force")
+    assert alice.call("POST", f"/tasks/{task_id}/pause").status_code == 200
+    stuck = eventually(
+        lambda: found if (found := _ready_now(space, "kept"))["status"] == "False" else None,
+        seconds=30,
+        what="the refusal to be told",
+    )
+    assert stuck["reason"] == "CronJobRefused"
+    assert "CronJobs stay as they are" in stuck["message"]
+    kubectl("annotate", "scheduledtask/kept", "-n", space.namespace, "trigger.cronwright.dev/1=now")
+    (run,) = alice.ended(task_id)
+    assert (run["status"], alice.log(run["execution_id"])) == ("SUCCESS", ["ran"])
+    policies.allow()
+    eventually(lambda: space.ready("kept")["status"] == "True", seconds=90, what="the edit to be carried out")
+    assert space.items("cronjobs")[0]["spec"]["suspend"] is True
+
+
+def _ready_now(space: Space, name: str) -> dict[str, Any]:
+    """The condition Ready as it stands, of whichever generation."""
+    conditions = space.get("scheduledtask", name).get("status", {}).get("conditions", [])
+    return next(condition for condition in conditions if condition["type"] == "Ready")
 
 
 def test_a_task_that_is_full_takes_no_further_request_and_says_so(space: Space, alice: Rest) -> None:

@@ -18,6 +18,7 @@ from cronwright_core.kube.codec import build_task, from_task_status, to_task_sta
 from cronwright_core.kube.errors import (
     KubeAlreadyExists,
     KubeConflict,
+    KubeDenied,
     KubeForbidden,
     KubeInvalid,
     KubeNotFound,
@@ -208,6 +209,28 @@ def test_a_refused_job_is_told_and_holds_up_neither_a_pause_nor_an_edit() -> Non
     assert "lastScheduleTime" in written, "an edit has moved it, with the hash that stands beside it"
     assert written["conditions"][0]["reason"] == "JobRefused"
     assert "exceeded quota" in written["conditions"][0]["message"]
+
+
+def test_a_cronjob_that_may_not_change_holds_up_the_edit_and_nothing_that_somebody_asks_for() -> None:
+    client = Client({("patch", "CronJob"): KubeDenied(403, "Forbidden", "denied request: CronJobs stay as they are")})
+    cancel = StopIntent(StopReason.CANCELLED, "alice", CREATED, "m")
+    replaced = StopIntent(StopReason.REPLACED, "operator", CREATED, "m")
+    tick = replace(CREATE, tick=at("10:00:00"))
+    steps = (
+        *(PAUSE, tick, CREATE, actions.RemoveRequest("trigger.cronwright.dev/1")),
+        *(actions.StopExecution("cancelled", cancel), actions.StopExecution("replaced", replaced)),
+        *(actions.WithdrawRequest("cancel.cronwright.dev/e"), SKIP, actions.WriteStatus(STATUS)),
+    )
+    with pytest.raises(KubeDenied):
+        apply(client, *steps)
+    assert [(verb, kind) for verb, kind, _ in client.calls] == [
+        *(("patch", "CronJob"), ("patch", "ScheduledTask"), ("create", "Job"), ("patch", "ScheduledTask")),
+        *(("stop", "Job"), ("patch", "ScheduledTask")),
+    ], "neither the tick nor what would take its place, and no watermark"
+    assert ("stop", "Job", ("cancelled", "Cancelled")) in client.calls
+    written = status_written(client)
+    assert (written["conditions"][0]["status"], written["conditions"][0]["reason"]) == ("False", "CronJobRefused")
+    assert "lastScheduleTime" not in written, "the edit does not count before it is carried out"
 
 
 def test_a_skipped_tick_is_decided_although_a_manual_run_was_made_in_the_same_pass() -> None:
