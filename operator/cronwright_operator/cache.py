@@ -6,7 +6,6 @@ Lives in the operator's main loop; kopf's thread hands events over with `call_so
 from __future__ import annotations
 
 import logging
-from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import timedelta
@@ -16,11 +15,10 @@ from cronwright_core.domain.schedule import ScheduleType
 from cronwright_core.domain.task import ScheduledTask
 from cronwright_core.domain.ticks import spread_offset
 from cronwright_core.kube.codec import to_project, to_task
+from cronwright_core.kube.deletions import Deletions
 from cronwright_core.kube.ports import Json
 
 logger = logging.getLogger(__name__)
-
-_REMEMBERED_DELETIONS = 10_000
 
 
 class DefinitionCache:
@@ -43,7 +41,7 @@ class DefinitionCache:
         self._tasks: dict[str, ScheduledTask] = {}
         self._projects: dict[str, Project] = {}
         self._project_uids: dict[tuple[str, str], str] = {}
-        self._removed: OrderedDict[str, None] = OrderedDict()
+        self._removed = Deletions()
 
     def task(self, uid: str) -> ScheduledTask | None:
         """The task, or None if it is gone."""
@@ -120,7 +118,7 @@ class DefinitionCache:
 
     def remove_task(self, uid: str) -> None:
         """Forgets a deleted task."""
-        self._remember_deletion(uid)
+        self._removed.add(uid)
         if self._tasks.pop(uid, None) is not None:
             self._on_task(uid, False)
 
@@ -146,7 +144,7 @@ class DefinitionCache:
 
     def remove_project(self, uid: str) -> None:
         """Forgets a deleted project."""
-        self._remember_deletion(uid)
+        self._removed.add(uid)
         project = self._projects.pop(uid, None)
         if project is None:
             return
@@ -154,11 +152,6 @@ class DefinitionCache:
             del self._project_uids[project.namespace, project.name]
         self._on_project(uid)
         self._wake_tasks_of(project)
-
-    def _remember_deletion(self, uid: str) -> None:
-        self._removed[uid] = None
-        if len(self._removed) > _REMEMBERED_DELETIONS:
-            self._removed.popitem(last=False)
 
     def _wake_tasks_of(self, project: Project) -> None:
         for task in self._tasks.values():

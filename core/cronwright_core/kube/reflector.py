@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from time import monotonic
 
+from cronwright_core.kube.deletions import Deletions
 from cronwright_core.kube.errors import KubeError, KubeGone
 from cronwright_core.kube.ports import Json, ListWatchClient
 from cronwright_core.kube.resources import Resource
@@ -18,7 +18,6 @@ from cronwright_core.kube.resources import Resource
 logger = logging.getLogger(__name__)
 
 _BACKOFF_SECONDS = (0.2, 0.5, 1.0, 2.0, 5.0)
-_REMEMBERED_DELETIONS = 10_000
 
 Listener = Callable[[Json | None, Json | None], None]
 """Called with (old, new); new is None for a deletion."""
@@ -42,7 +41,7 @@ class Reflector:
         self._selector = label_selector
         self._listener = listener
         self._objects: dict[str, Json] = {}
-        self._removed: OrderedDict[str, None] = OrderedDict()
+        self._removed = Deletions()
         self._last_contact = dict.fromkeys(namespaces, 0.0)
         self._synced = {namespace: asyncio.Event() for namespace in namespaces}
 
@@ -140,15 +139,13 @@ class Reflector:
         body["metadata"].pop("managedFields", None)
         self._objects[uid] = body
         # A label that was taken off and put back makes a deletion and an addition of the same object.
-        self._removed.pop(uid, None)
+        self._removed.discard(uid)
         if old is None or _version(old) != _version(body):
             self._tell(old, body)
 
     def _remove(self, uid: str) -> None:
         old = self._objects.pop(uid, None)
-        self._removed[uid] = None
-        if len(self._removed) > _REMEMBERED_DELETIONS:
-            self._removed.popitem(last=False)
+        self._removed.add(uid)
         if old is not None:
             self._tell(old, None)
 

@@ -169,9 +169,8 @@ class Applier:
                             raise
                         stuck = error
                         status = _refused_status(task, stands, CRONJOB_REFUSED, error, now)
-                        if status != stands:
-                            await self._write_status(task, stands, status)
-                            stands = status
+                        await self._write_status(task, stands, status)
+                        stands = status
                 case RemoveRequest() | WithdrawRequest():
                     await self._patch_task(task, {"metadata": {"annotations": {action.annotation: None}}})
                 case RecordSkipped():
@@ -200,13 +199,10 @@ class Applier:
                         status = _refused_status(task, status, JOB_REFUSED, refused, now)
                     status = await self._with_skips(task, status, skipped)
                     skipped = []
-                    if status != stands:
-                        await self._write_status(task, stands, status)
-                        stands = status
+                    await self._write_status(task, stands, status)
+                    stands = status
         if skipped:
-            status = await self._with_skips(task, stands, skipped)
-            if status != stands:
-                await self._write_status(task, stands, status)
+            await self._write_status(task, stands, await self._with_skips(task, stands, skipped))
         return Unfinished(stuck or refused, unrecorded)
 
     async def end(self, actions: Iterable[Action]) -> None:
@@ -348,8 +344,10 @@ class Applier:
         return current["metadata"]["uid"] == job.uid and "deletionTimestamp" in current["metadata"]
 
     async def _write_status(self, task: ScheduledTask, stands: TaskStatus, status: TaskStatus) -> None:
-        """Only onto what was decided on: one that was frozen and sends this late must not put the watermark of its
-        successor back, who would decide the same ticks once more."""
+        """If it differs, and only onto what was decided on: one that was frozen and sends this late must not put the
+        watermark of its successor back, who would decide the same ticks once more."""
+        if status == stands:
+            return
         old = from_task_status(stands)
         where = (SCHEDULED_TASKS, task.namespace, task.name)
         try:

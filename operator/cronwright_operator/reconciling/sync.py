@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from cronwright_core.domain.cluster import CronJobFacts, JobFacts, PodFacts
@@ -34,6 +34,14 @@ GONE_AFTER = timedelta(seconds=3)
 """So long after a first look the API server is asked again before a tick counts as one without a Job: a CronJob
 controller that had read the CronJob before it was changed makes its Job some moments later."""
 _GOES_ON = frozenset(status.value for status in ExecutionStatus if not status.ended)
+
+
+@dataclass(frozen=True, slots=True)
+class _Missing:
+    """A tick of which the API server has no Job: when it said so first, and whether it has said so again."""
+
+    since: datetime
+    sure: bool = False
 
 
 class TaskSync:
@@ -83,20 +91,20 @@ class TaskSync:
         self._look_again_after = look_again_after
         self._wait_of = wait_of
         self._now = now
-        self._missing_since: dict[str, dict[datetime, datetime]] = {}
-        self._gone: dict[str, frozenset[datetime]] = {}
+        self._missing: dict[str, dict[datetime, _Missing]] = {}
         self._untold_since: dict[str, datetime] = {}
 
     def gone(self, uid: str, tick: datetime) -> None:
         """Notes that the API server has no Job of a tick, and asks for a look: soon for a second answer, at once when
         that is the same."""
         now = self._now()
-        missing = self._missing_since.setdefault(uid, {})
-        left = GONE_AFTER - abs(now - missing.setdefault(tick, now))
+        ticks = self._missing.setdefault(uid, {})
+        missing = ticks.setdefault(tick, _Missing(now))
+        left = GONE_AFTER - abs(now - missing.since)
         if left > timedelta():
             self._look_again_after(uid, left.total_seconds())
             return
-        self._gone[uid] = self._gone.get(uid, frozenset()) | {tick}
+        ticks[tick] = replace(missing, sure=True)
         self._look_again(uid)
 
     async def sync(self, uid: str) -> None:
@@ -110,8 +118,7 @@ class TaskSync:
         if task is None:
             self._clock.set(uid, None)
             self._ledger.release(uid)
-            self._gone.pop(uid, None)
-            self._missing_since.pop(uid, None)
+            self._missing.pop(uid, None)
             self._untold_since.pop(uid, None)
             await self._leftovers(uid)
             return
@@ -186,13 +193,10 @@ class TaskSync:
 
     def _gone_ticks(self, task: ScheduledTask) -> frozenset[datetime]:
         watermark = task.status.last_schedule_time
-        missing = {tick: at for tick, at in self._missing_since.pop(task.uid, {}).items() if lags(watermark, tick)}
-        if missing:
-            self._missing_since[task.uid] = missing
-        found = frozenset(tick for tick in self._gone.pop(task.uid, ()) if lags(watermark, tick))
-        if found:
-            self._gone[task.uid] = found
-        return found
+        ticks = {tick: found for tick, found in self._missing.pop(task.uid, {}).items() if lags(watermark, tick)}
+        if ticks:
+            self._missing[task.uid] = ticks
+        return frozenset(tick for tick, missing in ticks.items() if missing.sure)
 
     def _last_outcome(self, task: ScheduledTask, views: Iterable[JobView]) -> ExecutionStatus | None:
         """How the execution ended that the status names, if we have recorded it, or nothing else would tell it."""
