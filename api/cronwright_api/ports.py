@@ -193,7 +193,7 @@ class LogReader(Protocol):
         log_type: LogType,
         after: LogPosition | None,
         attempt: int | None,
-        owner: str | None = None,
+        owner: str | None,
     ) -> LogPortion:
         """The lines behind `after`, or that there are none (yet); NotFound, also where it is not the owner's."""
 

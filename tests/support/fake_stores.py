@@ -453,7 +453,7 @@ class FakeLogReader:
         log_type: LogType,
         after: LogPosition | None,
         attempt: int | None,
-        owner: str | None = None,
+        owner: str | None,
     ) -> LogPortion:
         self.reads.append(after)
         self.owners.append(owner)

@@ -39,7 +39,7 @@ class LogReader:
         log_type: LogType,
         after: LogPosition | None,
         attempt: int | None,
-        owner: str | None = None,
+        owner: str | None,
     ) -> LogPortion:
         """The lines behind `after` (None: from the first on), about 256 KiB of them, of one attempt at a time, for a
         user (None: an administrator).

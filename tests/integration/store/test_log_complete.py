@@ -25,9 +25,11 @@ class Run(WrittenExecution):
     def complete(self, log_type: LogType = OUTPUT, attempt: int | None = None) -> bool:
         """What the file says, and the live log has to say as well."""
         file = self.logs.show(self.id, owner="alice", log_type=log_type, lines=100, attempt=attempt)
-        portion = self.reader.follow(self.id, log_type=log_type, after=None, attempt=attempt)
+        portion = self.reader.follow(self.id, log_type=log_type, after=None, attempt=attempt, owner=None)
         while portion.lines:
-            portion = self.reader.follow(self.id, log_type=log_type, after=portion.position, attempt=attempt)
+            portion = self.reader.follow(
+                self.id, log_type=log_type, after=portion.position, attempt=attempt, owner=None
+            )
         assert file.complete == (portion.end is not None)
         return file.complete
 

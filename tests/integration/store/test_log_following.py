@@ -30,7 +30,7 @@ class Run(WrittenExecution):
     def next(
         self, after: LogPosition | None = None, log_type: str = "output", attempt: int | None = None
     ) -> LogPortion:
-        return self.reader.follow(self.id, log_type=log_type, after=after, attempt=attempt)
+        return self.reader.follow(self.id, log_type=log_type, after=after, attempt=attempt, owner=None)
 
     def all(self, log_type: str = "output", attempt: int | None = None) -> tuple[list[tuple[int, str]], LogPortion]:
         """Everything that can be read now, and the answer without lines behind it."""
@@ -51,7 +51,7 @@ def run(database: Database) -> Run:
 def test_an_execution_that_is_not_there(run) -> None:
     for id_ in ("no id", run.id):
         with pytest.raises(NotFound):
-            run.reader.follow(id_, log_type="output", after=None, attempt=None)
+            run.reader.follow(id_, log_type="output", after=None, attempt=None, owner=None)
 
 
 def test_a_task_that_is_handed_on_takes_its_log_from_the_former_owner(database, run) -> None:

@@ -107,11 +107,11 @@ def test_a_line_larger_than_the_limit_stays(stream: Stream) -> None:
 
 def test_a_live_reader_gets_the_mark_once_and_goes_on_behind_it(stream: Stream) -> None:
     stream.write(300)
-    first = stream.reader.follow(ID, log_type="output", after=None, attempt=None)
+    first = stream.reader.follow(ID, log_type="output", after=None, attempt=None, owner=None)
     assert len(first.lines) == 300
     stream.write(3000)
     lines, position = list(first.lines), first.position
-    while (portion := stream.reader.follow(ID, log_type="output", after=position, attempt=None)).lines:
+    while (portion := stream.reader.follow(ID, log_type="output", after=position, attempt=None, owner=None)).lines:
         lines, position = lines + list(portion.lines), portion.position
     assert position == LogPosition(1, "stdout", 3300)
     marks = [number for number, line in enumerate(lines) if line.startswith("[cronwright: ")]
@@ -126,7 +126,7 @@ def test_a_live_reader_while_it_is_being_cut(stream: Stream) -> None:
         seen: list[int] = []
         position = None
         while not seen or seen[-1] < 5999:
-            portion = stream.reader.follow(ID, log_type="output", after=position, attempt=None)
+            portion = stream.reader.follow(ID, log_type="output", after=position, attempt=None, owner=None)
             seen += [int(line.split()[1]) for line in portion.lines if line.startswith("line")]
             position = portion.position
         return seen
