@@ -42,6 +42,7 @@ from cronwright_operator.reconciling.events import EventPoster
 from cronwright_operator.reconciling.leftovers import Leftovers
 from cronwright_operator.reconciling.skips import SkipReport
 from cronwright_operator.reconciling.sync import TaskSync
+from cronwright_operator.reconciling.views import JobViews
 from cronwright_operator.recording.batching import RecordBatcher
 from cronwright_operator.recording.cancelled import CancelledRequests
 from cronwright_operator.recording.concealing import Redaction
@@ -270,8 +271,7 @@ class Parts:
         self._task_sync = TaskSync(
             cache=self.cache,
             cronjob_of=self.workloads.cronjob_of,
-            jobs_of=self.workloads.jobs_of,
-            pods_of=self.workloads.pods_of,
+            views=JobViews(jobs_of=self.workloads.jobs_of, pods_of=self.workloads.pods_of, wait_of=self.waits.of),
             registration=self.projector.registration,
             outcome=self._recorder.outcome,
             past_outcome=self.past_outcomes.of,
@@ -286,7 +286,6 @@ class Parts:
             leftovers=leftovers.sync,
             look_again=self.task_queue.add,
             look_again_after=self.task_queue.add_after,
-            wait_of=self.waits.of,
             now=system_now,
         )
         self.cleaning = WorkspaceCleaning(

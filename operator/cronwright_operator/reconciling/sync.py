@@ -7,12 +7,11 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from cronwright_core.domain.cluster import CronJobFacts, JobFacts, PodFacts
-from cronwright_core.domain.execution import ExecutionStatus, execution_state, with_deletion
+from cronwright_core.domain.cluster import CronJobFacts
+from cronwright_core.domain.execution import ExecutionStatus
 from cronwright_core.domain.schedule import ScheduleType
 from cronwright_core.domain.task import ScheduledTask, TaskStatus
 from cronwright_core.domain.times import lags
-from cronwright_core.domain.waits import Wait, with_wait
 from cronwright_operator.cache import DefinitionCache
 from cronwright_operator.launching.burst import Burst
 from cronwright_operator.launching.clock import Clock
@@ -20,9 +19,10 @@ from cronwright_operator.launching.ledger import Ledger
 from cronwright_operator.reconciling.actions import AcceptJob, CoverTick, Decision, WriteStatus
 from cronwright_operator.reconciling.apply import Applier
 from cronwright_operator.reconciling.events import EventPoster
-from cronwright_operator.reconciling.observed import JobView, Observed, Registration, execution_id_of
-from cronwright_operator.reconciling.reconcile import reconcile
+from cronwright_operator.reconciling.observed import JobView, Observed, Registration
+from cronwright_operator.reconciling.prepared import PreparedDecisions
 from cronwright_operator.reconciling.ticks import tick_candidate
+from cronwright_operator.reconciling.views import JobViews
 
 logger = logging.getLogger(__name__)
 
@@ -52,8 +52,7 @@ class TaskSync:
         *,
         cache: DefinitionCache,
         cronjob_of: Callable[[str], CronJobFacts | None],
-        jobs_of: Callable[[str], Iterable[JobFacts]],
-        pods_of: Callable[[str], Iterable[PodFacts]],
+        views: JobViews,
         registration: Callable[[str], Registration],
         outcome: Callable[[str], ExecutionStatus | None],
         past_outcome: Callable[[str, str], ExecutionStatus | None],
@@ -68,13 +67,11 @@ class TaskSync:
         leftovers: Callable[[str], Awaitable[None]],
         look_again: Callable[[str], None],
         look_again_after: Callable[[str, float], None],
-        wait_of: Callable[[JobFacts], Wait | None],
         now: Callable[[], datetime],
     ) -> None:
         self._cache = cache
         self._cronjob_of = cronjob_of
-        self._jobs_of = jobs_of
-        self._pods_of = pods_of
+        self._views = views
         self._registration = registration
         self._outcome = outcome
         self._past_outcome = past_outcome
@@ -89,8 +86,8 @@ class TaskSync:
         self._leftovers = leftovers
         self._look_again = look_again
         self._look_again_after = look_again_after
-        self._wait_of = wait_of
         self._now = now
+        self._prepared = PreparedDecisions()
         self._missing: dict[str, dict[datetime, _Missing]] = {}
         self._untold_since: dict[str, datetime] = {}
 
@@ -118,6 +115,8 @@ class TaskSync:
         if task is None:
             self._clock.set(uid, None)
             self._ledger.release(uid)
+            self._views.forget(uid)
+            self._prepared.forget(uid)
             self._missing.pop(uid, None)
             self._untold_since.pop(uid, None)
             await self._leftovers(uid)
@@ -127,7 +126,7 @@ class TaskSync:
         now = self._now()
         candidate = tick_candidate(task, "", now)
         project = self._cache.project(task.namespace, task.spec.project_name)
-        views = tuple(self._views(uid))
+        views = self._views.of(uid)
         seen = Observed(
             task=task,
             project=project,
@@ -143,9 +142,12 @@ class TaskSync:
             priority_class=self._priority_class(task.spec.priority),
             last_outcome=self._last_outcome(task, views),
         )
-        decision = reconcile(seen)
+        decision = self._prepared.decide(seen)
         # At once, before anything is awaited: who decides next must find the slot taken.
         self._ledger.hold(candidate, decision.reserve)
+        if decision.reserve is not None and decision.reserve > now:
+            room = self._ledger.room(candidate)
+            self._prepared.prepare(replace(seen, reserved=decision.reserve, room=room), decision.reserve)
         # Before the actions: one of them may fail for as long as PostgreSQL is away, and the next tick must not.
         self._clock.set(uid, decision.wake_at)
         if self._can_wait(task, decision) and self._burst.lasts():
@@ -209,14 +211,6 @@ class TaskSync:
             # Released, and its Job gone, before its end was written here by whoever recorded it.
             return self._past_outcome(task.uid, last)
         return found
-
-    def _views(self, uid: str) -> Iterable[JobView]:
-        for job in self._jobs_of(uid):
-            execution_id = execution_id_of(job)
-            if execution_id is None:
-                continue  # somebody's own Job with our labels: neither a tick nor a request
-            state = execution_state(with_deletion(job, task_gone=False), tuple(self._pods_of(job.uid)))
-            yield JobView(job, with_wait(state, self._wait_of(job)), execution_id)
 
 
 def _only_tells_how_runs_get_on(task: ScheduledTask, decision: Decision) -> bool:

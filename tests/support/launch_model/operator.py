@@ -31,6 +31,7 @@ from cronwright_operator.reconciling.apply import Applier, NameNotOurs, Unfinish
 from cronwright_operator.reconciling.leftovers import Leftovers
 from cronwright_operator.reconciling.observed import Registration
 from cronwright_operator.reconciling.sync import TaskSync
+from cronwright_operator.reconciling.views import JobViews
 from cronwright_operator.recording.past_outcomes import PastOutcomes
 from cronwright_operator.recording.release import hold_for
 from cronwright_operator.recording.skipped import SkippedTicks
@@ -153,8 +154,7 @@ class Operator:
         self._task_sync = TaskSync(
             cache=self.cache,
             cronjob_of=self.workloads.cronjob_of,
-            jobs_of=self.workloads.jobs_of,
-            pods_of=self.workloads.pods_of,
+            views=JobViews(jobs_of=self.workloads.jobs_of, pods_of=self.workloads.pods_of, wait_of=self._waits.of),
             registration=lambda _: Registration(task_id=1),
             outcome=lambda _: None,
             past_outcome=self._past_outcomes.of,
@@ -169,7 +169,6 @@ class Operator:
             leftovers=leftovers.sync,
             look_again=self._tasks.add,
             look_again_after=self._tasks.add_after,
-            wait_of=self._waits.of,
             now=now,
         )
         keep = Keep(timedelta(seconds=keep_seconds), 1000, 10_000)

@@ -27,6 +27,7 @@ from cronwright_operator.reconciling.manifests import build_cronjob
 from cronwright_operator.reconciling.observed import Registration
 from cronwright_operator.reconciling.sync import TaskSync
 from cronwright_operator.reconciling.ticks import LEAD
+from cronwright_operator.reconciling.views import JobViews
 from support.builders import at, make_cronjob, make_job, make_pod, make_project, make_task, settled
 
 TICK = at("10:01:00")
@@ -79,8 +80,7 @@ class Desk:
         self._sync = TaskSync(
             cache=cache,
             cronjob_of=lambda _: self.cronjob,
-            jobs_of=lambda _: self.jobs,
-            pods_of=lambda _: self.pods,
+            views=JobViews(jobs_of=lambda _: self.jobs, pods_of=lambda _: self.pods, wait_of=lambda _: None),
             registration=lambda _: Registration(task_id=self.task.status.task_id),
             outcome=lambda _: None,
             past_outcome=self._past_outcome,
@@ -95,7 +95,6 @@ class Desk:
             leftovers=self._leftovers,
             look_again=self.woken.append,
             look_again_after=lambda _, seconds: self.again.append(seconds),
-            wait_of=lambda _: None,
             now=lambda: self.now,
         )
 
