@@ -16,6 +16,7 @@ import time
 from contextlib import AsyncExitStack
 from pathlib import Path
 
+from bench import audit_log
 from bench.launch.control_plane import NODES, ROOT, ControlPlane
 
 sys.path[:0] = [str(ROOT / name) for name in ("core", "operator", "tests")]
@@ -77,7 +78,8 @@ async def scenario(
     plane: ControlPlane, server: postgres.PostgresServer, state: Path, rate: str, way: str, due: int
 ) -> scenarios.Result:
     """One way and one number, on a control plane and a database of its own: what ran before must slow nobody down."""
-    plane.start(RATES[rate], kubelet.API_SERVER_ARGUMENTS)
+    audit = state.parent / "cronwright-bench-audit"
+    plane.start(RATES[rate], (*kubelet.API_SERVER_ARGUMENTS, *audit_log.arguments(audit, audit_log.NEW_JOBS)))
     async with AsyncExitStack() as stack:
         client = await connect(plane, as_service_account=way == scenarios.BARE_CLIENT)
         stack.push_async_callback(client.close)
@@ -97,7 +99,7 @@ async def scenario(
             assert operator is not None
             await asyncio.to_thread(wait_settled, count, 240, operator.running)
 
-        return await scenarios.run(client, way, due, settle, progress, pids)
+        return await scenarios.run(client, way, due, settle, progress, pids, audit)
 
 
 async def connect(plane: ControlPlane, *, as_service_account: bool = False) -> KubeClient:

@@ -7,7 +7,9 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
+from bench.audit_log import NewJobs
 from bench.launch import loads, processors
 from bench.launch.observing import Observer, Seen
 from cronwright_core.kube.client import KubeClient
@@ -29,18 +31,19 @@ _MAKERS = {"native": (loads.make_native, 0.02), "native-alike": (loads.make_nati
 
 @dataclass(frozen=True)
 class Result:
-    """What was seen; times are wall seconds, by name. `used` is the processor time of each process, in seconds, from
-    the tick until the last Job, and until the last Pod and CronJob status."""
+    """When each Job was made, and what was seen; times are wall seconds, by name. `used` is the processor time of each
+    process, in seconds, from the tick until the last Job was made, and until the last Pod and CronJob status."""
 
     way: str
     due: int
     tick: float
+    made: dict[str, float]
     seen: Seen
     used: tuple[processors.Times, processors.Times]
 
     def lateness(self, what: str) -> list[float]:
-        """Seconds from the tick to `jobs`, `admitted`, `pods` or `covered`, in order, of those that came."""
-        times: dict[str, float] = getattr(self.seen, what)
+        """Seconds from the tick to `made`, `jobs`, `admitted`, `pods` or `covered`, in order, of those that came."""
+        times: dict[str, float] = self.made if what == "made" else getattr(self.seen, what)
         return sorted(value - self.tick for value in times.values())
 
 
@@ -51,16 +54,18 @@ async def run(
     settle: Callable[[int], Awaitable[None]],
     progress: Progress,
     pids: Mapping[str, int],
+    audit: Path,
 ) -> Result:
     """For a `way` without an operator CronJobs are made, or else ScheduledTasks; `settle` waits until the operator is
-    done with them. `pids` are the processes whose use of the processors is told."""
+    done with them. `pids` are the processes whose use of the processors is told; `audit` is the folder of the log of
+    new Jobs."""
     namespace = f"{way}-{due}-{int(time.time())}"
     await loads.make_namespace(client, namespace)
     tick, at_tick = await _make(client, way, namespace, due, settle, progress)
     async with Observer(client, namespace) as observer, asyncio.TaskGroup() as group:
         group.create_task(at_tick())
         await _until(tick)
-        seen = observer.seen
+        seen, jobs = observer.seen, NewJobs(audit, namespace)
         before = processors.read(pids)
         until_jobs: processors.Times = {}
         newest = 0
@@ -69,9 +74,9 @@ async def run(
             if newest != (newest := len(seen.jobs) + len(seen.admitted) + len(seen.pods) + len(seen.covered)):
                 heard = time.time()
             progress(
-                f"{way} {due}: {len(seen.jobs)} Jobs, {len(seen.pods)} with a Pod, {len(seen.covered)} CronJobs right"
+                f"{way} {due}: {len(jobs.read())} Jobs, {len(seen.pods)} with a Pod, {len(seen.covered)} CronJobs right"
             )
-            if not until_jobs and len(seen.jobs) >= due:
+            if not until_jobs and len(jobs.times) >= due:
                 until_jobs = processors.used(before, processors.read(pids))
             if min(len(seen.jobs), len(seen.pods)) >= due and (way == BARE_CLIENT or len(seen.covered) >= due):
                 break
@@ -79,7 +84,7 @@ async def run(
         used = until_jobs, processors.used(before, processors.read(pids))
         # A second Job of the same tick would come now.
         await asyncio.sleep(3)
-        return Result(way, due, tick.timestamp(), observer.seen, used)
+        return Result(way, due, tick.timestamp(), jobs.read(), seen, used)
 
 
 async def _make(

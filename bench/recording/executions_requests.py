@@ -14,9 +14,9 @@ from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from bench import audit_log as audit
 from bench.launch import kubelet, loads
 from bench.launch.control_plane import NODES, ControlPlane
-from bench.recording import executions_audit as audit
 from bench.recording.executions_operator import build, connect, wait_settled
 from cronwright_core.kube.client import KubeClient
 from cronwright_core.kube.ports import Json

@@ -1,26 +1,31 @@
-"""Who asked the API server for what, from its audit log (Kubernetes, "Auditing")."""
+"""Who asked the API server for what, and when a Job was made, from its audit log (Kubernetes, "Auditing")."""
 
 from __future__ import annotations
 
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from datetime import datetime
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
-POLICY = """
+_POLICY = """
 apiVersion: audit.k8s.io/v1
 kind: Policy
 omitStages: [RequestReceived, ResponseStarted]
-rules: [{level: Metadata}]
+rules: [%s]
 """
+EVERYTHING = _POLICY % "{level: Metadata}"
+NEW_JOBS = _POLICY % "{level: Metadata, verbs: [create], resources: [{group: batch, resources: [jobs]}]}, {level: None}"
+"""The policy that logs who made which Job when, and costs nobody else anything."""
 LOGS = "log polls"
 
 
-def arguments(folder: Path) -> tuple[str, ...]:
+def arguments(folder: Path, policy: str = EVERYTHING) -> tuple[str, ...]:
     """What the API server must be started with; writes its policy."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "policy.yaml").write_text(POLICY)
+    (folder / "policy.yaml").write_text(policy)
     log(folder).unlink(missing_ok=True)
     return (
         f"--audit-policy-file={folder / 'policy.yaml'}",
@@ -47,6 +52,35 @@ def count(folder: Path, namespace: str) -> Counter[tuple[str, str]]:
     """How often each (who, what) came."""
     with log(folder).open() as lines:
         return Counter(requests(lines, namespace))
+
+
+class NewJobs:
+    """When the Jobs of a namespace were made, by name: the wall time at which the API server had stored each and
+    answered whoever made it."""
+
+    def __init__(self, folder: Path, namespace: str) -> None:
+        self._log = log(folder)
+        self._namespace = namespace
+        self._read = 0
+        self.times: dict[str, float] = {}
+
+    def read(self) -> dict[str, float]:
+        """Takes what has been logged since the last time; returns all."""
+        if not self._log.exists():
+            return self.times  # nothing has been logged yet
+        with self._log.open("rb") as file:
+            file.seek(self._read)
+            for line in file:
+                if not line.endswith(b"\n"):
+                    break  # it is being written
+                self._read += len(line)
+                self._take(json.loads(line))
+        return self.times
+
+    def _take(self, event: dict[str, Any]) -> None:
+        target = event.get("objectRef") or {}
+        if target.get("namespace") == self._namespace and event["responseStatus"]["code"] == HTTPStatus.CREATED:
+            self.times.setdefault(target["name"], datetime.fromisoformat(event["stageTimestamp"]).timestamp())
 
 
 def _who(event: dict[str, Any]) -> str:
