@@ -1,8 +1,8 @@
 """When Jobs were seen, released and given a Pod, and when a CronJob's status covered its tick: by watches.
 
-A watch tells late: of 1000 Jobs that the API server had stored after 2.3 s it told the last after 3.1 to 6.5 s, busy as it
-was with other requests. So when a Job was *made* stands in its audit log (`bench.audit_log`), and what is here is what
-everybody else sees, the job controller included.
+A watch tells late: of 1000 Jobs that the API server had stored after 2.3 s it told the last after 3.1 to 6.5 s, busy as
+it was with other requests. So when a Job was *made* stands in its audit log (`bench.audit_log`), and what is here is
+what everybody else sees, the job controller included.
 """
 
 from __future__ import annotations
