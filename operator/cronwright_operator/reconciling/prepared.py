@@ -50,11 +50,10 @@ class PreparedDecisions:
     def decide(self, seen: Observed) -> Decision:
         """What to do now."""
         known = self._of_task.get(seen.task.uid)
-        if known is None or seen.now < known.seen.now:
-            return reconcile(seen)
-        del self._of_task[seen.task.uid]
-        if seen.now < known.until and replace(seen, now=known.seen.now) == known.seen:
-            return known.decision
+        if known is not None and seen.now >= known.seen.now:
+            del self._of_task[seen.task.uid]
+            if seen.now < known.until and replace(seen, now=known.seen.now) == known.seen:
+                return known.decision
         return reconcile(seen)
 
     def forget(self, task_uid: str) -> None:

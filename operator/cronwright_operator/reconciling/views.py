@@ -58,10 +58,6 @@ class JobViews:
             self.forget(task_uid)
         return tuple(found.view for found in known.values() if found.view is not None)
 
-    def __len__(self) -> int:
-        """How many Jobs are known."""
-        return sum(len(known) for known in self._known.values())
-
     def forget(self, task_uid: str) -> None:
         """The task is gone."""
         self._known.pop(task_uid, None)

@@ -88,16 +88,26 @@ def test_a_job_that_is_neither_tick_nor_request_has_no_view() -> None:
 
 def test_what_is_gone_is_not_kept() -> None:
     cluster = _Cluster()
-    cluster.views.of(UID)
+    first, second = cluster.views.of(UID)
     gone = cluster.jobs.pop(0)
-    assert [view.job.name for view in cluster.views.of(UID)] == ["b"]
-    assert len(cluster.views) == 1
+    assert cluster.views.of(UID) == (second,)
     cluster.jobs.append(gone)
-    assert len(cluster.views.of(UID)) == 2
-    cluster.jobs.clear()
-    assert cluster.views.of(UID) == ()
-    assert len(cluster.views) == 0
-    cluster.jobs.append(gone)
-    cluster.views.of(UID)
-    cluster.views.forget(UID)
-    assert len(cluster.views) == 0
+    kept, anew = cluster.views.of(UID)
+    assert kept is second
+    assert anew == first
+    assert anew is not first
+
+
+@pytest.mark.parametrize("end", ["all Jobs are gone", "the task is gone"])
+def test_nothing_is_kept_of_a_task_without_jobs_and_of_one_that_is_gone(end: str) -> None:
+    cluster = _Cluster()
+    before = cluster.views.of(UID)
+    if end == "the task is gone":
+        cluster.views.forget(UID)
+    else:
+        jobs, cluster.jobs = cluster.jobs, []
+        assert cluster.views.of(UID) == ()
+        cluster.jobs = jobs
+    after = cluster.views.of(UID)
+    assert after == before
+    assert all(new is not old for new, old in zip(after, before, strict=True))
