@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -441,3 +441,13 @@ class TestCover:
 
     def test_jobs_of_an_earlier_cronjob_are_not_of_this_one(self) -> None:
         assert decide(seen_task(), at("10:04:10"), jobs=[made(BEFORE, owner_uid="old")], fired=BEFORE).actions == ()
+
+
+@pytest.mark.parametrize("step_in", [True, False])
+def test_the_next_tick_is_the_one_that_the_controller_counts_to(step_in: bool) -> None:
+    """From its own last one, also while our status does not hold that yet. On Lord Howe Island clocks change by half an
+    hour, where robfig/cron finds another day from midnight than from any time after the change."""
+    midnight, day_before = (datetime(2026, 4, day, 13, tzinfo=UTC) for day in (4, 3))
+    task = seen_task(schedule="0 0 * * *", time_zone="Australia/Lord_Howe", status={"last_schedule_time": day_before})
+    decision = decide(task, datetime(2026, 4, 4, 15, 30, tzinfo=UTC), fired=midnight, step_in=step_in)
+    assert decision.next_start == datetime(2026, 4, 6, 13, 30, tzinfo=UTC)
