@@ -53,10 +53,11 @@ class Observer:
     async def _follow(self, resource: Resource, version: str, take: Any) -> None:
         while True:
             with contextlib.suppress(KubeError):
-                async for event in self._client.watch(resource, self._namespace, resource_version=version):
-                    version = event.object["metadata"]["resourceVersion"]
-                    if event.type in ("ADDED", "MODIFIED"):
-                        take(event.object, time.time())
+                async for events in self._client.watch(resource, self._namespace, resource_version=version):
+                    for event in events:
+                        version = event.object["metadata"]["resourceVersion"]
+                        if event.type in ("ADDED", "MODIFIED"):
+                            take(event.object, time.time())
 
     def _job(self, body: dict[str, Any], now: float) -> None:
         name = body["metadata"]["name"]

@@ -49,7 +49,7 @@ class WithoutNamespaces:
         resource_version: str,
         label_selector: str = "",
         field_selector: str = "",
-    ) -> AsyncIterator[WatchEvent]:
+    ) -> AsyncIterator[Sequence[WatchEvent]]:
         return self._client.watch(
             resource,
             namespace,

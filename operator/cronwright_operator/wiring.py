@@ -179,6 +179,7 @@ class Parts:
             wake_job=self._job_changed,
             see_job=self.ledger.see,
             forget_job=self.ledger.forget,
+            pause=self.burst.pause,
         )
         self.admissions = Admissions(fenced, self.workloads.jobs, self.ledger)
         self.job_observer = JobObserver(

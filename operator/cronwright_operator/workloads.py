@@ -6,21 +6,21 @@ is kept, and wakes nobody.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from datetime import datetime
 
 from cronwright_core.domain import naming
 from cronwright_core.domain.cluster import CronJobFacts, JobFacts, PodFacts
 from cronwright_core.domain.times import lags
 from cronwright_core.kube.ports import Json, ListWatchClient
-from cronwright_core.kube.reflector import Reflector
-from cronwright_core.kube.resources import CRON_JOBS, JOBS, PODS
+from cronwright_core.kube.reflector import Listener, Reflector, at_once
+from cronwright_core.kube.resources import CRON_JOBS, JOBS, PODS, Resource
 from cronwright_core.kube.workloads import to_cronjob, to_job, to_pod
 
 
 class Workloads:
     """Three reflectors and the indexes over them. `wake_task(uid)` and `wake_job(uid)` are called on changes;
-    `see_job` and `forget_job` keep the books of the launch gate."""
+    `see_job` and `forget_job` keep the books of the launch gate; `pause` is the reflectors'."""
 
     def __init__(
         self,
@@ -31,6 +31,7 @@ class Workloads:
         wake_job: Callable[[str], None],
         see_job: Callable[[JobFacts], None],
         forget_job: Callable[[JobFacts], None],
+        pause: Callable[[], Awaitable[None]] = at_once,
     ) -> None:
         self._see_job = see_job
         self._forget_job = forget_job
@@ -42,13 +43,20 @@ class Workloads:
         self._cronjobs: dict[str, CronJobFacts] = {}
         self._uncovered: dict[str, datetime] = {}
         self._without_pod: dict[str, datetime] = {}
-        spaces = tuple(namespaces)
-        selector = naming.MANAGED_SELECTOR
-        self.jobs = Reflector(client, JOBS, namespaces=spaces, label_selector=selector, listener=self._job_changed)
-        self.pods = Reflector(client, PODS, namespaces=spaces, label_selector=selector, listener=self._pod_changed)
-        self.cronjobs = Reflector(
-            client, CRON_JOBS, namespaces=spaces, label_selector=selector, listener=self._cronjob_changed
-        )
+
+        def reflect(resource: Resource, listener: Listener) -> Reflector:
+            return Reflector(
+                client,
+                resource,
+                namespaces=tuple(namespaces),
+                label_selector=naming.MANAGED_SELECTOR,
+                listener=listener,
+                pause=pause,
+            )
+
+        self.jobs = reflect(JOBS, self._job_changed)
+        self.pods = reflect(PODS, self._pod_changed)
+        self.cronjobs = reflect(CRON_JOBS, self._cronjob_changed)
 
     @property
     def reflectors(self) -> tuple[Reflector, Reflector, Reflector]:

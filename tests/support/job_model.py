@@ -60,7 +60,7 @@ class Cluster(FakeObjects):
 
     def watch(
         self, resource: Resource, namespace: str | None, *, resource_version: str, **_: Any
-    ) -> AsyncIterator[WatchEvent]:
+    ) -> AsyncIterator[Sequence[WatchEvent]]:
         raise NotImplementedError
 
     @property

@@ -190,7 +190,7 @@ class KubeClient:
         resource_version: str,
         label_selector: str = "",
         field_selector: str = "",
-    ) -> AsyncIterator[WatchEvent]:
+    ) -> AsyncIterator[Sequence[WatchEvent]]:
         query = {
             "watch": "true",
             "allowWatchBookmarks": "true",
@@ -206,12 +206,11 @@ class KubeClient:
             "watch", resource.plural, resource.path(namespace), query=query, timeout=timeout
         ) as response:
             try:
-                async for line in response.content:
-                    event = orjson.loads(line)
-                    if event["type"] == "ERROR":
-                        status = event["object"]
-                        raise error_for(int(status.get("code") or 500), status)
-                    yield WatchEvent(event["type"], event["object"])
+                rest = b""
+                async for chunk in response.content.iter_any():
+                    *lines, rest = (rest + chunk).split(b"\n")
+                    if lines:
+                        yield [_to_event(line) for line in lines]
             except (aiohttp.ClientError, TimeoutError, ValueError) as error:
                 raise KubeUnreachable(f"the watch of {resource.plural} broke: {type(error).__name__}") from error
 
@@ -313,6 +312,15 @@ def _encode(body: object) -> bytes:
     except TypeError:
         # Half of a character, as in somebody's annotation `{"by": "\ud800"}`: the API server puts U+FFFD in its place.
         return json.dumps(body).encode()
+
+
+def _to_event(line: bytes) -> WatchEvent:
+    event = orjson.loads(line)
+    if event["type"] == "ERROR":
+        # Events that came with it are asked for again, as their reader has not got to their versions.
+        status = event["object"]
+        raise error_for(int(status.get("code") or 500), status)
+    return WatchEvent(event["type"], event["object"])
 
 
 async def _status_object(response: aiohttp.ClientResponse) -> Mapping[str, Any] | None:

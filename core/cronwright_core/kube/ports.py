@@ -90,8 +90,9 @@ class ListWatchClient(Protocol):
         resource_version: str,
         label_selector: str = "",
         field_selector: str = "",
-    ) -> AsyncIterator[WatchEvent]:
-        """Yields events until the server ends the watch. Raises KubeGone when the version is too old."""
+    ) -> AsyncIterator[Sequence[WatchEvent]]:
+        """Yields events, as many as have come since the last ones, until the server ends the watch. Raises KubeGone
+        when the version is too old."""
 
 
 class LogClient(Protocol):

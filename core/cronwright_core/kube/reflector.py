@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from time import monotonic
 
 from cronwright_core.kube.deletions import Deletions
 from cronwright_core.kube.errors import KubeError, KubeGone
-from cronwright_core.kube.ports import Json, ListWatchClient
+from cronwright_core.kube.ports import Json, ListWatchClient, WatchEvent
 from cronwright_core.kube.resources import Resource
 
 logger = logging.getLogger(__name__)
@@ -23,8 +23,39 @@ Listener = Callable[[Json | None, Json | None], None]
 """Called with (old, new); new is None for a deletion."""
 
 
+_STATES = frozenset(("ADDED", "MODIFIED"))
+
+
+def newest(events: Sequence[WatchEvent]) -> Sequence[WatchEvent]:
+    """The events without those that a later one of the same object makes old; a deletion does not: what it ends was to
+    be seen before. Pure."""
+    if len(events) == 1:
+        return events
+    kept: list[WatchEvent] = []
+    told: set[str] = set()
+    for event in reversed(events):
+        if event.type in _STATES or event.type == "DELETED":
+            uid = event.object["metadata"]["uid"]
+            if event.type == "DELETED":
+                told.discard(uid)
+            elif uid in told:
+                continue
+            else:
+                told.add(uid)
+        kept.append(event)
+    kept.reverse()
+    return kept
+
+
+async def at_once() -> None:
+    """No pause."""
+
+
 class Reflector:
-    """Keeps the objects of a resource, by uid; `listener` hears each change once, in the event loop's thread."""
+    """Keeps the objects of a resource, by uid; `listener` hears each change once, in the event loop's thread.
+
+    `pause` is awaited before events are read again. Of those that come meanwhile only the newest of an object counts.
+    """
 
     def __init__(
         self,
@@ -34,12 +65,14 @@ class Reflector:
         namespaces: tuple[str | None, ...],
         label_selector: str,
         listener: Listener,
+        pause: Callable[[], Awaitable[None]] = at_once,
     ) -> None:
         self._client = client
         self._resource = resource
         self._namespaces = namespaces
         self._selector = label_selector
         self._listener = listener
+        self._pause = pause
         self._objects: dict[str, Json] = {}
         self._removed = Deletions()
         self._last_contact = dict.fromkeys(namespaces, 0.0)
@@ -87,17 +120,19 @@ class Reflector:
             try:
                 if version is None:
                     version = await self._list(namespace)
-                async for event in self._client.watch(
+                async for events in self._client.watch(
                     self._resource, namespace, resource_version=version, label_selector=self._selector
                 ):
                     # Not before: a watch that is refused at once, again and again, is not asked for ever faster.
                     failures = 0
                     self._last_contact[namespace] = monotonic()
-                    version = event.object["metadata"]["resourceVersion"]
-                    if event.type == "DELETED":
-                        self._remove(event.object["metadata"]["uid"])
-                    elif event.type in ("ADDED", "MODIFIED"):
-                        self._store(event.object["metadata"]["uid"], event.object)
+                    for event in newest(events):
+                        if event.type == "DELETED":
+                            self._remove(event.object["metadata"]["uid"])
+                        elif event.type in _STATES:
+                            self._store(event.object["metadata"]["uid"], event.object)
+                    version = events[-1].object["metadata"]["resourceVersion"]
+                    await self._pause()
                 failures = 0
                 self._last_contact[namespace] = monotonic()
             except KubeGone:

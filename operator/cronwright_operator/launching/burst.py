@@ -26,6 +26,10 @@ FEW = 1
 """At once, of each queue, beside a crowd. The job controller works on five Jobs at once (--concurrent-job-syncs), the
 scheduler on one Pod: what dozens of our requests take of the API server is theirs. Where it has time one goes far."""
 _LOOK_SECONDS = 0.25
+_READ_SECONDS = 0.25
+"""So long events gather while a burst lasts. Each Job and Pod changes several times within a second of its making, and
+to read one event at a time, to tell of it and to look at its task costs much more than to do so for the newest of all:
+that time is the API server's and the controllers', who make what the events tell of."""
 _FRESH_SECONDS = 0.02
 
 
@@ -112,6 +116,11 @@ class Burst:
         """Returns once the burst is over."""
         if self.lasts():
             await self._over.wait()
+
+    async def pause(self) -> None:
+        """Returns when the next events of a watch may be read: at once, but in a burst."""
+        if self.lasts():
+            await asyncio.sleep(_READ_SECONDS)
 
     async def run(self) -> None:
         """Sees that a burst ends and wakes what was put off, until cancelled."""

@@ -135,7 +135,7 @@ class Link:
         resource_version: str,
         label_selector: str = "",
         field_selector: str = "",
-    ) -> AsyncIterator[WatchEvent]:
+    ) -> AsyncIterator[Sequence[WatchEvent]]:
         loop = asyncio.get_running_loop()
         events = self._server.events.setdefault(resource.plural, [])
         place = len(events)
@@ -146,16 +146,21 @@ class Link:
         while True:
             if self._weather.expiries > expiries:
                 raise KubeGone(410, "Expired", "too old resource version")
-            while place < len(events):
-                time, event = events[place]
+            if place == len(events):
+                await self._server.changed.wait()
+                continue
+            come: list[WatchEvent] = []
+            while place < len(events) and (wait := self._due(events[place][0]) - loop.time()) <= 0:
+                come.append(events[place][1])
                 place += 1
-                due = max(time + self._weather.lag_seconds, self._weather.outage_until)
-                while due > loop.time():
-                    await asyncio.sleep(due - loop.time())
-                    due = max(due, self._weather.outage_until)
-                if _selected(event.object, label_selector):
-                    yield event
-            await self._server.changed.wait()
+            if not come:
+                await asyncio.sleep(wait)
+            elif selected := [event for event in come if _selected(event.object, label_selector)]:
+                yield selected
+
+    def _due(self, time: float) -> float:
+        """When a watch tells of what happened at a time."""
+        return max(time + self._weather.lag_seconds, self._weather.outage_until)
 
     async def commit(self, act: Callable[[], Result], what: str) -> Result:
         """A transaction of PostgreSQL, which is a write as well; the network's weather is not its own."""

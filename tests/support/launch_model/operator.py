@@ -82,6 +82,7 @@ class Operator:
             wake_job=self._job_changed,
             see_job=self.ledger.see,
             forget_job=self.ledger.forget,
+            pause=lambda: self._burst.pause(),
         )
         self._admissions = Admissions(link, self.workloads.jobs, self.ledger)
         self._definitions = tuple(

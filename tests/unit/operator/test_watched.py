@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 import pytest
@@ -24,9 +24,11 @@ class Recording:
         self.selectors.append(options["field_selector"])
         return Listing([], "1")
 
-    async def watch(self, resource: Resource, namespace: str | None, **options: Any) -> AsyncIterator[WatchEvent]:
+    async def watch(
+        self, resource: Resource, namespace: str | None, **options: Any
+    ) -> AsyncIterator[Sequence[WatchEvent]]:
         self.selectors.append(options["field_selector"])
-        yield WatchEvent("BOOKMARK", {})
+        yield [WatchEvent("BOOKMARK", {})]
 
 
 def asked(ignored: tuple[str, ...], namespace: str | None, selector: str = "") -> list[str]:

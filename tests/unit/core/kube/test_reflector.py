@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import closing
 from typing import Any
 
@@ -11,7 +11,7 @@ import pytest
 
 from cronwright_core.kube.errors import KubeGone, KubeUnreachable
 from cronwright_core.kube.ports import Json, Listing, WatchEvent
-from cronwright_core.kube.reflector import Reflector
+from cronwright_core.kube.reflector import Reflector, newest
 from cronwright_core.kube.resources import JOBS, Resource
 from support.launch_model.virtual_loop import VirtualLoop
 
@@ -33,12 +33,12 @@ class Script:
 
     async def watch(
         self, resource: Resource, namespace: str | None, *, resource_version: str, **_: Any
-    ) -> AsyncIterator[WatchEvent]:
+    ) -> AsyncIterator[Sequence[WatchEvent]]:
         self.versions.append(resource_version)
         for event in self.watches.pop(0) if self.watches else []:
             if isinstance(event, Exception):
                 raise event
-            yield event
+            yield [event]
         if not self.watches:
             await asyncio.Event().wait()
 
@@ -210,3 +210,80 @@ def test_a_listener_that_fails_on_one_object_does_not_end_the_watch() -> None:
         return seen
 
     assert asyncio.run(scenario()) == ["a", "b"]
+
+
+ADDED, MODIFIED, DELETED, BOOKMARK = "ADDED", "MODIFIED", "DELETED", "BOOKMARK"
+
+
+@pytest.mark.parametrize(
+    ("come", "left"),
+    [
+        ([(ADDED, "a", 1)], [0]),
+        ([(ADDED, "a", 1), (MODIFIED, "a", 2), (MODIFIED, "a", 3)], [2]),
+        ([(ADDED, "a", 1), (MODIFIED, "b", 2), (MODIFIED, "a", 3), (MODIFIED, "c", 4)], [1, 2, 3]),
+        ([(MODIFIED, "a", 1), (MODIFIED, "a", 2), (DELETED, "a", 3)], [1, 2]),
+        ([(MODIFIED, "a", 1), (DELETED, "a", 2), (ADDED, "a", 3), (MODIFIED, "a", 4)], [0, 1, 3]),
+        ([(MODIFIED, "a", 1), (DELETED, "b", 2), (MODIFIED, "a", 3)], [1, 2]),
+        ([(MODIFIED, "a", 1), (BOOKMARK, "", 9)], [0, 1]),
+        ([(BOOKMARK, "", 8), (BOOKMARK, "", 9)], [0, 1]),
+    ],
+)
+def test_of_events_that_come_together_the_newest_counts(come: list[tuple[str, str, int]], left: list[int]) -> None:
+    events = [WatchEvent(kind, body(uid, version)) for kind, uid, version in come]
+    for event in events:
+        if event.type == BOOKMARK:
+            del event.object["metadata"]["uid"]  # it has none
+    assert list(newest(events)) == [events[place] for place in left]
+
+
+class Crowd(Script):
+    """A server whose events gather while nobody reads."""
+
+    def __init__(self) -> None:
+        super().__init__([Listing([], "5")], [])
+        self.come: list[WatchEvent] = []
+        self.reads = 0
+
+    async def watch(
+        self, resource: Resource, namespace: str | None, *, resource_version: str, **_: Any
+    ) -> AsyncIterator[Sequence[WatchEvent]]:
+        while True:
+            while not self.come:
+                await asyncio.sleep(0.001)
+            come, self.come = self.come, []
+            self.reads += 1
+            yield come
+
+
+def test_while_it_pauses_events_gather_and_none_is_lost() -> None:
+    changes: list[tuple[str | None, str | None]] = []
+
+    def listener(old: Json | None, new: Json | None) -> None:
+        changes.append(tuple(b and f"{b['metadata']['uid']}{b['metadata']['resourceVersion']}" for b in (old, new)))  # type: ignore[arg-type]
+
+    async def scenario() -> int:
+        server = Crowd()
+        reflector = Reflector(
+            server,
+            JOBS,
+            namespaces=(None,),
+            label_selector="",
+            listener=listener,
+            pause=lambda: asyncio.sleep(0.25),
+        )
+        task = asyncio.create_task(reflector.run())
+        for version in range(6, 106):
+            server.come.append(WatchEvent(MODIFIED, body("ab"[version % 2], version)))
+            await asyncio.sleep(0.01)
+        server.come.append(WatchEvent(DELETED, body("a", 106)))
+        await asyncio.sleep(1)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        return server.reads
+
+    with closing(VirtualLoop()) as loop:
+        assert loop.play(scenario()) <= 6
+    assert changes[-1] == ("a104", None)
+    assert "b105" in {new for _, new in changes}
+    assert len(changes) <= 12
+    assert all(old is not None for old, _ in changes[2:]), "each is told with what was told before"
