@@ -26,7 +26,7 @@ FEW = 1
 """At once, of each queue, beside a crowd. The job controller works on five Jobs at once (--concurrent-job-syncs), the
 scheduler on one Pod: what dozens of our requests take of the API server is theirs. Where it has time one goes far."""
 _LOOK_SECONDS = 0.25
-_READ_SECONDS = 0.25
+_READ_SECONDS = 0.5
 """So long events gather while a burst lasts. Each Job and Pod changes several times within a second of its making, and
 to read one event at a time, to tell of it and to look at its task costs much more than to do so for the newest of all:
 that time is the API server's and the controllers', who make what the events tell of."""
