@@ -118,8 +118,8 @@ class Burst:
             await self._over.wait()
 
     async def pause(self) -> None:
-        """Returns when the next events of a watch may be read: at once, but in a burst."""
-        if self.lasts():
+        """Returns when the next events of a watch may be read: at once, but in a burst and beside a crowd."""
+        if self.lasts() or self.crowded():
             await asyncio.sleep(_READ_SECONDS)
 
     async def run(self) -> None:
