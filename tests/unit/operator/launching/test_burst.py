@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import closing
 from datetime import datetime, timedelta
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from cronwright_operator.launching import burst as module
 from cronwright_operator.launching.burst import CROWD, FEW, LONGEST, MANY, NEW, Burst, is_burst
 from support.builders import at, make_task
+from support.launch_model.virtual_loop import VirtualLoop
 
 TICK = at("10:00:00")
 
@@ -122,6 +124,25 @@ def test_a_crowd_that_waits_for_pods_leaves_the_rest_few_places(
     burst = Burst(lambda: [TICK] * open_ticks, lambda _: None, lambda: TICK, without_pod=lambda: without_pod)
     assert burst.at_once(96) == expected
     assert burst.at_once(2) == min(expected, 2)
+
+
+@pytest.mark.parametrize(
+    ("without_pod", "open_ticks", "pauses"),
+    [(0, MANY - 1, False), (0, MANY, True), (CROWD - 1, 0, False), (CROWD, 0, True)],
+    ids=["calm", "a burst", "some Jobs without a Pod", "a crowd of them"],
+)
+def test_events_gather_while_others_are_busy_and_are_read_at_once_else(
+    without_pod: int, open_ticks: int, pauses: bool
+) -> None:
+    burst = Burst(lambda: [TICK] * open_ticks, lambda _: None, lambda: TICK, without_pod=lambda: [TICK] * without_pod)
+
+    async def pause() -> float:
+        begun = asyncio.get_running_loop().time()
+        await burst.pause()
+        return asyncio.get_running_loop().time() - begun
+
+    with closing(VirtualLoop()) as loop:
+        assert loop.play(pause()) == pytest.approx(module._READ_SECONDS if pauses else 0)
 
 
 def test_a_crowd_is_one_until_few_are_left() -> None:
