@@ -24,7 +24,7 @@ from cronwright_core.kube.errors import (
 )
 from cronwright_core.kube.ports import Json, PatchKind
 from cronwright_core.kube.reflector import Reflector
-from cronwright_core.kube.resources import CRON_JOBS, JOBS, PROJECTS, SCHEDULED_TASKS
+from cronwright_core.kube.resources import CRON_JOBS, JOBS, PROJECTS, SCHEDULED_TASKS, Resource
 from cronwright_core.kube.status import replace_status
 from cronwright_core.kube.workloads import to_cronjob
 from cronwright_operator.reconciling import actions
@@ -294,5 +294,32 @@ def test_the_live_copy_sees_creations_changes_and_deletions(namespace: str) -> N
         assert reflector.age_seconds() < 30
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
+
+    run(work)
+
+
+def test_a_watch_loses_nothing_of_large_and_small_objects_that_come_while_nobody_reads(namespace: str) -> None:
+    """An event comes in as many pieces as the network likes, and a piece holds as many events as have come."""
+    config_maps = Resource("", "v1", "configmaps", "ConfigMap")
+    texts = {f"c{number:02}": str(number % 10) * (900_000 if number % 5 == 0 else 10) for number in range(20)}
+
+    async def work(client: KubeClient) -> None:
+        begin = await client.list(config_maps, namespace)
+        watch = client.watch(config_maps, namespace, resource_version=begin.resource_version, label_selector="test=yes")
+        seen: dict[str, str] = {}
+        reads = []
+        for name, text in texts.items():
+            metadata = {"name": name, "labels": {"test": "yes"}}
+            body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {"text": text}}
+            await client.create(config_maps, namespace, body)
+            if name == "c00":
+                reads.append(len(await anext(watch)))  # it is open now; nobody reads what follows
+                seen["c00"] = text
+        while len(seen) < len(texts):
+            events = await anext(watch)
+            reads.append(len(events))
+            seen |= {event.object["metadata"]["name"]: event.object["data"]["text"] for event in events}
+        assert seen == texts
+        assert max(reads) > 1, "small ones come together"
 
     run(work)
