@@ -13,7 +13,7 @@ from cronwright_core.domain.times import to_rfc3339
 from cronwright_core.kube.client import KubeClient
 from cronwright_core.kube.errors import KubeUnreachable
 from cronwright_core.kube.ports import Json
-from cronwright_core.kube.resources import JOBS, PODS
+from cronwright_core.kube.resources import JOBS, PODS, SCHEDULED_TASKS
 
 AT_ONCE = 16
 CONTAINER = {"name": naming.CONTAINER, "image": "example.invalid/nothing:1", "command": ["true"]}
@@ -23,9 +23,12 @@ SECONDS = 7
 
 async def make_finished(client: KubeClient, namespace: str, tasks: Sequence[Json], count: int) -> None:
     """`count` executions of the tasks in turn, a minute apart. No node has their Pods, so there is no output to ask
-    for."""
+    for. The tasks' statuses hold these ticks, as after an edit: a Job whose tick is not settled would be kept."""
     limit = asyncio.Semaphore(AT_ONCE)
     now = datetime.now(UTC).replace(second=0, microsecond=0)
+    settled = {"status": {"lastScheduleTime": to_rfc3339(now)}}
+    for task in tasks:
+        await client.patch(SCHEDULED_TASKS, namespace, _name(task), settled, subresource="status")
 
     async def make(number: int) -> None:
         task = tasks[number % len(tasks)]
