@@ -21,14 +21,19 @@ SECONDS = 7
 """How long each of them has run."""
 
 
+async def settle_ticks(client: KubeClient, namespace: str, tasks: Sequence[Json]) -> None:
+    """Says in the tasks' statuses that all ticks up to now are decided, as after an edit: a Job whose tick is not would
+    be kept."""
+    status = {"status": {"lastScheduleTime": to_rfc3339(datetime.now(UTC).replace(microsecond=0))}}
+    for task in tasks:
+        await client.patch(SCHEDULED_TASKS, namespace, _name(task), status, subresource="status")
+
+
 async def make_finished(client: KubeClient, namespace: str, tasks: Sequence[Json], count: int) -> None:
     """`count` executions of the tasks in turn, a minute apart. No node has their Pods, so there is no output to ask
-    for. The tasks' statuses hold these ticks, as after an edit: a Job whose tick is not settled would be kept."""
+    for."""
     limit = asyncio.Semaphore(AT_ONCE)
     now = datetime.now(UTC).replace(second=0, microsecond=0)
-    settled = {"status": {"lastScheduleTime": to_rfc3339(now)}}
-    for task in tasks:
-        await client.patch(SCHEDULED_TASKS, namespace, _name(task), settled, subresource="status")
 
     async def make(number: int) -> None:
         task = tasks[number % len(tasks)]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from bench.launch import loads
 from bench.launch.control_plane import ControlPlane
-from bench.recording.executions_finished import make_bare, make_finished, release_bare
+from bench.recording.executions_finished import make_bare, make_finished, release_bare, settle_ticks
 from bench.recording.executions_operator import build, connect, unrecorded, until, wait_settled
 from cronwright_core.kube.client import KubeClient
 from cronwright_core.kube.resources import JOBS, SCHEDULED_TASKS
@@ -44,6 +44,7 @@ async def measure(
         await wait_settled(TASKS)
         operator.stop()
         tasks = (await client.list(SCHEDULED_TASKS, "rate")).items
+        await settle_ticks(client, "rate", tasks)
         begin = time.monotonic()
         await make_finished(client, "rate", tasks, count)
         made = count / (time.monotonic() - begin)

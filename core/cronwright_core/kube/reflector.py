@@ -22,26 +22,22 @@ _BACKOFF_SECONDS = (0.2, 0.5, 1.0, 2.0, 5.0)
 Listener = Callable[[Json | None, Json | None], None]
 """Called with (old, new); new is None for a deletion."""
 
-
 _STATES = frozenset(("ADDED", "MODIFIED"))
 
 
 def newest(events: Sequence[WatchEvent]) -> Sequence[WatchEvent]:
     """The events without those that a later one of the same object makes old; a deletion does not: what it ends was to
     be seen before. Pure."""
-    if len(events) == 1:
-        return events
     kept: list[WatchEvent] = []
     told: set[str] = set()
     for event in reversed(events):
-        if event.type in _STATES or event.type == "DELETED":
-            uid = event.object["metadata"]["uid"]
-            if event.type == "DELETED":
-                told.discard(uid)
-            elif uid in told:
+        uid = event.object["metadata"].get("uid")  # a bookmark has none
+        if event.type == "DELETED":
+            told.discard(uid)
+        elif event.type in _STATES:
+            if uid in told:
                 continue
-            else:
-                told.add(uid)
+            told.add(uid)
         kept.append(event)
     kept.reverse()
     return kept

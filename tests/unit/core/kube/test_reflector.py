@@ -11,13 +11,22 @@ import pytest
 
 from cronwright_core.kube.errors import KubeGone, KubeUnreachable
 from cronwright_core.kube.ports import Json, Listing, WatchEvent
-from cronwright_core.kube.reflector import Reflector, newest
+from cronwright_core.kube.reflector import Listener, Reflector, newest
 from cronwright_core.kube.resources import JOBS, Resource
 from support.launch_model.virtual_loop import VirtualLoop
 
 
 def body(uid: str, version: int) -> Json:
     return {"metadata": {"uid": uid, "namespace": "ns", "resourceVersion": str(version), "managedFields": [1]}}
+
+
+def noting(changes: list[Any]) -> Listener:
+    """Notes each change as its two sides, `uid` and `resourceVersion` of each."""
+
+    def listener(old: Json | None, new: Json | None) -> None:
+        changes.append(tuple(b and f"{b['metadata']['uid']}{b['metadata']['resourceVersion']}" for b in (old, new)))
+
+    return listener
 
 
 class Script:
@@ -47,10 +56,7 @@ def run(script: Script, until: Callable[[list[tuple[str | None, str | None]], Re
     async def scenario() -> list[Any]:
         changes: list[tuple[str | None, str | None]] = []
 
-        def listener(old: Json | None, new: Json | None) -> None:
-            changes.append(tuple(b and f"{b['metadata']['uid']}{b['metadata']['resourceVersion']}" for b in (old, new)))  # type: ignore[arg-type]
-
-        reflector = Reflector(script, JOBS, namespaces=(None,), label_selector="", listener=listener)
+        reflector = Reflector(script, JOBS, namespaces=(None,), label_selector="", listener=noting(changes))
         task = asyncio.create_task(reflector.run())
         async with asyncio.timeout(5):
             while not until(changes, reflector):
@@ -105,12 +111,9 @@ def while_listing(answers: list[Json], watched: list[WatchEvent | Exception]) ->
     async def scenario() -> tuple[list[Any], Reflector]:
         changes: list[Any] = []
 
-        def listener(old: Json | None, new: Json | None) -> None:
-            changes.append(tuple(b and f"{b['metadata']['uid']}{b['metadata']['resourceVersion']}" for b in (old, new)))
-
         script = SlowList([Listing([], "5"), Listing([], "100")], [[KubeGone(410, "Expired", "old")], watched])
         script.begun, script.arrive = asyncio.Event(), asyncio.Event()
-        reflector = Reflector(script, JOBS, namespaces=(None,), label_selector="", listener=listener)
+        reflector = Reflector(script, JOBS, namespaces=(None,), label_selector="", listener=noting(changes))
         task = asyncio.create_task(reflector.run())
         await script.begun.wait()
         for answer in answers:
@@ -258,9 +261,6 @@ class Crowd(Script):
 def test_while_it_pauses_events_gather_and_none_is_lost() -> None:
     changes: list[tuple[str | None, str | None]] = []
 
-    def listener(old: Json | None, new: Json | None) -> None:
-        changes.append(tuple(b and f"{b['metadata']['uid']}{b['metadata']['resourceVersion']}" for b in (old, new)))  # type: ignore[arg-type]
-
     async def scenario() -> int:
         server = Crowd()
         reflector = Reflector(
@@ -268,7 +268,7 @@ def test_while_it_pauses_events_gather_and_none_is_lost() -> None:
             JOBS,
             namespaces=(None,),
             label_selector="",
-            listener=listener,
+            listener=noting(changes),
             pause=lambda: asyncio.sleep(0.25),
         )
         task = asyncio.create_task(reflector.run())
