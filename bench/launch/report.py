@@ -36,15 +36,16 @@ def table(rate: str, results: Sequence[Result]) -> str:
 
 
 def _processors(results: Sequence[Result]) -> list[str]:
-    """Seconds of processor time from the tick: until the last Job / until the last Pod and CronJob status."""
+    """Seconds of processor time from the tick: until the last Job / until the last Pod and CronJob status. And what the
+    same small piece of work needed beside it: the speed of the machine at that time."""
     names = list(dict.fromkeys(name for result in results for name in result.used[1]))
     lines = [
         "Processor seconds, tick → last Job / → last Pod and status:",
         "",
-        f"| due | launched by | {' | '.join(names)} |",
-        "| --- " * (len(names) + 2) + "|",
+        f"| due | launched by | {' | '.join(names)} | piece of work (ms) |",
+        "| --- " * (len(names) + 3) + "|",
     ]
     for result in results:
         cells = [" / ".join(f"{used[name]:.1f}" if name in used else "-" for used in result.used) for name in names]
-        lines.append(f"| {result.due} | {result.way} | {' | '.join(cells)} |")
+        lines.append(f"| {result.due} | {result.way} | {' | '.join(cells)} | {result.piece * 1000:.3f} |")
     return lines

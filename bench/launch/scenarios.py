@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from bench.audit_log import NewJobs
-from bench.launch import loads, processors
+from bench.launch import loads, processors, speed
 from bench.launch.observing import Observer, Seen
 from cronwright_core.kube.client import KubeClient
 from cronwright_core.kube.resources import CRON_JOBS
@@ -32,7 +32,8 @@ _MAKERS = {"native": (loads.make_native, 0.02), "native-alike": (loads.make_nati
 @dataclass(frozen=True)
 class Result:
     """When each Job was made, and what was seen; times are wall seconds, by name. `used` is the processor time of each
-    process, in seconds, from the tick until the last Job was made, and until the last Pod and CronJob status."""
+    process, in seconds, from the tick until the last Job was made, and until the last Pod and CronJob status. `piece`
+    is what a piece of work needed until the last Job was made, in seconds of processor time."""
 
     way: str
     due: int
@@ -40,6 +41,7 @@ class Result:
     made: dict[str, float]
     seen: Seen
     used: tuple[processors.Times, processors.Times]
+    piece: float
 
     def lateness(self, what: str) -> list[float]:
         """Seconds from the tick to `made`, `jobs`, `admitted`, `pods` or `covered`, in order, of those that came."""
@@ -62,7 +64,7 @@ async def run(
     namespace = f"{way}-{due}-{int(time.time())}"
     await loads.make_namespace(client, namespace)
     tick, at_tick = await _make(client, way, namespace, due, settle, progress)
-    async with Observer(client, namespace) as observer, asyncio.TaskGroup() as group:
+    async with speed.measuring() as pieces, Observer(client, namespace) as observer, asyncio.TaskGroup() as group:
         group.create_task(at_tick())
         await _until(tick)
         seen, jobs = observer.seen, NewJobs(audit, namespace)
@@ -84,7 +86,9 @@ async def run(
         used = until_jobs, processors.used(before, processors.read(pids))
         # A second Job of the same tick would come now.
         await asyncio.sleep(3)
-        return Result(way, due, tick.timestamp(), jobs.read(), seen, used)
+        made = jobs.read()
+        piece = pieces.seconds(tick.timestamp(), max(made.values(), default=tick.timestamp()))
+        return Result(way, due, tick.timestamp(), made, seen, used, piece)
 
 
 async def _make(
