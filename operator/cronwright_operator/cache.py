@@ -6,6 +6,7 @@ Lives in the operator's main loop; kopf's thread hands events over with `call_so
 from __future__ import annotations
 
 import logging
+from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import timedelta
@@ -19,6 +20,8 @@ from cronwright_core.kube.deletions import Deletions
 from cronwright_core.kube.ports import Json
 
 logger = logging.getLogger(__name__)
+
+_MAX_LAST_SEEN = 1000
 
 
 class DefinitionCache:
@@ -42,6 +45,7 @@ class DefinitionCache:
         self._projects: dict[str, Project] = {}
         self._project_uids: dict[tuple[str, str], str] = {}
         self._removed = Deletions()
+        self._last_seen: OrderedDict[str, ScheduledTask] = OrderedDict()
 
     def task(self, uid: str) -> ScheduledTask | None:
         """The task, or None if it is gone."""
@@ -51,6 +55,10 @@ class DefinitionCache:
         """Whether the task was deleted, or is being deleted."""
         task = self._tasks.get(uid)
         return task is None or task.deleting
+
+    def last_seen(self, uid: str) -> ScheduledTask | None:
+        """How a task was that has been deleted before it had an id; of the newest thousand of these."""
+        return self._last_seen.get(uid)
 
     def tasks(self) -> Iterable[ScheduledTask]:
         """All tasks."""
@@ -119,8 +127,14 @@ class DefinitionCache:
     def remove_task(self, uid: str) -> None:
         """Forgets a deleted task."""
         self._removed.add(uid)
-        if self._tasks.pop(uid, None) is not None:
-            self._on_task(uid, False)
+        task = self._tasks.pop(uid, None)
+        if task is None:
+            return
+        if task.status.task_id is None:
+            self._last_seen[uid] = task
+            if len(self._last_seen) > _MAX_LAST_SEEN:
+                self._last_seen.popitem(last=False)
+        self._on_task(uid, False)
 
     def put_project(self, body: Json) -> None:
         """Takes a project as read or written."""

@@ -243,7 +243,7 @@ class Parts:
             lists=client,
             executions=executions,
             logs=logs,
-            identities=Identities(self.cache, tasks),
+            identities=Identities(self.cache, tasks, client, system_now),
             batcher=self.batcher,
             follower=self.follower,
             task_gone=self.cache.is_gone,

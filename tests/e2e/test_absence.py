@@ -148,6 +148,15 @@ def test_without_postgresql_tasks_run_and_the_record_follows(cluster: Cluster, s
         kubectl("annotate", "-n", space.namespace, "scheduledtask/long", cancel)
         (stopped,) = space.names("jobs", "cronwright.dev/task=long")
         kubectl("wait", "-n", space.namespace, "--for=condition=Failed", stopped, "--timeout=60s")
+        # One that comes and goes before anything of it could be written.
+        space.apply_task("brief", "echo a short life", scheduleType="Once")
+        (brief,) = eventually(
+            lambda: space.names("jobs", "cronwright.dev/task=brief"), seconds=60, what="the Job of a task without an id"
+        )
+        kubectl("wait", "-n", space.namespace, "--for=condition=Complete", brief, "--timeout=60s")
+        execution = "jsonpath={.metadata.annotations.cronwright\\.dev/execution}"
+        of_brief = kubectl("get", "-n", space.namespace, brief, "-o", execution)
+        kubectl("delete", "-n", space.namespace, "scheduledtask/brief", "--timeout=30s")
     finally:
         cluster.scale("statefulset", "cronwright-postgresql", 1)
     eventually(lambda: alice.call("GET", f"/tasks/{task_id}").status_code == 200, seconds=90, what="the API to be back")
@@ -157,6 +166,13 @@ def test_without_postgresql_tasks_run_and_the_record_follows(cluster: Cluster, s
     (ended,) = alice.ended(space.task_id("long"))
     assert (ended["status"], ended["error_message"]) == ("CANCELLED", "Cancelled: cancelled by kubectl")
     assert alice.log(ended["execution_id"]) == ["working", "told to stop"]
+    eventually(
+        lambda: alice.call("GET", f"/executions/{of_brief}").status_code == 200, seconds=60, what="a dead task's record"
+    )
+    record = alice.call("GET", f"/executions/{of_brief}").json()["data"]
+    assert (record["task_name"], record["status"]) == (f"brief of {space.namespace}", "SUCCESS")
+    assert alice.log(of_brief) == ["a short life"]
+    eventually(lambda: not space.names("jobs", "cronwright.dev/task=brief"), seconds=60, what="its Job to be let go")
 
 
 def test_a_release_stops_the_operator_and_is_taken_back_by_it(space: Space, alice: Rest) -> None:

@@ -56,10 +56,11 @@ class JobFacts:
     `tick` is the scheduled time, None for a manual run. `accepted`: carries our finalizer, or is recorded already.
     `owner_uid` is the controlling owner's (CronJob or ScheduledTask). `pod_deadline_seconds` is the time limit that the
     template gives to each Pod, `deadline_seconds` the Job's own (the back-stop, which deletes Pods). `workspace_claim`
-    is the PersistentVolumeClaim in which its Pods have a directory, named as the Job; None without one. `project` is
-    the name of the task's Project as the label carries it. `stepped_in`: the operator made it in place of the CronJob
-    controller. `queue_name`: Kueue admits it, not we. `held_back`: the Job controller has it as suspended (condition
-    `Suspended`), which outlasts `suspended` until it looks. Equal ones differ in `resource_version` at most.
+    is the PersistentVolumeClaim in which its Pods have a directory, named as the Job; None without one. `project` and
+    `task_name` are the names of the task's Project and its own as the labels carry them. `stepped_in`: the operator
+    made it in place of the CronJob controller. `queue_name`: Kueue admits it, not we. `held_back`: the Job controller
+    has it as suspended (condition `Suspended`), which outlasts `suspended` until it looks. Equal ones differ in
+    `resource_version` at most.
     """
 
     namespace: str
@@ -93,6 +94,7 @@ class JobFacts:
     workspace_claim: str | None = None
     parameters: tuple[str, ...] = ()
     project: str = ""
+    task_name: str = ""
     stepped_in: bool = False
     queue_name: str | None = None
     held_back: bool = False

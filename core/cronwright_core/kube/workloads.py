@@ -67,6 +67,7 @@ def to_job(body: Mapping[str, Any]) -> JobFacts:
         or DEFAULT_PENDING_DEADLINE_SECONDS,
         workspace_claim=_workspace_claim(spec["template"]["spec"]),
         project=labels.get(naming.PROJECT_LABEL, ""),
+        task_name=labels.get(naming.TASK_NAME_LABEL, ""),
         stepped_in=owner is not None and owner["kind"] == "CronJob" and naming.SCHEDULED_TIME_ANNOTATION in annotations,
         queue_name=labels.get(naming.KUEUE_QUEUE_LABEL),
         held_back="Suspended" in conditions,

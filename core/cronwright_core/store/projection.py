@@ -4,6 +4,7 @@
                    └──discard, or replaced by a later reserve once stale──> gone
     register ──────────────────────────────────────────────────> active   (a resource made by kubectl, or a lost
     database)
+    register_deleted ──────────────────────────────────────────> deleted  (made and deleted while PostgreSQL was away)
 
     reserve for a rename ──> pending ──register of the renamed resource, by whomever──> gone, its name in the row there
 
@@ -218,6 +219,28 @@ def register(
         if row_id is not None:
             return row_id
         _free_name(connection, projected, new, now)
+    raise projected.taken(values)
+
+
+def register_deleted(
+    connection: Connection,
+    projected: Projected,
+    resource: Resource,
+    values: Mapping[str, Any],
+    *,
+    created_at: datetime,
+    now: datetime,
+) -> None:
+    """A deleted row for a resource that went before it had one; a row that it has stays as it is. It takes no name."""
+    table = projected.table
+    _lock_uid(connection, resource.cr_uid)
+    if _lock_row(connection, table, table.c.cr_uid == resource.cr_uid) is not None:
+        return
+    times = {"created_at": created_at, "updated_at": now, "deleted_at": now}
+    for _ in range(_RESERVE_TRIES):
+        # Only a number that another session has set by hand can be in the way; the next try draws another one.
+        if _insert(connection, projected, {**values, **_columns(resource), "state": "deleted", **times}) is not None:
+            return
     raise projected.taken(values)
 
 

@@ -185,6 +185,19 @@ class TaskStore:
                 only_newer=only_newer,
             )
 
+    def register_deleted(self, task: TaskProjection, now: datetime) -> None:
+        """Projects a resource that was deleted before it had a row; one that has a row keeps it as it is.
+
+        Raises:
+            InvalidInput: there is no such project.
+        """
+        resource = projection.Resource(
+            cr_uid=task.cr_uid, namespace=task.namespace, cr_name=task.cr_name, generation=task.generation
+        )
+        values = {"owner": task.owner or "", "project_id": task.project_id, **from_task_spec(task.spec)}
+        with self._database.transaction() as connection:
+            projection.register_deleted(connection, _TASKS, resource, values, created_at=task.creation_time, now=now)
+
     def set_observed(
         self,
         cr_uid: str,

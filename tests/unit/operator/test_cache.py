@@ -64,6 +64,21 @@ def test_a_late_list_brings_no_ghost() -> None:
     assert cache.task("never seen") is None
 
 
+def test_the_last_sight_of_a_task_without_an_id_is_kept_of_the_newest_thousand() -> None:
+    cache, _ = make()
+    for number in range(1001):
+        cache.put_task(body(5, uid=f"t{number}", description=f"number {number}"))
+        cache.remove_task(f"t{number}")
+    cache.put_task(body(5, uid="known") | {"status": {"taskId": 1}})
+    cache.remove_task("known")
+    kept = [uid for number in range(1001) if cache.last_seen(uid := f"t{number}") is not None]
+    assert (len(kept), kept[0]) == (1000, "t1")
+    assert cache.last_seen("known") is None, "its row tells whose its runs are"
+    seen = cache.last_seen("t7")
+    assert seen is not None
+    assert seen.spec.description == "number 7"
+
+
 def test_a_project_wakes_its_tasks_when_it_matters() -> None:
     cache, woken = make()
     cache.put_task(body(5))
