@@ -75,7 +75,7 @@ async def make_native_alike(client: KubeClient, namespace: str, count: int, tick
     project, tasks = await _made_tasks(client, namespace, count, tick)
 
     def build(number: int) -> dict[str, Any]:
-        return build_cronjob(tasks[number], project, owner="bench", cron_line=cron_line(tick), suspend=False)
+        return build_cronjob(tasks[number], project, cron_line=cron_line(tick), suspend=False)
 
     await _create_all(client, CRON_JOBS, namespace, count, build)
 
@@ -83,7 +83,7 @@ async def make_native_alike(client: KubeClient, namespace: str, count: int, tick
 async def prepare_jobs(client: KubeClient, namespace: str, count: int, tick: datetime) -> list[dict[str, Any]]:
     """The Jobs that the operator would make of such tasks at the tick; nothing of them is made."""
     project, tasks = await _made_tasks(client, namespace, count, tick)
-    return [build_tick_job(task, project, owner="bench", tick=tick) for task in tasks]
+    return [build_tick_job(task, project, tick=tick) for task in tasks]
 
 
 async def make_jobs(client: KubeClient, namespace: str, jobs: list[dict[str, Any]], at_once: int) -> None:

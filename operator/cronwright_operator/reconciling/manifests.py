@@ -29,8 +29,6 @@ BACKSTOP_SECONDS = 60
 HISTORY_LIMIT = 1000
 """High, so that the controller never removes a Job before it is recorded - 1000 is an absence of 16 hours for a
 minutely task; the operator removes them itself."""
-TASK_TITLE_ANNOTATION = f"{naming.GROUP}/task-title"
-OWNER_ANNOTATION = f"{naming.GROUP}/owner"
 _JOB_NAME_LABEL = "batch.kubernetes.io/job-name"
 
 
@@ -64,7 +62,6 @@ def build_cronjob(
     task: ScheduledTask,
     project: Project,
     *,
-    owner: str,
     cron_line: str,
     suspend: bool,
     priority_class: str | None = None,
@@ -74,7 +71,7 @@ def build_cronjob(
     `timeZone` is always set (absent means the zone of the controller's process), and there is no
     startingDeadlineSeconds: with one, a late run vanishes without a trace (kubernetes/kubernetes cronjob utils.go).
     """
-    spec = _cronjob_spec(task, project, owner, cron_line, suspend, priority_class)
+    spec = _cronjob_spec(task, project, cron_line, suspend, priority_class)
     return {
         "apiVersion": "batch/v1",
         "kind": "CronJob",
@@ -93,14 +90,13 @@ def outline_cronjob(
     task: ScheduledTask,
     project: Project,
     *,
-    owner: str,
     cron_line: str,
     suspend: bool,
     priority_class: str | None = None,
 ) -> CronJobOutline:
     """The outline of what `build_cronjob` makes of the same. Each look at a task asks for it, and hardly one finds
     anything changed: then it is known. To build and to hash it all was a quarter of the whole decision."""
-    spec_of = (task, project, owner, cron_line, suspend, priority_class)
+    spec_of = (task, project, cron_line, suspend, priority_class)
     built_from = (task.name, task.spec, task.queue_labels, project.spec, *spec_of[2:])
     known_from, outline = _known_outlines.pop(task.uid, (None, None))
     if outline is None or known_from != built_from:
@@ -116,7 +112,7 @@ def outline_cronjob(
 
 
 def _cronjob_spec(
-    task: ScheduledTask, project: Project, owner: str, cron_line: str, suspend: bool, priority_class: str | None
+    task: ScheduledTask, project: Project, cron_line: str, suspend: bool, priority_class: str | None
 ) -> Json:
     return {
         "schedule": cron_line,
@@ -126,21 +122,18 @@ def _cronjob_spec(
         "successfulJobsHistoryLimit": HISTORY_LIMIT,
         "failedJobsHistoryLimit": HISTORY_LIMIT,
         "jobTemplate": {
-            "metadata": {"labels": _job_labels(task), "annotations": _annotations(task, owner)},
+            "metadata": {"labels": _job_labels(task), "annotations": _annotations(task)},
             "spec": build_job_spec(task, project, priority_class),
         },
     }
 
 
-def build_tick_job(
-    task: ScheduledTask, project: Project, *, owner: str, tick: datetime, priority_class: str | None = None
-) -> Json:
+def build_tick_job(task: ScheduledTask, project: Project, *, tick: datetime, priority_class: str | None = None) -> Json:
     """The Job of an Interval, Date or Once tick; its name is the lock against a second run of the same tick."""
     stem = naming.cronjob_name(task.name, task.uid)
     return _job(
         task,
         project,
-        owner=owner,
         name=naming.tick_job_name(stem, tick),
         annotations=_tick_annotations(task, tick),
         priority_class=priority_class,
@@ -152,7 +145,6 @@ def build_cron_tick_job(
     project: Project,
     cronjob: CronJobFacts,
     *,
-    owner: str,
     tick: datetime,
     priority_class: str | None = None,
 ) -> Json:
@@ -163,7 +155,6 @@ def build_cron_tick_job(
     manifest = _job(
         task,
         project,
-        owner=owner,
         name=naming.cron_tick_job_name(cronjob.name, tick),
         annotations={**_tick_annotations(task, tick), naming.CRONJOB_TICK_ANNOTATION: to_rfc3339(tick)},
         priority_class=priority_class,
@@ -185,7 +176,6 @@ def build_request_job(
     task: ScheduledTask,
     project: Project,
     *,
-    owner: str,
     request_key: str,
     time: datetime,
     requested_by: str,
@@ -205,7 +195,6 @@ def build_request_job(
     return _job(
         task,
         project,
-        owner=owner,
         name=naming.request_job_name(stem, task.uid, request_key),
         priority_class=priority_class,
         annotations={
@@ -267,7 +256,6 @@ def _pod_spec(task: ScheduledTask, project: Project, priority_class: str | None)
     body: Json = {
         "name": naming.CONTAINER,
         "image": container.image,
-        "env": _environment(task, project, container),
         # What a program prints last, if it writes no termination message of its own.
         "terminationMessagePolicy": "File",
         "securityContext": {
@@ -277,6 +265,8 @@ def _pod_spec(task: ScheduledTask, project: Project, priority_class: str | None)
             **context,
         },
     }
+    if env := _environment(project, container):
+        body["env"] = env
     if container.command:
         body["command"] = list(container.command)
     if container.args:
@@ -319,16 +309,21 @@ def _pod_spec(task: ScheduledTask, project: Project, priority_class: str | None)
     return spec
 
 
-def _environment(task: ScheduledTask, project: Project, container: ContainerTemplate) -> list[Json]:
+def _environment(project: Project, container: ContainerTemplate) -> list[Json]:
+    """The container's own variables, and where its workspace is.
+
+    Nothing more: the API server goes through every field at each of the dozen writes of a run, and two variables that
+    hardly a program asks for made it slower (docs/benchmarks.md).
+    """
+    if project.spec.workspace is None:
+        return [dict(variable) for variable in container.env]
     ours: list[Json] = [
         {
             "name": "CRONWRIGHT_JOB_NAME",
             "valueFrom": {"fieldRef": {"fieldPath": f"metadata.labels['{_JOB_NAME_LABEL}']"}},
         },
-        {"name": "CRONWRIGHT_TASK", "value": task.spec.display_name},
+        {"name": "CRONWRIGHT_WORKSPACE", "value": project.spec.workspace.mount_path},
     ]
-    if project.spec.workspace is not None:
-        ours.append({"name": "CRONWRIGHT_WORKSPACE", "value": project.spec.workspace.mount_path})
     # Ours cannot be replaced: the workspace's directory is named by one of them.
     names = {variable["name"] for variable in ours}
     return [dict(variable) for variable in container.env if variable["name"] not in names] + ours
@@ -338,7 +333,6 @@ def _job(
     task: ScheduledTask,
     project: Project,
     *,
-    owner: str,
     name: str,
     annotations: Mapping[str, str],
     priority_class: str | None,
@@ -350,7 +344,7 @@ def _job(
             "name": name,
             "namespace": task.namespace,
             "labels": _job_labels(task),
-            "annotations": {**_annotations(task, owner), **annotations},
+            "annotations": {**_annotations(task), **annotations},
             # With it from the first moment: whatever happens to the operator, the Job stays until it is recorded.
             "finalizers": [naming.FINALIZER],
             "ownerReferences": [_owned_by_task(task)],
@@ -380,13 +374,9 @@ def _labels(task: ScheduledTask) -> dict[str, str]:
     }
 
 
-def _annotations(task: ScheduledTask, owner: str) -> dict[str, str]:
-    # An execution outlives its task, so its Job says whose it is.
-    return {
-        TASK_TITLE_ANNOTATION: task.spec.display_name,
-        OWNER_ANNOTATION: owner,
-        naming.PENDING_DEADLINE_ANNOTATION: str(task.spec.pending_deadline_seconds),
-    }
+def _annotations(task: ScheduledTask) -> dict[str, str]:
+    # Whoever ends a Pod that cannot start may have nothing but its Job: the task may be changed by then, or gone.
+    return {naming.PENDING_DEADLINE_ANNOTATION: str(task.spec.pending_deadline_seconds)}
 
 
 def _owned_by_task(task: ScheduledTask) -> Json:

@@ -81,7 +81,6 @@ def _reconcile(seen: Observed) -> Decision:
     schedule, errors = _check(seen)
     if errors or schedule is None or seen.project is None:
         return _not_ready(seen, schedule, errors)
-    owner = task.spec.owner or seen.project.spec.owner or ""
     status = _with_current_schedule(seen, schedule)
     passed = passed_over(seen, schedule, status, HANDS_OFF)
     actions: list[Action] = [*_accept(seen)]
@@ -91,7 +90,7 @@ def _reconcile(seen: Observed) -> Decision:
         return Decision((*actions, *check_ticks(seen, passed.unsure)), seen.now + HANDS_OFF)
     # The CronJob before anything that the API server may refuse: a pause must not wait for a Job that is over a quota.
     if isinstance(schedule, CronSchedule):
-        actions += _cronjob(seen, seen.project, schedule, owner, suspend=task.spec.suspend)
+        actions += _cronjob(seen, seen.project, schedule, suspend=task.spec.suspend)
     else:
         # A CronJob of an earlier type is kept, suspended: deleting it would take its Jobs and their output with it.
         actions += retire(seen.cronjob)
@@ -102,9 +101,9 @@ def _reconcile(seen: Observed) -> Decision:
         actions += _taken(seen, passed.unsure[-1])
         return Decision((*actions, *check_ticks(seen, passed.unsure)), seen.now + HANDS_OFF)
     actions += passed.skipped
-    ticks = decide_ticks(seen, seen.project, schedule, owner, status)
+    ticks = decide_ticks(seen, seen.project, schedule, status)
     actions += ticks.actions
-    actions += _requests(seen, seen.project, owner)
+    actions += _requests(seen, seen.project)
     new = with_observed_runs(seen, ticks.status)
     new = replace(
         new,
@@ -250,7 +249,7 @@ def _requests_made(seen: Observed) -> set[str]:
     return {view.job.request_key for view in seen.jobs if view.job.request_key is not None}
 
 
-def _requests(seen: Observed, project: Project, owner: str) -> list[Action]:
+def _requests(seen: Observed, project: Project) -> list[Action]:
     """Each trigger becomes a Job."""
     task = seen.task
     actions: list[Action] = _fulfilled(seen)
@@ -262,7 +261,6 @@ def _requests(seen: Observed, project: Project, owner: str) -> list[Action]:
         manifest = build_request_job(
             task,
             project,
-            owner=owner,
             request_key=request.key,
             time=asked.time,
             requested_by=asked.by,
@@ -275,12 +273,12 @@ def _requests(seen: Observed, project: Project, owner: str) -> list[Action]:
     return actions
 
 
-def _cronjob(seen: Observed, project: Project, schedule: CronSchedule, owner: str, *, suspend: bool) -> list[Action]:
+def _cronjob(seen: Observed, project: Project, schedule: CronSchedule, *, suspend: bool) -> list[Action]:
     task, current, cron_line, priority = seen.task, seen.cronjob, schedule.expression.canonical, seen.priority_class
-    wanted = outline_cronjob(task, project, owner=owner, cron_line=cron_line, suspend=suspend, priority_class=priority)
+    wanted = outline_cronjob(task, project, cron_line=cron_line, suspend=suspend, priority_class=priority)
     if current is not None and (current.deleting or wanted.fits(current)):
         return []
-    manifest = build_cronjob(task, project, owner=owner, cron_line=cron_line, suspend=suspend, priority_class=priority)
+    manifest = build_cronjob(task, project, cron_line=cron_line, suspend=suspend, priority_class=priority)
     if current is None:
         if task.status.last_schedule_time is not None:
             # Suspended: it knows nothing of the ticks that are decided, and one of them may lie ahead by the

@@ -63,7 +63,7 @@ class TickDecision:
     wake_at: datetime | None = None
 
 
-def decide_ticks(seen: Observed, project: Project, schedule: Schedule, owner: str, status: TaskStatus) -> TickDecision:
+def decide_ticks(seen: Observed, project: Project, schedule: Schedule, status: TaskStatus) -> TickDecision:
     """Decides about all ticks of a task that is valid; `status` belongs to the schedule as it is now."""
     task = seen.task
     if task.spec.suspend or status.completion_time is not None:
@@ -84,7 +84,7 @@ def decide_ticks(seen: Observed, project: Project, schedule: Schedule, owner: st
             )
         verdict = _judge(seen, due.run)
         if verdict.verdict is not Verdict.SKIP:
-            start = _start(seen, project, schedule, owner, due.run, verdict)
+            start = _start(seen, project, schedule, due.run, verdict)
             reserve = due.run if seen.reserved == due.run else None
             noted = upcoming.status
             if _may_be_fired(seen, schedule, due.run):
@@ -268,9 +268,7 @@ def _judge(seen: Observed, tick: datetime) -> TickVerdict:
     return judge_tick(instances, limit=spec.max_instances, policy=spec.concurrency_policy, max_queued=spec.max_queued)
 
 
-def _start(
-    seen: Observed, project: Project, schedule: Schedule, owner: str, tick: datetime, verdict: TickVerdict
-) -> list[Action]:
+def _start(seen: Observed, project: Project, schedule: Schedule, tick: datetime, verdict: TickVerdict) -> list[Action]:
     task = seen.task
     since = tick + start_offset(schedule, task.uid, task.spec.spread_seconds)
     message = f"a newer run took its place (concurrencyPolicy Replace, tick {to_rfc3339(tick)})"
@@ -281,12 +279,10 @@ def _start(
     if isinstance(schedule, CronSchedule):
         if seen.cronjob is None or seen.cronjob.deleting:
             return []  # its CronJob is made first, and wakes us
-        manifest = build_cron_tick_job(
-            task, project, seen.cronjob, owner=owner, tick=tick, priority_class=seen.priority_class
-        )
+        manifest = build_cron_tick_job(task, project, seen.cronjob, tick=tick, priority_class=seen.priority_class)
         owners |= {seen.cronjob.uid}
     else:
-        manifest = build_tick_job(task, project, owner=owner, tick=tick, priority_class=seen.priority_class)
+        manifest = build_tick_job(task, project, tick=tick, priority_class=seen.priority_class)
     # If we die after this and before the status is written, the successor finds the Job under the same name: one run.
     actions.append(CreateJob(manifest, owners, tick_candidate(task, manifest["metadata"]["name"], since), tick))
     return actions

@@ -217,7 +217,7 @@ def test_an_object_that_is_gone_is_told_from_a_kind_that_is_not_known(namespace:
 
 
 def test_a_status_is_written_only_onto_the_one_that_was_seen(namespace: str) -> None:
-    body = build_cronjob(make_task(), make_project(), owner="alice", cron_line="0 0 1 1 *", suspend=True)
+    body = build_cronjob(make_task(), make_project(), cron_line="0 0 1 1 *", suspend=True)
     body["metadata"] = {"name": "overtaken"}
     first, second = "2026-03-02T10:00:00Z", "2026-03-02T10:01:00Z"
 
@@ -250,7 +250,7 @@ def test_a_replaced_spec_keeps_what_the_server_defaults_and_nothing_of_the_old(n
         tolerations=({"key": "dedicated", "operator": "Exists"},),
         pod_annotations={"team": "data"},
     )
-    line = {"owner": "alice", "cron_line": "0 0 1 1 *", "suspend": True}
+    line = {"cron_line": "0 0 1 1 *", "suspend": True}
     before = build_cronjob(kueue, replace(given, spec=rich), priority_class="high", **line)
     plain = build_cronjob(task, make_project(), **line)
     for body in (before, plain):

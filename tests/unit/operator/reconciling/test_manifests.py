@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from cronwright_core.domain import naming
-from cronwright_core.domain.project import ContainerTemplate
+from cronwright_core.domain.project import ContainerTemplate, Workspace
 from cronwright_core.domain.task import Overrides
 from cronwright_operator.reconciling import manifests
 from cronwright_operator.reconciling.manifests import (
@@ -22,7 +22,7 @@ from cronwright_operator.reconciling.manifests import (
 )
 from support.builders import CREATED, make_cronjob, make_project, make_task
 
-LINE: dict[str, Any] = {"owner": "alice", "cron_line": "* * * * *", "suspend": False, "priority_class": None}
+LINE: dict[str, Any] = {"cron_line": "* * * * *", "suspend": False, "priority_class": None}
 TASK, PROJECT = make_task(), make_project()
 CHANGES = {
     "nothing": (TASK, PROJECT, LINE),
@@ -37,7 +37,6 @@ CHANGES = {
     "Project's nodes": (TASK, make_project(node_selector={"disk": "ssd"}), LINE),
     "Project's tolerations": (TASK, make_project(tolerations=({"operator": "Exists"},)), LINE),
     "Project's annotations": (TASK, make_project(pod_annotations={"team": "data"}), LINE),
-    "owner": (TASK, PROJECT, {**LINE, "owner": "bob"}),
     "line": (TASK, PROJECT, {**LINE, "cron_line": "0 9 * * *"}),
     "pause": (TASK, PROJECT, {**LINE, "suspend": True}),
     "priority": (TASK, PROJECT, {**LINE, "priority_class": "high"}),
@@ -53,7 +52,35 @@ def test_the_hash_of_a_cronjob_whose_project_says_little_is_what_it_always_was()
     """Another one, and at an upgrade every CronJob of every installation is written anew: what a Project may leave out
     leaves no trace in the template."""
     manifest = build_cronjob(TASK, PROJECT, **LINE)
-    assert manifest["metadata"]["annotations"] == {naming.SPEC_HASH_ANNOTATION: "faee53e76d1e8269"}
+    assert manifest["metadata"]["annotations"] == {naming.SPEC_HASH_ANNOTATION: "5f5d53e2b6fd98b3"}
+
+
+def test_another_title_or_owner_writes_no_cronjob_anew() -> None:
+    """Whose a run is and what its task is called stands in its record."""
+    handed_on = replace(TASK, spec=replace(TASK.spec, display_name="another", owner="bob"))
+    manifest = build_cronjob(TASK, PROJECT, **LINE)
+    assert build_cronjob(handed_on, make_project(owner="carol"), **LINE) == manifest
+
+
+def _container(cronjob: dict[str, Any]) -> dict[str, Any]:
+    (container,) = cronjob["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"]
+    return container
+
+
+def test_a_task_cannot_name_its_workspace_itself() -> None:
+    own = {"name": "CRONWRIGHT_JOB_NAME", "value": "another"}
+    task = make_task(overrides=Overrides(env=(own, {"name": "A", "value": "1"})))
+    container = _container(build_cronjob(task, make_project(workspace=Workspace("claim", "/data")), **LINE))
+    named = {variable["name"]: variable.get("value") for variable in container["env"]}
+    assert named == {"A": "1", "CRONWRIGHT_JOB_NAME": None, "CRONWRIGHT_WORKSPACE": "/data"}
+    assert container["volumeMounts"][0]["subPathExpr"] == "$(CRONWRIGHT_JOB_NAME)"
+
+
+def test_a_program_without_a_workspace_gets_its_own_variables_and_no_other() -> None:
+    variable = {"name": "A", "value": "1"}
+    task = make_task(overrides=Overrides(env=(variable,)))
+    assert _container(build_cronjob(task, PROJECT, **LINE))["env"] == [variable]
+    assert "env" not in _container(build_cronjob(TASK, PROJECT, **LINE))
 
 
 def test_every_pod_of_a_project_is_placed_and_annotated_as_it_says() -> None:
@@ -61,13 +88,12 @@ def test_every_pod_of_a_project_is_placed_and_annotated_as_it_says() -> None:
     project = make_project(
         node_selector={"disk": "ssd"}, tolerations=(taint,), pod_annotations={"sidecar.istio.io/inject": "false"}
     )
-    given = {"owner": "alice"}
     cronjob = build_cronjob(TASK, project, **LINE)
     jobs = (
         cronjob["spec"]["jobTemplate"],
-        build_tick_job(TASK, project, tick=CREATED, **given),
-        build_cron_tick_job(TASK, project, make_cronjob(), tick=CREATED, **given),
-        build_request_job(TASK, project, request_key="1", time=CREATED, requested_by="bob", **given),
+        build_tick_job(TASK, project, tick=CREATED),
+        build_cron_tick_job(TASK, project, make_cronjob(), tick=CREATED),
+        build_request_job(TASK, project, request_key="1", time=CREATED, requested_by="bob"),
     )
     for job in jobs:
         pod = job["spec"]["template"]

@@ -489,14 +489,6 @@ def test_the_tasks_id_stands_in_its_status_also_while_the_database_is_away(proje
     assert status_of(decide(task, project=project, registration=Registration(task_id=8))).task_id == 8
 
 
-def test_the_tasks_owner_goes_before_its_projects() -> None:
-    for owner, owned_by in (("bob", "bob"), (None, "alice")):
-        decision = decide(make_task(owner=owner, triggers=(Request("1", "now"),)), project=make_project(owner="alice"))
-        (cronjob,), (job,) = of(decision, actions.CreateCronJob), of(decision, actions.CreateJob)
-        for metadata in (cronjob.manifest["spec"]["jobTemplate"]["metadata"], job.manifest["metadata"]):
-            assert metadata["annotations"]["cronwright.dev/owner"] == owned_by
-
-
 def test_the_end_of_a_job_that_somebody_deleted_is_known_from_its_record() -> None:
     task = make_task(ScheduleType.ONCE, "")
     done = settled(task, completion_time=CREATED, last_execution_id="exec-1", last_execution_status="RUNNING")
@@ -531,17 +523,10 @@ def test_overrides_merge_env_by_name() -> None:
         )
     )
     task = make_task(overrides=Overrides(args=("-c", "b"), env=({"name": "B", "value": "3"},)))
-    manifest = build_cronjob(task, project, owner="alice", cron_line="* * * * *", suspend=False)
+    manifest = build_cronjob(task, project, cron_line="* * * * *", suspend=False)
     container = manifest["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"][0]
     assert (container["command"], container["args"]) == (["sh"], ["-c", "b"])
     assert {v["name"]: v.get("value") for v in container["env"]}["B"] == "3"
-
-
-def test_a_task_cannot_name_its_workspace_itself() -> None:
-    task = make_task(overrides=Overrides(env=({"name": "CRONWRIGHT_JOB_NAME", "value": "another"},)))
-    manifest = build_cronjob(task, make_project(), owner="alice", cron_line="* * * * *", suspend=False)
-    env = manifest["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"][0]["env"]
-    assert [v for v in env if v["name"] == "CRONWRIGHT_JOB_NAME" and "value" in v] == []
 
 
 def test_the_schedules_hash_tells_suspend_apart() -> None:

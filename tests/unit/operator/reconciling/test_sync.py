@@ -54,7 +54,7 @@ class Desk:
         task = task or make_task()
         status = settled(task, last_schedule_time=at("10:00:00"), observed_generation=task.generation)
         self.task = replace(task, status=status)
-        manifest = build_cronjob(task, make_project(), owner="alice", cron_line="* * * * *", suspend=False)
+        manifest = build_cronjob(task, make_project(), cron_line="* * * * *", suspend=False)
         written = manifest["metadata"]["annotations"][naming.SPEC_HASH_ANNOTATION]
         self.cronjob = make_cronjob(spec_hash=written, last_schedule_time=at("10:00:00"))
         self.jobs: list[JobFacts] = []

@@ -49,7 +49,7 @@ def decide(
     snapshot = Observed(
         task=task, project=make_project(), cronjob=cronjob, jobs=views, registration=Registration(1), now=now, **seen
     )
-    return decide_ticks(snapshot, make_project(), schedule, "alice", task.status)
+    return decide_ticks(snapshot, make_project(), schedule, task.status)
 
 
 def of(decision: TickDecision, kind: type) -> list[Any]:

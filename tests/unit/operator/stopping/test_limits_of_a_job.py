@@ -20,12 +20,12 @@ def stored(metadata: dict[str, Any], spec: dict[str, Any]) -> JobFacts:
 
 
 def ours() -> JobFacts:
-    body = build_request_job(TASK, make_project(), owner="alice", request_key="k", time=CREATED, requested_by="alice")
+    body = build_request_job(TASK, make_project(), request_key="k", time=CREATED, requested_by="alice")
     return stored(body["metadata"], body["spec"])
 
 
 def controllers() -> JobFacts:
-    cronjob = build_cronjob(TASK, make_project(), owner="alice", cron_line="* * * * *", suspend=False)
+    cronjob = build_cronjob(TASK, make_project(), cron_line="* * * * *", suspend=False)
     template = cronjob["spec"]["jobTemplate"]
     return stored(template["metadata"], template["spec"])
 
