@@ -72,6 +72,8 @@ class Identities:
         """Asked of the API server, unless we saw it go: the row of one that lives would stay a deleted one for long."""
         if self._cache.last_seen(job.task_uid) is not None:
             return True
+        if not job.task_name:
+            return False  # somebody took the label off: the API server cannot be asked
         try:
             body = await self._client.get(SCHEDULED_TASKS, job.namespace, job.task_name)
         except KubeNotFound:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
+from cronwright_core.domain.cluster import JobFacts
 from cronwright_core.kube.resources import SCHEDULED_TASKS
 from cronwright_core.store.records.tasks import TaskIdentity
 from cronwright_core.store.session import Database
@@ -58,8 +60,8 @@ class World:
         self.cache = DefinitionCache(lambda *_: None, lambda _: None)
         self.put_project(projectId=self.project_id)
 
-    def identity(self) -> TaskIdentity:
-        return asyncio.run(Identities(self.cache, self.tasks, self.objects, lambda: NOW).of(JOB))
+    def identity(self, job: JobFacts = JOB) -> TaskIdentity:
+        return asyncio.run(Identities(self.cache, self.tasks, self.objects, lambda: NOW).of(job))
 
 
 @pytest.fixture
@@ -96,6 +98,8 @@ def test_a_task_that_lives_gets_no_deleted_row_because_we_have_not_seen_it(world
         world.identity()
     assert world.tasks.find_by_uid(UID) is None
     world.objects.objects[SCHEDULED_TASKS.plural, "team", "nightly-backup"]["metadata"]["uid"] = "its namesake"
+    with pytest.raises(NotRegistered):
+        world.identity(replace(JOB, task_name=""))  # without its label the API server cannot be asked
     assert world.identity().name == "nightly-backup"
 
 
