@@ -5,9 +5,10 @@ A holder that cannot renew stops writing before its lease runs out, so a success
 (10 s). Other machines' clocks are not trusted: a candidate counts from the moment at which it saw the lease change, and
 looks again just when it would run out, so that it takes over at most 12 s after the last sign of life.
 
-A process that was stopped between the check and the write (SIGSTOP, a frozen machine) may still send that one write
-when it goes on. It can do no harm: Jobs have names that follow from their time, and a status is written only onto the
-one that it was decided on. All else that it knew is out of date, so it ends even if the lease is free again.
+A process that was stopped between the check and the write (SIGSTOP, a suspended machine) may still send that one write
+when it goes on; one whose hypervisor has stopped its clocks, too, those of two seconds, until it asks for the lease. It
+can do no harm: Jobs have names that follow from their time, and a status is written only onto the one that it was
+decided on. All else that it knew is out of date, so it ends even if the lease is free again.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 from datetime import datetime
-from time import monotonic
+from time import CLOCK_BOOTTIME, clock_gettime
 from typing import Any
 
 from cronwright_core.kube.errors import KubeAlreadyExists, KubeConflict, KubeError, KubeNotFound
@@ -31,6 +32,12 @@ RETRY_SECONDS = 2.0
 REQUEST_SECONDS = 3.0
 HEARD_SECONDS = 15.0
 _PAST_THE_END_SECONDS = 0.05
+
+
+def seconds_since_boot() -> float:
+    """Goes on while the machine is suspended, which CLOCK_MONOTONIC does not (clock_gettime(2)): by that clock a holder
+    that has slept past its lease would go on writing until it asks for the lease again, two seconds later."""
+    return clock_gettime(CLOCK_BOOTTIME)
 
 
 class LeadershipLost(Exception):
@@ -54,7 +61,7 @@ class Leadership:
     @property
     def held(self) -> bool:
         """Whether this process may write at this moment."""
-        return self._renewed_at is not None and monotonic() - self._renewed_at < RENEW_DEADLINE_SECONDS
+        return self._renewed_at is not None and seconds_since_boot() - self._renewed_at < RENEW_DEADLINE_SECONDS
 
     @property
     def installation(self) -> str | None:
@@ -64,7 +71,7 @@ class Leadership:
     @property
     def hears(self) -> bool:
         """Whether the lease could be read lately: who cannot is no successor, whatever it waits for."""
-        return self._heard_at is not None and monotonic() - self._heard_at < HEARD_SECONDS
+        return self._heard_at is not None and seconds_since_boot() - self._heard_at < HEARD_SECONDS
 
     def check(self) -> None:
         """Raises LeadershipLost unless the lease is held; called before each write."""
@@ -75,7 +82,7 @@ class Leadership:
         """Returns once the lease is ours."""
         while True:
             try:
-                if await self._try(monotonic()):
+                if await self._try(seconds_since_boot()):
                     logger.info("this operator (%s) is active", self._identity)
                     return
             except KubeError as error:
@@ -90,7 +97,7 @@ class Leadership:
         """
         while True:
             await asyncio.sleep(RETRY_SECONDS)
-            started = monotonic()
+            started = seconds_since_boot()
             try:
                 if not await self._try(started, renew=True):
                     raise LeadershipLost("another operator holds the lease")
@@ -125,7 +132,7 @@ class Leadership:
         try:
             lease = await self._client.get(LEASES, self._namespace, self._name)
         except KubeNotFound:
-            self._heard_at = monotonic()
+            self._heard_at = seconds_since_boot()
             if renew:
                 return False
             body = {
@@ -141,7 +148,7 @@ class Leadership:
             self._installation = made["metadata"].get("uid")
             self._renewed_at = started
             return True
-        self._heard_at = monotonic()
+        self._heard_at = seconds_since_boot()
         holder = lease["spec"].get("holderIdentity") or ""
         if renew and holder != self._identity:
             return False  # also if it is free: another may have held it meanwhile, and given it back
@@ -161,14 +168,14 @@ class Leadership:
         version = lease["metadata"]["resourceVersion"]
         if self._seen is None or self._seen[0] != version:
             seconds = float(lease["spec"].get("leaseDurationSeconds") or LEASE_SECONDS)
-            self._seen = (version, monotonic(), seconds)
-        return monotonic() - self._seen[1] > self._seen[2]
+            self._seen = (version, seconds_since_boot(), seconds)
+        return seconds_since_boot() - self._seen[1] > self._seen[2]
 
     def _next_look(self) -> float:
         """Seconds to the next attempt: sooner where the other's lease would run out before."""
         if self._seen is None:
             return RETRY_SECONDS
-        left = self._seen[1] + self._seen[2] - monotonic()
+        left = self._seen[1] + self._seen[2] - seconds_since_boot()
         return min(RETRY_SECONDS, max(left, 0.0) + _PAST_THE_END_SECONDS)
 
     def _spec(self, old: Json | None) -> Json:
