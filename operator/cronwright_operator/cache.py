@@ -13,6 +13,7 @@ from datetime import timedelta
 
 from cronwright_core.domain.project import Project
 from cronwright_core.domain.schedule import ScheduleType
+from cronwright_core.domain.skips import UnrecordedSkips
 from cronwright_core.domain.task import ScheduledTask
 from cronwright_core.domain.ticks import spread_offset
 from cronwright_core.kube.codec import to_project, to_task
@@ -57,8 +58,17 @@ class DefinitionCache:
         return task is None or task.deleting
 
     def last_seen(self, uid: str) -> ScheduledTask | None:
-        """How a task was that has been deleted before it had an id; of the newest thousand of these."""
+        """How a task was when it was deleted, if PostgreSQL does not know all of it: it has no id yet, or an account of
+        skipped ticks. Of the newest thousand of these."""
         return self._last_seen.get(uid)
+
+    def unsettled(self) -> Iterable[ScheduledTask]:
+        """The deleted tasks that `last_seen` knows."""
+        return self._last_seen.values()
+
+    def settle(self, uid: str) -> None:
+        """Forgets a deleted task of which all is recorded."""
+        self._last_seen.pop(uid, None)
 
     def tasks(self) -> Iterable[ScheduledTask]:
         """All tasks."""
@@ -130,7 +140,7 @@ class DefinitionCache:
         task = self._tasks.pop(uid, None)
         if task is None:
             return
-        if task.status.task_id is None:
+        if task.status.task_id is None or task.status.unrecorded_skips != UnrecordedSkips():
             self._last_seen[uid] = task
             if len(self._last_seen) > _MAX_LAST_SEEN:
                 self._last_seen.popitem(last=False)

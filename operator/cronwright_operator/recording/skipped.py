@@ -1,7 +1,8 @@
 """Ticks that did not run -> rows with status CANCELLED and the reason: the answer to "why did it not run?".
 
 A row is committed before the watermark passes its tick, or else the tick goes into the account in the task's status
-(`domain.skips`) by the same write: an operator that ends in between loses none. Nothing is held in memory.
+(`domain.skips`) by the same write: an operator that ends in between loses none. Nothing is held in memory but the
+account of a task that is deleted before it could be written.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from itertools import chain
 
 from cronwright_core.domain.errors import Unavailable
 from cronwright_core.domain.execution import Execution, ExecutionKey, ExecutionKind, ExecutionState, ExecutionStatus
@@ -85,7 +87,8 @@ class SkippedTicks:
             await asyncio.sleep(self._look_seconds)
 
     def _waiting(self) -> list[ScheduledTask]:
-        found = [task for task in self._cache.tasks() if task.status.unrecorded_skips != UnrecordedSkips()]
+        tasks = chain(self._cache.tasks(), self._cache.unsettled())
+        found = [task for task in tasks if task.status.unrecorded_skips != UnrecordedSkips()]
         return [task for task in found if task.status.task_id is not None]
 
     async def _try_to_settle(self, task: ScheduledTask) -> None:
@@ -97,6 +100,9 @@ class SkippedTicks:
     async def _settle(self, task: ScheduledTask) -> None:
         account = task.status.unrecorded_skips
         if not await self._commit(task, account.rows()):
+            return
+        if self._cache.task(task.uid) is None:
+            self._cache.settle(task.uid)
             return
         # If we die here the rows are written again, which changes nothing. The account goes only if it is still what
         # was recorded: a tick that was skipped meanwhile stays, and all are written again.

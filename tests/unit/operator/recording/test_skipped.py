@@ -114,6 +114,17 @@ def record(cluster: Cluster, *ticks: SkippedTick) -> bool:
     return asyncio.run(run())
 
 
+def test_the_account_of_a_task_that_is_deleted_meanwhile_becomes_rows() -> None:
+    away, back = Cluster(*TICKS), Cluster(*TICKS)
+    away.trouble = AWAY
+    for cluster in (away, back):
+        cluster.cache.remove_task("u")
+    away.run_until(lambda: away.batcher.away)
+    assert [task.uid for task in away.cache.unsettled()] == ["u"], "it waits"
+    back.run_until(lambda: not list(back.cache.unsettled()))
+    assert sorted(row.key.time for row in back.rows.values()) == [skip.tick for skip in TICKS]
+
+
 def test_recorded_at_once_as_cancelled_with_the_reason() -> None:
     cluster = Cluster()
     assert record(cluster, *TICKS)
