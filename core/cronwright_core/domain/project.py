@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from cronwright_core.domain.task import Request
+from cronwright_core.domain.task import Request, ScheduledTask
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,3 +76,10 @@ class Project:
     def may_use(self, user: str, *, is_admin: bool = False) -> bool:
         """Whether the user may create tasks in this Project: administrators, its owner and its members may."""
         return is_admin or user == self.spec.owner or user in self.spec.members
+
+
+def owner_of(task: ScheduledTask, project: Project | None) -> str | None:
+    """Whose task it is; None if only a Project could say, which is not there (any more)."""
+    if task.spec.owner or project is None:
+        return task.spec.owner or None
+    return project.spec.owner or ""

@@ -7,9 +7,9 @@ from collections.abc import Callable
 from datetime import datetime
 
 from cronwright_core.domain.cluster import JobFacts
-from cronwright_core.domain.project import Project
+from cronwright_core.domain.project import Project, owner_of
 from cronwright_core.domain.schedule import ScheduleType
-from cronwright_core.domain.task import ScheduledTask, TaskSpec
+from cronwright_core.domain.task import TaskSpec
 from cronwright_core.kube.errors import KubeNotFound
 from cronwright_core.kube.ports import ObjectClient
 from cronwright_core.kube.resources import SCHEDULED_TASKS
@@ -50,11 +50,10 @@ class Identities:
         if task is not None and task.status.task_id is not None:
             project = self._cache.project(task.namespace, task.spec.project_name)
             if project is not None:
-                owner = task.spec.owner or project.spec.owner or ""
                 return TaskIdentity(
                     task_id=task.status.task_id,
                     name=task.spec.display_name,
-                    owner=owner,
+                    owner=owner_of(task, project) or "",
                     project_id=project.project_id,
                 )
         known = self._gone.get(job.task_uid)
@@ -86,22 +85,9 @@ class Identities:
         project = self._cache.project(job.namespace, last_seen.spec.project_name if last_seen else job.project)
         if project is not None and project.project_id is None:
             return None
-        row = _row_of(last_seen, project) if last_seen is not None else _row_of_unseen(job, project)
+        row = TaskProjection.of(last_seen, project) if last_seen is not None else _row_of_unseen(job, project)
         await asyncio.to_thread(self._tasks.register_deleted, row, self._now())
         return await asyncio.to_thread(self._tasks.find_by_uid, job.task_uid)
-
-
-def _row_of(task: ScheduledTask, project: Project | None) -> TaskProjection:
-    return TaskProjection(
-        cr_uid=task.uid,
-        namespace=task.namespace,
-        cr_name=task.name,
-        generation=task.generation,
-        creation_time=task.creation_time,
-        owner=task.spec.owner or (project.spec.owner if project else None) or "",
-        project_id=project.project_id if project else None,
-        spec=task.spec,
-    )
 
 
 def _row_of_unseen(job: JobFacts, project: Project | None) -> TaskProjection:

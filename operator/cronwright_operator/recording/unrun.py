@@ -6,7 +6,7 @@ from datetime import datetime
 
 from cronwright_core.domain import naming
 from cronwright_core.domain.execution import Execution, ExecutionKey, ExecutionState
-from cronwright_core.domain.project import Project
+from cronwright_core.domain.project import Project, owner_of
 from cronwright_core.domain.task import ScheduledTask
 
 
@@ -28,7 +28,7 @@ def build_unrun(
         key=key,
         task_id=task.status.task_id,
         task_name=task.spec.display_name,
-        owner=task.spec.owner or (project.spec.owner if project else None) or "",
+        owner=owner_of(task, project) or "",
         project_id=project.project_id if project else None,
         namespace=task.namespace,
         job_name=job_name,

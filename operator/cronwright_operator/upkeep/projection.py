@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from cronwright_core.domain.errors import Conflict, Unavailable
-from cronwright_core.domain.project import Project
+from cronwright_core.domain.project import Project, owner_of
 from cronwright_core.domain.task import Condition, ScheduledTask
 from cronwright_core.domain.times import whole_seconds
 from cronwright_core.domain.validation import check_image
@@ -87,7 +87,7 @@ class Projector:
             if task is None or project is None:
                 continue
             content = (row.generation, row.task_id, row.project_id, row.owner)
-            if content == (task.generation, task.status.task_id, project.project_id, _owner(task, project)):
+            if content == (task.generation, task.status.task_id, project.project_id, owner_of(task, project)):
                 self._registrations[row.cr_uid] = Registration(task_id=row.task_id)
                 self._written[row.cr_uid] = content
                 self._written[_observed_key(row.cr_uid)] = {
@@ -114,7 +114,8 @@ class Projector:
         if project is not None and project.project_id is None:
             return False  # its tasks are woken when the project has its id
         known = self._registrations.get(uid)
-        content = (task.generation, task.status.task_id, project.project_id if project else None, _owner(task, project))
+        owner = owner_of(task, project)
+        content = (task.generation, task.status.task_id, project.project_id if project else None, owner)
         if known is None or known.name_taken or self._written.get(uid) != content:
             registration = await self._register(task, project)
             self._written[uid] = content
@@ -126,7 +127,6 @@ class Projector:
                 self._registrations[uid] = registration
                 self._registered(uid)
         await self._observe(task)
-        owner = _owner(task, project)
         # Where the owner is not known it stays as it was, and so does the name that the row holds under it.
         before = self._names.get(uid, ("",))[0]
         return self._renamed(uid, before if owner is None else owner, task.spec.display_name)
@@ -172,18 +172,7 @@ class Projector:
         return before != name
 
     async def _register(self, task: ScheduledTask, project: Project | None) -> Registration:
-        projection = TaskProjection(
-            cr_uid=task.uid,
-            namespace=task.namespace,
-            cr_name=task.name,
-            generation=task.generation,
-            creation_time=task.creation_time,
-            owner=_owner(task, project),
-            project_id=project.project_id if project else None,
-            spec=task.spec,
-            task_id=task.status.task_id,
-            labelled_task_id=task.task_id_label,
-        )
+        projection = TaskProjection.of(task, project)
         try:
             return Registration(task_id=await asyncio.to_thread(self._tasks.register, projection, self._now()))
         except Conflict as error:
@@ -228,13 +217,6 @@ class Projector:
 
 def _observed_key(uid: str) -> str:
     return f"{uid}/observed"
-
-
-def _owner(task: ScheduledTask, project: Project | None) -> str | None:
-    """Whose task it is; None if only a Project could say, which is not there (any more)."""
-    if task.spec.owner or project is None:
-        return task.spec.owner or None
-    return project.spec.owner or ""
 
 
 def _project_projection(project: Project) -> ProjectProjection:

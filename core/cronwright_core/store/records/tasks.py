@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Literal
+from typing import Literal, Self
 
 from cronwright_core.domain.execution import ExecutionStatus
-from cronwright_core.domain.task import TaskSpec
+from cronwright_core.domain.project import Project, owner_of
+from cronwright_core.domain.task import ScheduledTask, TaskSpec
 from cronwright_core.store.records.executions import duration_seconds
 
 TaskSort = Literal[
@@ -70,6 +71,22 @@ class TaskProjection:
     spec: TaskSpec
     task_id: int | None = None
     labelled_task_id: int | None = None
+
+    @classmethod
+    def of(cls, task: ScheduledTask, project: Project | None) -> Self:
+        """The projection of a resource as last seen, with its Project if there is one."""
+        return cls(
+            cr_uid=task.uid,
+            namespace=task.namespace,
+            cr_name=task.name,
+            generation=task.generation,
+            creation_time=task.creation_time,
+            owner=owner_of(task, project),
+            project_id=project.project_id if project else None,
+            spec=task.spec,
+            task_id=task.status.task_id,
+            labelled_task_id=task.task_id_label,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
